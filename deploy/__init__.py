@@ -1,0 +1,1 @@
+"""Ships, steers, rehearses, explains. Reaches the supervisor only through its control socket."""

@@ -1,0 +1,1 @@
+"""What every process must agree on. Imports nothing of the other rooms."""

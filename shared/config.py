@@ -1,0 +1,311 @@
+"""Settings as models: every number someone may want to change, with its unit, default, bounds and reason.
+
+Layers, later over earlier: the defaults here, TOML files, environment variables (FORESIGHT__RISK__ORDER_MAX_USD=10).
+An unknown key, a wrong type or a number out of bounds is a fault; all faults are reported together, each with its path
+and its source. Secrets are not settings: `read_credentials` takes them from a file that only its owner can read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_type_hints
+
+import msgspec
+
+from shared.slots import Beat, Slot
+
+ENV_PREFIX: Final = "FORESIGHT__"
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class Faults(ValueError):
+    """Settings or credentials that cannot be used; `faults` has a line for each, with its path and source."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Slots(_Section, frozen=True):
+    """Which market lanes exist. A lane whose market the venue does not list says NO MARKET and costs nothing."""
+
+    assets: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP", "DOGE", "AVAX", "LINK", "MATIC", "SPX")
+    minutes: tuple[Literal[5, 15], ...] = (5, 15)
+
+
+class Ticks(_Section, frozen=True):
+    """How often a slot is evaluated, and how long an answer may take. The cadence itself, 5 s, is fixed."""
+
+    snipe_5m_s: Annotated[int, msgspec.Meta(ge=0, le=300)] = 90
+    """The last part of a 5-minute window, in which entries are allowed and the beat is faster."""
+    snipe_15m_s: Annotated[int, msgspec.Meta(ge=0, le=900)] = 240
+    fast_ms: Literal[250, 500, 1000, 2500, 5000] = 1000
+    """The beat inside the snipe window."""
+    event_spacing_ms: Annotated[int, msgspec.Meta(ge=50, le=5000)] = 500
+    """Inside the snipe window a market event raises a tick as well, but no two ticks come closer than this."""
+    deadline_s: Seconds = 1.5
+    """Real seconds a worker may take to answer; then the tick is skipped."""
+    strikes: Count = 2
+    """Deadlines missed in a row after which the owner is fenced and replaced."""
+
+
+class Venue(_Section, frozen=True):
+    """Where the venue is. The defaults are production; a rehearsal brings its own."""
+
+    clob: str = "https://clob.polymarket.com"
+    gamma: str = "https://gamma-api.polymarket.com"
+    market_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
+    user_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
+    price_ws: str = "wss://ws-live-v2.polymarket.com/ws"
+    chain_id: Literal[137, 80002] = 137
+    answer_s: Seconds = 5.0
+    """Real seconds to wait for the answer to an order; then it is unknown, never failed."""
+    unknown_horizon_s: Seconds = 30.0
+    """Real seconds after which an order the venue cannot find by its id or its trades was never placed."""
+    heartbeat_s: Annotated[float, msgspec.Meta(ge=0.5, le=5)] = 3.0
+    """Real seconds between two heartbeats; the venue cancels everything after 10 without one."""
+    stale_s: Seconds = 30.0
+    """Market seconds without a word from a feed after which it is stale and entries stop."""
+
+
+class Risk(_Section, frozen=True):
+    """What can never be exceeded, whatever a release wishes. In dollars of collateral, fees included."""
+
+    order_max_usd: Usd = 25.0
+    slot_max_usd: Usd = 50.0
+    asset_max_usd: Usd = 100.0
+    total_max_usd: Usd = 250.0
+    day_loss_max_usd: Usd = 100.0
+    orders_per_minute: Count = 120
+    """Market time, all slots together; cancels are counted apart and twice as many."""
+    open_orders_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 64
+    price_band_micro: Annotated[int, msgspec.Meta(ge=10_000, le=1_000_000)] = 200_000
+    """How far beyond the best opposite price an order may reach, in millionths: a fat finger's bound."""
+
+
+class Deploy(_Section, frozen=True):
+    """How long each part of a deploy may take, in real seconds; what is late goes to its default exit."""
+
+    hello_s: Seconds = 10.0
+    warm_s: Seconds = 30.0
+    quiesce_s: Seconds = 3.0
+    """How long a slot may hold its next tick back while it waits for its clean boundary."""
+    boundary_s: Seconds = 120.0
+    """How long to look for a clean boundary of every slot."""
+    attest_s: Seconds = 5.0
+    retire_s: Seconds = 10.0
+    beat_s: Seconds = 5.0
+    """A worker whose deciding loop was not heard for this long is lost."""
+    lag_max: Count = 200_000
+    """Stream frames a worker may be behind before it is fenced: the feed never waits for it."""
+
+
+class Records(_Section, frozen=True):
+    """Journal and tape."""
+
+    keyframe_s: Literal[15, 30, 60] = 60
+    """Market seconds between two keyframes; a worker's warm-up starts at one."""
+    segment_keyframes: Count = 10
+    """Keyframes in one segment of the tape."""
+    journal_segment_mib: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 8
+    snapshot_s: Seconds = 30.0
+    """Market seconds between two full snapshots in the journal."""
+
+
+class Clock(_Section, frozen=True):
+    """A rehearsal's market time; see shared.clock. Refused in live mode."""
+
+    market_ns: int = 0
+    anchor_ns: int = 0
+    speed: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1.0
+
+
+class Settings(_Section, frozen=True):
+    """Everything. `mode` is fixed for the life of the process."""
+
+    mode: Literal["rehearsal", "live"] = "rehearsal"
+    slots: Slots = Slots()
+    ticks: Ticks = Ticks()
+    venue: Venue = Venue()
+    risk: Risk = Risk()
+    deploy: Deploy = Deploy()
+    records: Records = Records()
+    clock: Clock | None = None
+    strategy: dict[str, int | float | str | bool] = {}
+    """Parameters for the release that trades; the release itself knows their names and bounds."""
+
+    def lanes(self) -> tuple[Slot, ...]:
+        """Every configured slot, in a fixed order."""
+        return tuple(Slot(asset, minutes) for asset in self.slots.assets for minutes in sorted(self.slots.minutes))
+
+    def beat(self, slot: Slot) -> Beat:
+        """How often a slot is evaluated."""
+        return Beat(self.ticks.snipe_5m_s if slot.minutes == 5 else self.ticks.snipe_15m_s, self.ticks.fast_ms)
+
+
+class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What signs orders. `wallet` holds the money; empty means the deposit wallet that belongs to the key."""
+
+    private_key: str
+    wallet: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+def digest(values: object) -> str:
+    """The name of a set of values: 12 hex digits that change when any of them does."""
+    return blake2b(msgspec.json.encode(values, order="sorted"), digest_size=6).hexdigest()
+
+
+def load(files: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the layers.
+
+    Raises: Faults: all of them at once.
+    """
+    faults: list[str] = []
+    merged: dict[str, Any] = {}
+    for path in files:
+        _merge(merged, _read_toml(path, faults), str(path))
+    _merge(merged, _from_environ(os.environ if environ is None else environ), "environment")
+    values = _checked(Settings, merged, "", faults)
+    settings = None if faults else msgspec.convert(values, Settings)
+    if settings is not None:
+        faults.extend(_contradictions(settings))
+    if faults or settings is None:
+        raise Faults(faults)
+    return settings
+
+
+def read_credentials(path: Path) -> Credentials:
+    """Read the file that holds the signing key, JSON, mode 0600.
+
+    Raises: Faults: missing, readable by others, or not of this shape; what it holds is never part of the message.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise Faults([f"credentials {path}: {error.strerror}"]) from error
+    with os.fdopen(fd, "rb") as file:
+        mode = os.fstat(fd).st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            others = f"mode {stat.S_IMODE(mode):04o} lets others read it; type: chmod 600 {path}"
+            raise Faults([f"credentials {path}: {others}"])
+        try:
+            return msgspec.json.decode(file.read(65_536), type=Credentials)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Faults([f"credentials {path}: not JSON with private_key and, if you like, wallet"]) from None
+
+
+def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        faults.append(f"{path}: {error.strerror}")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: {error}")
+    return {}
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    """FORESIGHT__A__B=x becomes {"a": {"b": x}}; x is read as TOML where it is TOML, else as text."""
+    tree: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX):
+            continue
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, leaf = name.removeprefix(ENV_PREFIX).lower().split("__")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+class _Sourced:
+    """A value and where it came from."""
+
+    def __init__(self, value: Any, source: str) -> None:
+        self.value, self.source = value, source
+
+
+def _merge(into: dict[str, Any], layer: dict[str, Any], source: str) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            node = into.setdefault(key, {})
+            if isinstance(node, dict):
+                _merge(node, value, source)
+                continue
+        into[key] = _Sourced(value, source)
+
+
+def _checked(model: type[msgspec.Struct], tree: dict[str, Any], path: str, faults: list[str]) -> dict[str, Any]:
+    """Check leaf by leaf, so that every fault is found and not only the first."""
+    hints = get_type_hints(model, include_extras=True)
+    values: dict[str, Any] = {}
+    for key, node in tree.items():
+        where = f"{path}{key}"
+        kind = _section_of(hints.get(key))
+        if key not in hints:
+            source = node.source if isinstance(node, _Sourced) else next(iter(_sources(node)), "settings")
+            near = difflib.get_close_matches(key, hints, 1)
+            faults.append(f"{source}: unknown setting {where}" + (f"; did you mean {path}{near[0]}?" if near else ""))
+        elif kind is not None and isinstance(node, dict):
+            values[key] = _checked(kind, node, f"{where}.", faults)
+        else:
+            values[key] = _leaf(hints[key], node, where, faults)
+    return values
+
+
+def _leaf(hint: Any, node: Any, where: str, faults: list[str]) -> Any:
+    source = node.source if isinstance(node, _Sourced) else next(iter(_sources(node)), "settings")
+    value = _plain(node)
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        faults.append(f"{source}: {where} = {value!r}: {error}")
+    return value
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, _Sourced):
+        return node.value
+    return {key: _plain(value) for key, value in node.items()}
+
+
+def _sources(node: dict[str, Any]) -> Iterable[str]:
+    for value in node.values():
+        yield from _sources(value) if isinstance(value, dict) else [value.source]
+
+
+def _section_of(hint: Any) -> type[_Section] | None:
+    for candidate in (hint, *getattr(hint, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, _Section):
+            return candidate
+    return None
+
+
+def _contradictions(settings: Settings) -> Iterable[str]:
+    if settings.mode == "live" and settings.clock is not None:
+        yield "clock: market time cannot be made up in live mode"
+    if len(settings.lanes()) != len(set(settings.lanes())) or not settings.lanes():
+        yield "slots: name each asset and timeframe once, and at least one of each"
+    for asset in settings.slots.assets:
+        if not (asset.isalnum() and asset.isupper() and len(asset) <= 8):
+            yield f"slots.assets: {asset!r} is no asset; write it like BTC, at most 8 letters"

@@ -1,0 +1,380 @@
+"""What the journal says: one frozen struct per kind of fact, and the line that carries it.
+
+The supervisor writes these, recovery folds them back into orders, positions, epochs and releases, and the offline
+checker judges them. An entry states what happened in the past tense and never changes. Whatever decided something is
+named in it: release, parameters, epoch. Units as in `messages`. Fields are only appended.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from shared.messages import OrderKind, Outcome, Side
+
+JOURNAL_VERSION: Final = 1
+
+OutcomeKind = Literal["ORDER", "HOLD", "SKIP"]
+Settlement = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+class By(_Entry, frozen=True):
+    """Who decided: the release, its parameters, and the epoch under which it owned the slot."""
+
+    release: str
+    parameters: str
+    epoch: int
+    uid: str
+
+
+class Term(_Entry, frozen=True, tag="TERM"):
+    """A supervisor began its reign. `seq`: the last stream frame of the reign before."""
+
+    term: int
+    pid: int
+    supervisor: str
+    mode: str
+    config: str
+    seq: int
+
+
+class Release(_Entry, frozen=True, tag="RELEASE"):
+    """A release became known to the desk. `modules`: name and digest of each file."""
+
+    seq: int
+    release: str
+    lock: str
+    modules: dict[str, str]
+
+
+class Parameters(_Entry, frozen=True, tag="PARAMETERS"):
+    """A parameter set and its digest."""
+
+    digest: str
+    values: dict[str, Any]
+
+
+class Grant(_Entry, frozen=True, tag="GRANT"):
+    """The right to decide for a slot passed to a worker. Durable before its first tick."""
+
+    slot: str
+    epoch: int
+    uid: str
+    release: str
+    parameters: str
+    op: str
+
+
+class Active(_Entry, frozen=True, tag="ACTIVE"):
+    """A release owns every slot: what a restart brings back."""
+
+    release: str
+    op: str
+
+
+class Step(_Entry, frozen=True, tag="STEP"):
+    """An operation went from one phase to the next. `took_ms`: how long the phase that ended took."""
+
+    op: str
+    verb: str
+    phase: str
+    took_ms: int
+    actor: str
+    reason: str
+    detail: dict[str, Any]
+
+
+class Holding(_Entry, frozen=True):
+    """An open position at a boundary."""
+
+    slot: str
+    start_s: int
+    outcome: Outcome
+    size_micro: int
+    cost_micro: int
+    release: str
+
+
+class Resting(_Entry, frozen=True):
+    """An open order at a boundary."""
+
+    order_id: str
+    slot: str
+    start_s: int
+    outcome: Outcome
+    side: Side
+    price_micro: int
+    open_micro: int
+    release: str
+
+
+class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
+    """A slot changed hands, after `tick` and before the next. `steps_ms`: what took how long."""
+
+    slot: str
+    op: str
+    was: By
+    now: By
+    tick: int
+    seconds_to_close: int
+    positions: tuple[Holding, ...]
+    orders: tuple[Resting, ...]
+    cash_micro: int
+    changed: tuple[str, ...]
+    steps_ms: dict[str, int]
+    actor: str
+    reason: str
+
+
+class Placing(_Entry, frozen=True, tag="INTENT"):
+    """An order is about to leave. Durable before the first byte does. `order_id` is its EIP-712 hash."""
+
+    order_id: str
+    slot: str
+    tick: int
+    leg: int
+    start_s: int
+    token_id: str
+    outcome: Outcome
+    side: Side
+    price_micro: int
+    size_micro: int
+    kind: OrderKind
+    post_only: bool
+    by: By
+
+
+class Cancelling(_Entry, frozen=True, tag="CANCEL"):
+    """A cancel is about to leave, because a decision wished it (`cause`: decision) or the desk did."""
+
+    order_id: str
+    slot: str
+    tick: int
+    cause: str
+    by: By
+
+
+class Answered(_Entry, frozen=True, tag="ANSWER"):
+    """What became of a request. `state`: the order's now; `raw` the venue's own words, or ours when it gave none."""
+
+    order_id: str
+    request: Literal["place", "cancel", "lookup"]
+    state: str
+    raw: str
+    took_us: int
+
+
+class OrderReported(_Entry, frozen=True, tag="REPORT"):
+    """The user channel told of one of our orders."""
+
+    order_id: str
+    state: str
+    matched_micro: int
+    reason: str
+
+
+class Fill(_Entry, frozen=True, tag="FILL"):
+    """A part of our order traded. One per (trade_id, order_id); its settlement follows in FILLSTATUS."""
+
+    trade_id: str
+    order_id: str
+    slot: str
+    start_s: int
+    outcome: Outcome
+    side: Side
+    price_micro: int
+    size_micro: int
+    fee_micro: int
+    maker: bool
+    status: Settlement
+    by: By
+
+
+class FillStatus(_Entry, frozen=True, tag="FILLSTATUS"):
+    """The venue settled a fill further, or failed to: FAILED takes it back, once."""
+
+    trade_id: str
+    order_id: str
+    status: Settlement
+
+
+class OutcomeOf(_Entry, frozen=True, tag="OUTCOME"):
+    """The one outcome of a tick. `decision` as the worker sent it; `denied` what risk refused of it and why."""
+
+    slot: str
+    tick: int
+    kind: OutcomeKind
+    reason: str
+    by: By
+    read_seq: int
+    took_us: int
+    decision: msgspec.Raw
+    denied: tuple[str, ...] = ()
+
+
+class Shadow(_Entry, frozen=True, tag="SHADOW"):
+    """What a worker that did not own the slot would have decided at the same tick on the same input."""
+
+    slot: str
+    tick: int
+    by: By
+    read_seq: int
+    took_us: int
+    decision: msgspec.Raw
+
+
+class Refused(_Entry, frozen=True, tag="REFUSED"):
+    """A decision came that may not count: from a former owner, for another tick, out of order."""
+
+    slot: str
+    tick: int
+    uid: str
+    epoch: int
+    reason: str
+
+
+class Opened(_Entry, frozen=True, tag="WINDOW"):
+    """A window's market, so that the journal can be read without the venue."""
+
+    slot: str
+    start_s: int
+    condition_id: str
+    tokens: tuple[str, str]
+    rule: str
+    fee_rate_micro: int
+    fee_exponent: int
+
+
+class Settled(_Entry, frozen=True, tag="SETTLED"):
+    """What the reference prices say of a window that ended; `winner` is empty where a boundary price is missing."""
+
+    slot: str
+    start_s: int
+    strike: str
+    close: str
+    winner: str
+
+
+class Resolved(_Entry, frozen=True, tag="RESOLVED"):
+    """The venue named the winner; positions of the window are closed at 1 or 0. `payout_micro`: what ours are worth."""
+
+    slot: str
+    start_s: int
+    winner: Outcome
+    payout_micro: int
+
+
+class Control(_Entry, frozen=True, tag="CONTROL"):
+    """An operator's wish took effect."""
+
+    generation: int
+    paused: bool
+    actor: str
+    reason: str
+
+
+class Worker(_Entry, frozen=True, tag="WORKER"):
+    """The life of a worker process: spawned, ready, lost, fenced, retired."""
+
+    uid: str
+    release: str
+    pid: int
+    event: str
+    detail: str
+
+
+class Gap(_Entry, frozen=True, tag="GAP"):
+    """Something was not seen, or not written: what, from when to when, why."""
+
+    what: str
+    from_ns: int
+    to_ns: int
+    cause: str
+
+
+class Alarm(_Entry, frozen=True, tag="ALARM"):
+    """A person should know."""
+
+    name: str
+    detail: str
+
+
+class Repair(_Entry, frozen=True, tag="REPAIR"):
+    """Reconciliation found a difference with the venue and mended our side."""
+
+    order_id: str
+    what: str
+    detail: str
+
+
+class Snapshot(_Entry, frozen=True, tag="SNAPSHOT"):
+    """Every position, open order and the cash at one moment: a check on the fold, and where a person starts reading."""
+
+    cash_micro: int
+    positions: tuple[Holding, ...]
+    orders: tuple[Resting, ...]
+
+
+Entry = (
+    Term
+    | Release
+    | Parameters
+    | Grant
+    | Active
+    | Step
+    | Boundary
+    | Placing
+    | Cancelling
+    | Answered
+    | OrderReported
+    | Fill
+    | FillStatus
+    | OutcomeOf
+    | Shadow
+    | Refused
+    | Opened
+    | Settled
+    | Resolved
+    | Control
+    | Worker
+    | Gap
+    | Alarm
+    | Repair
+    | Snapshot
+)
+
+
+class Line(_Entry, frozen=True):
+    """One record: its number in the journal, the market's time, the world's time, the reign, and the fact."""
+
+    n: int
+    at_ns: int
+    wall_ns: int
+    term: int
+    entry: Entry
+
+
+class UnknownEntry(ValueError):
+    """A record is sound but says nothing this code understands: written by a newer release."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Line)
+
+
+def encode_line(line: Line) -> bytes:
+    """The record of a line."""
+    return _encoder.encode(line)
+
+
+def decode_line(record: bytes) -> Line:
+    """The line of a record. Raises: UnknownEntry."""
+    try:
+        return _decoder.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnknownEntry(f"journal record of {len(record)} bytes: {error}") from error

@@ -1,0 +1,1 @@
+"""Long-lived and thin: connections, ledger, risk, order entry, and who may trade."""
