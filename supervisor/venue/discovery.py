@@ -1,0 +1,220 @@
+"""Discovery: which market a window of a slot has, on what terms, and who won it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from shared.messages import Outcome, Rule, Terms
+from shared.slots import Slot
+from shared.units import MICRO, parse_exact
+from supervisor.venue.frames import UNREADABLE, BadFrame
+
+TAKER_DELAY_MS: Final = 150
+"""How long a marketable order waits on a market that says `itode`; the venue's changelog of 2026-09-04."""
+
+
+class BadMarket(ValueError):
+    """A market's own description contradicts what a slot's market must be: it is not traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One window's market. `tokens`: token ids of Up and Down. `neg_risk`, `version`: which exchange signs for it."""
+
+    slot: Slot
+    start_s: int
+    tokens: tuple[str, str]
+    version: Literal["v1", "v2"]
+    neg_risk: bool
+    terms: Terms
+
+
+def slug(slot: Slot, start_s: int) -> str:
+    """The venue's name for a window, computable without asking."""
+    return f"{slot.asset.lower()}-updown-{slot.minutes}m-{start_s}"
+
+
+class _FeeSchedule(msgspec.Struct):
+    rate: float
+    exponent: int
+
+
+class _CryptoConfig(msgspec.Struct, rename="camel"):
+    twap_enabled: bool = False
+    twap_lookback_seconds: int = 0
+
+
+class _GammaMarket(msgspec.Struct, rename="camel"):
+    slug: str
+    condition_id: str
+    outcomes: str
+    resolution_source: str = ""
+    version: str = "v1"
+    clob_token_ids: str | None = None
+    position_ids: list[str] | None = None
+    neg_risk: bool = False
+    closed: bool = False
+    accepting_orders: bool = False
+    order_price_min_tick_size: float = 0.01
+    order_min_size: float = 5
+    fee_schedule: _FeeSchedule | None = None
+    crypto_market_config: _CryptoConfig | None = None
+    outcome_prices: str = "[]"
+    events: list[_GammaEvent] = []
+
+
+class _EventMetadata(msgspec.Struct, rename="camel"):
+    price_to_beat: msgspec.Raw | None = None
+
+
+class _GammaEvent(msgspec.Struct, rename="camel"):
+    event_metadata: _EventMetadata | None = None
+
+
+_gamma_markets: msgspec.json.Decoder[list[_GammaMarket]] = msgspec.json.Decoder(list[_GammaMarket])
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What discovery says of a window: its market, whether it can be traded, its winner once it is resolved.
+
+    `strike`: in 1e-18; the venue tells it only after the window, so while one runs it has to be seen on the price feed.
+    """
+
+    market: Market
+    tradable: bool
+    winner: Outcome | None
+    strike: int | None
+
+
+def parse_listing(body: bytes, slot: Slot, start_s: int) -> Listing | None:
+    """Read the answer to a question for one window's market; None when the venue lists no such market.
+
+    Raises: BadFrame: not of the documented shape. BadMarket: outcomes or tokens are not those of an up/down market.
+    """
+    try:
+        found = [m for m in _gamma_markets.decode(body) if m.slug == slug(slot, start_s)]
+    except UNREADABLE as error:
+        raise BadFrame(f"market list: {error}") from error
+    if not found:
+        return None
+    gamma = found[0]
+    order = _outcome_order(gamma)
+    tokens = _tokens(gamma)
+    market = Market(
+        slot=slot,
+        start_s=start_s,
+        tokens=(tokens[order[0]], tokens[order[1]]),
+        version="v2" if gamma.version == "v2" else "v1",
+        neg_risk=gamma.neg_risk,
+        terms=_terms(gamma),
+    )
+    tradable = gamma.accepting_orders and not gamma.closed
+    return Listing(market, tradable, _winner(gamma, order), _strike(gamma))
+
+
+def _outcome_order(gamma: _GammaMarket) -> tuple[int, int]:
+    """Where Up and Down stand among the market's outcomes; they are found by name, never by place."""
+    names = _json_list(gamma.outcomes, gamma.slug)
+    try:
+        return names.index("Up"), names.index("Down")
+    except ValueError:
+        raise BadMarket(f"{gamma.slug}: outcomes are {names}, not Up and Down") from None
+
+
+def _tokens(gamma: _GammaMarket) -> list[str]:
+    tokens = gamma.position_ids or _json_list(gamma.clob_token_ids or "[]", gamma.slug)
+    if len(tokens) != 2 or not all(token.isdecimal() for token in tokens):
+        raise BadMarket(f"{gamma.slug}: token ids are {tokens}, not two decimal numbers")
+    return tokens
+
+
+def _json_list(text: str, where: str) -> list[str]:
+    """A list the venue sends as JSON inside a string."""
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except msgspec.DecodeError as error:
+        raise BadMarket(f"{where}: {text!r}: {error}") from error
+
+
+def _terms(gamma: _GammaMarket) -> Terms:
+    if gamma.fee_schedule is None:
+        raise BadMarket(f"{gamma.slug}: names no fee schedule")
+    return Terms(
+        condition_id=gamma.condition_id,
+        tick_micro=round(gamma.order_price_min_tick_size * MICRO),
+        min_size_micro=round(gamma.order_min_size * MICRO),
+        fee_rate_micro=round(gamma.fee_schedule.rate * MICRO),
+        fee_exponent=gamma.fee_schedule.exponent,
+        taker_delay_ms=TAKER_DELAY_MS,
+        rule=_rule(gamma),
+    )
+
+
+def _rule(gamma: _GammaMarket) -> Rule:
+    """By which price the market says it resolves: its settings and its source must agree, or it is not traded."""
+    lookback = gamma.crypto_market_config.twap_lookback_seconds if gamma.crypto_market_config else 0
+    named = {f"twap-{s}s" in gamma.resolution_source: s for s in (30, 60)}.get(True, 0)
+    if lookback != named and lookback and named:
+        raise BadMarket(f"{gamma.slug}: averages {lookback} s, but its source {gamma.resolution_source} says {named} s")
+    rules: dict[int, Rule] = {0: "spot", 30: "twap30", 60: "twap60"}
+    seconds = lookback or named
+    if seconds not in rules:
+        raise BadMarket(f"{gamma.slug}: averages {seconds} s, which no known rule does")
+    return rules[seconds]
+
+
+def _winner(gamma: _GammaMarket, order: tuple[int, int]) -> Outcome | None:
+    prices = _json_list(gamma.outcome_prices, gamma.slug)
+    if not gamma.closed or sorted(prices) != ["0", "1"]:
+        return None
+    return "Up" if prices[order[0]] == "1" else "Down"
+
+
+def _strike(gamma: _GammaMarket) -> int | None:
+    for event in gamma.events:
+        text = bytes(event.event_metadata.price_to_beat or b"") if event.event_metadata else b""
+        if text and text != b"null":
+            return parse_exact(text.decode().strip('"'))
+    return None
+
+
+class _ClobToken(msgspec.Struct):
+    t: str
+    o: str
+
+
+class _ClobMarket(msgspec.Struct):
+    c: str
+    t: list[_ClobToken]
+    mts: float
+    ao: bool = False
+    itode: bool = False
+
+
+_clob_market: msgspec.json.Decoder[_ClobMarket] = msgspec.json.Decoder(_ClobMarket)
+
+
+def parse_accepting(body: bytes, market: Market) -> Market | None:
+    """Hold a listed market against the order book's own description of it; None while that takes no orders.
+
+    Raises: BadFrame: not of the documented shape. BadMarket: the two name different tokens for Up and Down.
+    """
+    try:
+        clob = _clob_market.decode(body)
+    except UNREADABLE as error:
+        raise BadFrame(f"market {market.terms.condition_id}: {error}") from error
+    by_outcome = {token.o: token.t for token in clob.t}
+    if (by_outcome.get("Up"), by_outcome.get("Down")) != market.tokens:
+        raise BadMarket(f"{market.slot.name}: the order book names other tokens for Up and Down than the listing")
+    if not clob.ao:
+        return None
+    terms = msgspec.structs.replace(
+        market.terms,
+        tick_micro=round(clob.mts * MICRO),
+        taker_delay_ms=TAKER_DELAY_MS if clob.itode else 0,
+    )
+    return Market(market.slot, market.start_s, market.tokens, market.version, market.neg_risk, terms)

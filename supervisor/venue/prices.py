@@ -1,0 +1,95 @@
+"""The reference prices that decide a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from shared.units import parse_exact
+from supervisor.venue.frames import UNREADABLE, BadFrame, bounded, sample, to_json
+from supervisor.venue.keys import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A reference price of one second. `exact` in 1e-18. `window_s`: 0 for the instantaneous price, else its mean's."""
+
+    asset: str
+    window_s: int
+    source_ms: int
+    exact: int
+
+
+class _Point(msgspec.Struct):
+    timestamp: int
+    full_accuracy_value: str
+
+
+class _PricePayload(msgspec.Struct):
+    symbol: str = ""
+    window_seconds: int = 0
+    timestamp: int = 0
+    full_accuracy_value: str = ""
+    data: list[_Point] = []
+
+
+class _PriceFrame(msgspec.Struct):
+    op: str = ""
+    rid: str = ""
+    code: str = ""
+    channel: str = ""
+    dropped: int = 0
+    payload: _PricePayload | None = None
+
+
+_price_frame: msgspec.json.Decoder[_PriceFrame] = msgspec.json.Decoder(_PriceFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceControl:
+    """An answer on the price channel: authed, subscribed, pong, or an error with its code."""
+
+    op: str
+    code: str
+
+
+def parse_price_frame(frame: bytes) -> list[Price] | PriceControl:
+    """Read a frame of the reference-price channel: prices, a snapshot's oldest first, or an answer.
+
+    Raises: BadFrame.
+    """
+    text = bounded(frame)
+    try:
+        message = _price_frame.decode(text)
+        payload = message.payload
+        if payload is None:
+            return PriceControl(message.op, message.code)
+        asset = payload.symbol.removesuffix("usd").upper()
+        points = payload.data or [_Point(payload.timestamp, payload.full_accuracy_value)]
+        return [
+            Price(asset, payload.window_seconds, point.timestamp, parse_exact(point.full_accuracy_value))
+            for point in points
+        ]
+    except UNREADABLE as error:
+        raise BadFrame(f"price channel: {error}: {sample(text)}") from error
+
+
+def authenticate_prices(key: ApiKey) -> str:
+    """The first frame on the price channel. It carries the secret: never log what is sent."""
+    return to_json({"op": "auth", "rid": "auth", "auth": key.fields()})
+
+
+def subscribe_prices(assets: list[str]) -> str:
+    """Instantaneous and 60-second mean prices of assets; 64 subscriptions fit a connection."""
+    wanted: list[dict[str, Any]] = []
+    for asset in assets:
+        symbol = f"{asset.lower()}usd"
+        wanted.append({"channel": "price.crypto", "filter": {"symbol": symbol}})
+        wanted.append({"channel": "price.crypto.twap", "filter": {"symbol": symbol, "window_seconds": 60}})
+    return to_json({"op": "subscribe", "rid": "prices", "subscriptions": wanted})
+
+
+PRICE_ASSETS: Final = frozenset({"BTC", "ETH", "SOL", "XRP", "DOGE", "HYPE", "BNB", "ZEC"})
+"""Assets the price channel knows; asking for another spoils nothing but is pointless."""

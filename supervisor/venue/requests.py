@@ -1,0 +1,235 @@
+"""Requests and their answers: orders, cancels, look-ups, heartbeat, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from shared.messages import OrderKind, Side
+from shared.units import MICRO, parse_micro
+from supervisor.venue.frames import UNREADABLE, BadFrame, sample
+from supervisor.venue.user import TradeLeg, legs_of
+
+_ROUNDING: Final = {  # tick -> decimals of size, of the computed amount; from the official clients
+    100_000: (2, 3),
+    10_000: (2, 4),
+    5_000: (2, 5),
+    2_500: (2, 6),
+    1_000: (2, 5),
+    100: (2, 6),
+}
+
+
+class BadSize(ValueError):
+    """The size rounds to nothing, or the market's price grid is none the venue has."""
+
+
+def order_amounts(side: Side, kind: OrderKind, price_micro: int, size_micro: int, tick_micro: int) -> tuple[int, int]:
+    """What an order offers and what it asks for, in millionths: (maker amount, taker amount).
+
+    A resting order's size is in shares. An immediate BUY is in collateral with two decimals, and its shares are rounded
+    down, so that the price it offers is never below `price_micro`.
+    Raises: BadSize. Source: the rounding tables of the official clients.
+    """
+    if tick_micro not in _ROUNDING:
+        raise BadSize(f"tick size {tick_micro} millionths is none the venue has")
+    size_step, amount_step = (10 ** (6 - decimals) for decimals in _ROUNDING[tick_micro])
+    if side == "BUY" and kind != "GTC":
+        collateral = _down(size_micro * price_micro // MICRO, size_step)
+        offered, asked = collateral, _down(collateral * MICRO // price_micro, amount_step)
+    else:
+        shares = _down(size_micro, size_step)
+        collateral = _down(shares * price_micro // MICRO, amount_step)
+        offered, asked = (collateral, shares) if side == "BUY" else (shares, collateral)
+    if offered <= 0 or asked <= 0:
+        raise BadSize(f"{size_micro} millionths of a share at {price_micro} round to nothing")
+    return offered, asked
+
+
+def _down(value: int, step: int) -> int:
+    return value - value % step
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an order as far as its answer tells.
+
+    `verdict`: accepted (it exists), rejected (it does not), or unknown (it may). `status`: live, matched, delayed or
+    unmatched. `trades`: ids of the trades it made at once; their fills come over the user channel.
+    """
+
+    verdict: Literal["accepted", "rejected", "unknown"]
+    status: str = ""
+    order_id: str = ""
+    trades: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class _OrderAnswer(msgspec.Struct):
+    success: bool = False
+    errorMsg: str | None = ""
+    orderID: str = ""
+    status: str = ""
+    tradeIDs: list[str] | None = []
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: str = ""
+    code: str = ""
+
+
+_order_answer: msgspec.json.Decoder[_OrderAnswer] = msgspec.json.Decoder(_OrderAnswer)
+_error_answer: msgspec.json.Decoder[_ErrorAnswer] = msgspec.json.Decoder(_ErrorAnswer)
+
+_REFUSED_WHILE_503: Final = ("post-only mode", "trading is disabled", "cancel-only")
+
+
+def parse_order_answer(http: int, body: bytes) -> Answer:
+    """Read the answer to one order. Only words that say the order does not exist make it rejected; doubt is unknown."""
+    if http == 200:
+        return _accepted(body)
+    reason = _error_text(body) or f"HTTP {http}"
+    definite = http in {400, 401, 403, 404, 425, 429} or (
+        http == 503 and any(text in reason for text in _REFUSED_WHILE_503)
+    )
+    return Answer("rejected" if definite else "unknown", reason=reason)
+
+
+def _accepted(body: bytes) -> Answer:
+    try:
+        answer = _order_answer.decode(body)
+    except UNREADABLE as error:
+        return Answer("unknown", reason=f"answer could not be read: {error}")
+    if answer.success and answer.orderID and not answer.errorMsg:
+        return Answer("accepted", answer.status, answer.orderID, tuple(answer.tradeIDs or ()))
+    return Answer("rejected", reason=answer.errorMsg or "refused without a reason")
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        return _error_answer.decode(body).error
+    except UNREADABLE:
+        return body[:200].decode(errors="replace")
+
+
+class _CancelAnswer(msgspec.Struct):
+    canceled: list[str] = []
+    not_canceled: dict[str, str] = {}
+
+
+_cancel_answer: msgspec.json.Decoder[_CancelAnswer] = msgspec.json.Decoder(_CancelAnswer)
+
+
+def parse_cancel_answer(http: int, body: bytes, order_id: str) -> Answer:
+    """Read the answer to a cancel: accepted when the order is gone by it; HTTP 200 alone says nothing."""
+    if http != 200:
+        return Answer("unknown", reason=_error_text(body) or f"HTTP {http}")
+    try:
+        answer = _cancel_answer.decode(body)
+    except UNREADABLE as error:
+        return Answer("unknown", reason=f"answer could not be read: {error}")
+    if order_id in answer.canceled:
+        return Answer("accepted", order_id=order_id)
+    return Answer("rejected", reason=answer.not_canceled.get(order_id, "not mentioned in the answer"))
+
+
+class _OpenOrder(msgspec.Struct):
+    id: str
+    status: str = ""
+    asset_id: str = ""
+    side: str = ""
+    price: str = ""
+    original_size: str = ""
+    size_matched: str = ""
+
+
+class _Page(msgspec.Struct):
+    data: list[msgspec.Raw] = []
+    next_cursor: str = ""
+
+
+FIRST_CURSOR: Final = "MA=="
+LAST_CURSOR: Final = "LTE="
+
+
+def parse_page(body: bytes) -> tuple[list[bytes], str]:
+    """The items of a page, raw, and the cursor of the next one (LAST_CURSOR: there is none). Raises: BadFrame."""
+    try:
+        page = msgspec.json.decode(body, type=_Page)
+    except UNREADABLE as error:
+        raise BadFrame(f"page: {error}") from error
+    return [bytes(item) for item in page.data], page.next_cursor or LAST_CURSOR
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue has it."""
+
+    order_id: str
+    token: str
+    side: str
+    price_micro: int
+    size_micro: int
+    matched_micro: int
+    open: bool
+
+
+def parse_venue_order(item: bytes) -> VenueOrder | None:
+    """One order of a list or a look-up; None when the look-up found nothing. Raises: BadFrame."""
+    if item.strip() in {b"null", b"", b"{}"}:
+        return None
+    try:
+        order = msgspec.json.decode(item, type=_OpenOrder)
+        return VenueOrder(
+            order_id=order.id,
+            token=order.asset_id,
+            side=order.side,
+            price_micro=parse_micro(order.price or "0"),
+            size_micro=parse_micro(order.original_size or "0"),
+            matched_micro=parse_micro(order.size_matched or "0"),
+            open=order.status.upper().removeprefix("ORDER_STATUS_") in {"LIVE", "DELAYED", "UNMATCHED"},
+        )
+    except UNREADABLE as error:
+        raise BadFrame(f"order: {error}: {sample(item)}") from error
+
+
+def parse_trades(items: list[bytes], api_key: str) -> list[TradeLeg]:
+    """Our legs of the trades of a list. Raises: BadFrame."""
+    return [leg for item in items for leg in legs_of(item, api_key)]
+
+
+class _Balance(msgspec.Struct):
+    balance: str
+
+
+def parse_balance(body: bytes) -> int:
+    """Collateral in millionths; the venue sends it as a whole number of them. Raises: BadFrame."""
+    try:
+        return int(msgspec.json.decode(body, type=_Balance).balance)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise BadFrame(f"balance: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatAnswer:
+    """The id to send next; `accepted` is False when the venue corrected us."""
+
+    next_id: str
+    accepted: bool
+
+
+class _Heartbeat(msgspec.Struct):
+    heartbeat_id: str = ""
+
+
+def parse_heartbeat(http: int, body: bytes) -> HeartbeatAnswer:
+    """Read the answer to a heartbeat; a wrong id is answered with the right one. Raises: BadFrame: neither."""
+    try:
+        next_id = msgspec.json.decode(body, type=_Heartbeat).heartbeat_id
+    except UNREADABLE as error:
+        raise BadFrame(f"heartbeat, HTTP {http}: {error}") from error
+    if http not in {200, 400} or not next_id:
+        raise BadFrame(f"heartbeat, HTTP {http}: {sample(body)}")
+    return HeartbeatAnswer(next_id, http == 200)
