@@ -167,6 +167,7 @@ class Answered(_Entry, frozen=True, tag="ANSWER"):
     state: str
     raw: str
     took_us: int
+    trades: tuple[str, ...] = ()
 
 
 class OrderReported(_Entry, frozen=True, tag="REPORT"):
@@ -250,6 +251,14 @@ class Opened(_Entry, frozen=True, tag="WINDOW"):
     fee_exponent: int
 
 
+class Strike(_Entry, frozen=True, tag="STRIKE"):
+    """The reference price at a window's first second, in 1e-18."""
+
+    slot: str
+    start_s: int
+    exact: str
+
+
 class Settled(_Entry, frozen=True, tag="SETTLED"):
     """What the reference prices say of a window that ended; `winner` is empty where a boundary price is missing."""
 
@@ -267,6 +276,13 @@ class Resolved(_Entry, frozen=True, tag="RESOLVED"):
     start_s: int
     winner: Outcome
     payout_micro: int
+
+
+class Balance(_Entry, frozen=True, tag="BALANCE"):
+    """The venue's word on our collateral; `opening` makes it ours, afterwards it is only compared."""
+
+    cash_micro: int
+    opening: bool
 
 
 class Control(_Entry, frozen=True, tag="CONTROL"):
@@ -338,8 +354,10 @@ Entry = (
     | Shadow
     | Refused
     | Opened
+    | Strike
     | Settled
     | Resolved
+    | Balance
     | Control
     | Worker
     | Gap

@@ -1,0 +1,299 @@
+"""Everything durable, folded from the journal: orders, positions, cash, who owns which slot, what the operator wished.
+
+There is one way to change it: `apply` an entry. The desk applies each entry it writes and recovery applies each entry
+it reads, so that what is rebuilt after a crash is, by construction, what was there before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from shared import entries as e
+from shared.messages import Outcome
+from shared.units import cost_of
+from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
+from supervisor.positions import Moved, Position, apply_fill, confirm, take_back
+
+PositionKey = tuple[str, int, Outcome]
+"""Slot, window start, token."""
+
+_DAY_NS: Final = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who decides for a slot, since which epoch. Epochs of a slot only grow."""
+
+    epoch: int = 0
+    uid: str = ""
+    release: str = ""
+    parameters: str = ""
+
+
+@dataclass
+class Accounts:
+    """The fold. Orders and fills of a window are forgotten when it is resolved and none of them is in doubt."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+    positions: dict[PositionKey, Position] = field(default_factory=dict)
+    fills: dict[tuple[str, str], e.Fill] = field(default_factory=dict)
+    owners: dict[str, Ownership] = field(default_factory=dict)
+    releases: dict[str, e.Release] = field(default_factory=dict)
+    windows: dict[tuple[str, int], e.Opened] = field(default_factory=dict)
+    strikes: dict[tuple[str, int], int] = field(default_factory=dict)
+    settled: dict[tuple[str, int], e.Settled] = field(default_factory=dict)
+    winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    last_ticks: dict[str, int] = field(default_factory=dict)
+    parameters: e.Parameters | None = None
+    active: e.Active | None = None
+    previous: str = ""
+    term: int = 0
+    last_seq: int = 0
+    generation: int = 0
+    paused: bool = False
+    pause_reason: str = ""
+    cash_micro: int = 0
+    opened: bool = False
+    day: int = 0
+    day_realized_micro: int = 0
+    version: int = 0
+    """Grows with every change of orders, positions or cash."""
+
+    def apply(self, entry: e.Entry, at_ns: int) -> None:
+        """Take one fact into account. Kinds that change nothing durable pass through."""
+        change = _APPLY.get(type(entry))
+        if change is not None:
+            self._turn_day(at_ns)
+            change(self, entry)
+
+    def open_orders(self, slot: str | None = None) -> list[Order]:
+        """Orders that are not closed, oldest first; of one slot or of all."""
+        return [o for o in self.orders.values() if o.state != "closed" and slot in {None, o.slot}]
+
+    def exposure(self, slot: str = "") -> int:
+        """What can still be lost: positions at cost, and what open buys would take at their price.
+
+        Args: slot: only of this slot; only of this asset when written "BTC/"; everything when empty.
+        """
+        held = sum(p.cost_micro for p in self.positions.values() if p.slot.startswith(slot))
+        wished = sum(
+            cost_of(o.open_micro, o.price_micro)
+            for o in self.orders.values()
+            if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot)
+        )
+        return held + wished
+
+    def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
+        """Positions as a boundary or snapshot states them."""
+        return tuple(
+            e.Holding(p.slot, p.start_s, p.outcome, p.size_micro, p.cost_micro, p.release)
+            for p in self.positions.values()
+            if p.size_micro and slot in {None, p.slot}
+        )
+
+    def resting(self, slot: str | None = None) -> tuple[e.Resting, ...]:
+        """Open orders as a boundary or snapshot states them."""
+        return tuple(
+            e.Resting(o.order_id, o.slot, o.start_s, o.outcome, o.side, o.price_micro, o.open_micro, o.by.release)
+            for o in self.open_orders(slot)
+        )
+
+    def _turn_day(self, at_ns: int) -> None:
+        day = at_ns // _DAY_NS
+        if day > self.day:
+            self.day, self.day_realized_micro = day, 0
+
+    def _order_step(self, order_id: str, event: OrderEvent) -> None:
+        order = self.orders.get(order_id)
+        if order is not None:
+            self.orders[order_id] = step(order, event)
+            self.version += 1
+
+    def _move(self, key: PositionKey, moved: Moved) -> None:
+        self.positions[key] = moved.position
+        self.cash_micro += moved.cash_micro
+        self.day_realized_micro += moved.realized_micro
+        self.version += 1
+
+    def _on_term(self, entry: e.Term) -> None:
+        self.term, self.last_seq = entry.term, entry.seq
+
+    def _on_release(self, entry: e.Release) -> None:
+        self.releases[entry.release] = entry
+
+    def _on_parameters(self, entry: e.Parameters) -> None:
+        self.parameters = entry
+
+    def _on_grant(self, entry: e.Grant) -> None:
+        self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)
+
+    def _on_active(self, entry: e.Active) -> None:
+        if self.active is not None and self.active.release != entry.release:
+            self.previous = self.active.release
+        self.active = entry
+
+    def _on_placing(self, entry: e.Placing) -> None:
+        self.orders[entry.order_id] = Order(
+            order_id=entry.order_id,
+            slot=entry.slot,
+            start_s=entry.start_s,
+            token_id=entry.token_id,
+            outcome=entry.outcome,
+            side=entry.side,
+            price_micro=entry.price_micro,
+            size_micro=entry.size_micro,
+            kind=entry.kind,
+            by=entry.by,
+        )
+        self.version += 1
+
+    def _on_answered(self, entry: e.Answered) -> None:
+        event = order_event(entry, self.orders.get(entry.order_id))
+        if event is not None:
+            self._order_step(entry.order_id, event)
+
+    def _on_report(self, entry: e.OrderReported) -> None:
+        if entry.state == "closed":
+            self._order_step(entry.order_id, Gone(entry.reason))
+        elif entry.state == "open":
+            self._order_step(entry.order_id, Lives())
+
+    def _on_fill(self, entry: e.Fill) -> None:
+        if (entry.trade_id, entry.order_id) in self.fills:
+            return
+        self.fills[entry.trade_id, entry.order_id] = entry
+        key: PositionKey = (entry.slot, entry.start_s, entry.outcome)
+        fresh = Position(entry.slot, entry.start_s, entry.outcome, entry.by.release)
+        self._move(key, apply_fill(self.positions.get(key, fresh), entry))
+        self._order_step(entry.order_id, Fills(entry.trade_id, entry.size_micro))
+        if entry.status != "MATCHED":
+            self._settle_fill(entry, entry.status)
+
+    def _on_fill_status(self, entry: e.FillStatus) -> None:
+        fill = self.fills.get((entry.trade_id, entry.order_id))
+        if fill is None or fill.status in _FINAL or fill.status == entry.status:
+            return
+        self.fills[entry.trade_id, entry.order_id] = _with_status(fill, entry.status)
+        self._settle_fill(fill, entry.status)
+
+    def _settle_fill(self, fill: e.Fill, status: e.Settlement) -> None:
+        key: PositionKey = (fill.slot, fill.start_s, fill.outcome)
+        position = self.positions.get(key)
+        if position is None:
+            self._settle_after_resolution(fill, status)
+            return
+        if status == "CONFIRMED":
+            self.positions[key] = confirm(position, fill)
+            self.version += 1
+        elif status == "FAILED":
+            self._move(key, take_back(position, fill))
+            self._order_step(fill.order_id, Unfills(fill.size_micro))
+
+    def _settle_after_resolution(self, fill: e.Fill, status: e.Settlement) -> None:
+        """The window was paid out as if the fill were firm; when it failed, both its price and its payout go back."""
+        winner = self.winners.get((fill.slot, fill.start_s))
+        if status != "FAILED" or winner is None:
+            return
+        gone = take_back(Position(fill.slot, fill.start_s, fill.outcome, fill.by.release), fill)
+        payout = gone.position.size_micro if fill.outcome == winner else 0
+        self.cash_micro += gone.cash_micro + payout
+        self.day_realized_micro += gone.cash_micro + payout
+        self.version += 1
+
+    def _on_outcome(self, entry: e.OutcomeOf) -> None:
+        self.last_ticks[entry.slot] = max(entry.tick, self.last_ticks.get(entry.slot, 0))
+
+    def _on_opened(self, entry: e.Opened) -> None:
+        self.windows[entry.slot, entry.start_s] = entry
+
+    def _on_strike(self, entry: e.Strike) -> None:
+        self.strikes[entry.slot, entry.start_s] = int(entry.exact)
+
+    def _on_settled(self, entry: e.Settled) -> None:
+        self.settled[entry.slot, entry.start_s] = entry
+
+    def _on_resolved(self, entry: e.Resolved) -> None:
+        window = (entry.slot, entry.start_s)
+        closed = [key for key in self.positions if key[:2] == window]
+        cost = sum(self.positions.pop(key).cost_micro for key in closed)
+        self.cash_micro += entry.payout_micro
+        self.day_realized_micro += entry.payout_micro - cost
+        for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
+            self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
+        self.winners[window] = entry.winner
+        self._forget(window)
+        self.version += 1
+
+    def _forget(self, window: tuple[str, int]) -> None:
+        """Drop what only the window needed; its orders stay until the next window of the slot is resolved."""
+        for store in (self.windows, self.strikes, self.settled):
+            store.pop(window, None)
+        slot, start_s = window
+        earlier = [o for o in self.orders.values() if o.slot == slot and o.start_s < start_s]
+        old = {o.order_id for o in earlier if o.state == "closed"}
+        self.winners = {key: won for key, won in self.winners.items() if key[0] != slot or key[1] >= start_s}
+        self.orders = {key: order for key, order in self.orders.items() if key not in old}
+        self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}
+
+    def _on_balance(self, entry: e.Balance) -> None:
+        if entry.opening:
+            self.cash_micro, self.opened = entry.cash_micro, True
+            self.version += 1
+
+    def _on_control(self, entry: e.Control) -> None:
+        self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
+
+
+_FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+
+
+def _with_status(fill: e.Fill, status: e.Settlement) -> e.Fill:
+    fields: dict[str, Any] = {name: getattr(fill, name) for name in fill.__struct_fields__}
+    return e.Fill(**{**fields, "status": status})
+
+
+def order_event(entry: e.Answered, order: Order | None) -> OrderEvent | None:
+    """What an answer means for its order; None when it means nothing, such as a refused cancel."""
+    if order is None:
+        return None
+    trades = frozenset(entry.trades)
+    if entry.state == "open" or (entry.state == "matched" and order.kind == "GTC"):
+        return Lives(trades)
+    if entry.state == "matched":
+        return Matched(trades)
+    if entry.state == "closed":
+        return Gone(entry.raw)
+    if entry.state == "unknown":
+        return Unanswered(entry.raw)
+    return None
+
+
+def rebuild(lines: Iterable[e.Line]) -> Accounts:
+    """The accounts that a journal adds up to."""
+    accounts = Accounts()
+    for line in lines:
+        accounts.apply(line.entry, line.at_ns)
+    return accounts
+
+
+_APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
+    e.Term: Accounts._on_term,
+    e.Release: Accounts._on_release,
+    e.Parameters: Accounts._on_parameters,
+    e.Grant: Accounts._on_grant,
+    e.Active: Accounts._on_active,
+    e.Placing: Accounts._on_placing,
+    e.Answered: Accounts._on_answered,
+    e.OrderReported: Accounts._on_report,
+    e.Fill: Accounts._on_fill,
+    e.FillStatus: Accounts._on_fill_status,
+    e.OutcomeOf: Accounts._on_outcome,
+    e.Opened: Accounts._on_opened,
+    e.Strike: Accounts._on_strike,
+    e.Settled: Accounts._on_settled,
+    e.Resolved: Accounts._on_resolved,
+    e.Balance: Accounts._on_balance,
+    e.Control: Accounts._on_control,
+}

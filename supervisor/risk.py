@@ -1,0 +1,189 @@
+"""Whether an order may be sent: intent, market, exposure and limits in; Approved or Denied out.
+
+The caps are configuration and nothing a release says can exceed them. The checks stand in one table, first denial wins,
+and every denial carries the number that explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shared.messages import Place, Side
+from shared.units import MICRO, cost_of, show_micro, show_usd, taker_fee
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The caps, in millionths of collateral and counts. See the settings under [risk]."""
+
+    order_micro: int
+    slot_micro: int
+    asset_micro: int
+    total_micro: int
+    day_loss_micro: int
+    orders_per_minute: int
+    open_orders: int
+    price_band_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What could still be lost, positions at cost and open buys at their price; and what went before."""
+
+    slot_micro: int
+    asset_micro: int
+    total_micro: int
+    held_micro: int
+    """Shares of the order's own token that are held and not already offered: what a SELL may sell."""
+    cash_micro: int
+    day_realized_micro: int
+    open_orders: int
+    orders_last_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The token's market now. `stale`: why its book is not to be believed, else empty. Prices 0: nothing there."""
+
+    bid_micro: int
+    ask_micro: int
+    stale: str
+    tick_micro: int
+    min_size_micro: int
+    fee_rate_micro: int
+    fee_exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The order may go. `cost_micro`: the most it can take out of the cash, fee included."""
+
+    cost_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """It may not. `reason` is a stable word, `detail` the numbers."""
+
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    place: Place
+    quote: Quote
+    exposure: Exposure
+    limits: Limits
+    entries: str
+    cost_micro: int
+
+
+def check(place: Place, quote: Quote, exposure: Exposure, limits: Limits, entries: str) -> Approved | Denied:
+    """Judge one order.
+
+    Args: entries: empty, or why no entry may be made now; an order that only reduces what is held may still go.
+    """
+    case = _Case(place, quote, exposure, limits, entries, worst_cost(place.side, place, quote))
+    for reason, refusal in _CHECKS:
+        detail = refusal(case)
+        if detail:
+            return Denied(reason, detail)
+    return Approved(case.cost_micro)
+
+
+def worst_cost(side: Side, place: Place, quote: Quote) -> int:
+    """The most an order can take out of the cash: nothing for a SELL, price and taker fee for a BUY."""
+    if side == "SELL":
+        return 0
+    fee = taker_fee(place.size_micro, place.price_micro, quote.fee_rate_micro, quote.fee_exponent)
+    return cost_of(place.size_micro, place.price_micro) + (0 if place.post_only else fee)
+
+
+def _bad_price(case: _Case) -> str:
+    price, tick = case.place.price_micro, case.quote.tick_micro
+    if price % tick or not tick <= price <= MICRO - tick:
+        return f"{show_micro(price)} is not on the grid of {show_micro(tick)}"
+    return ""
+
+
+def _bad_size(case: _Case) -> str:
+    if case.place.size_micro < case.quote.min_size_micro:
+        return f"{show_micro(case.place.size_micro)} shares, the market takes {show_micro(case.quote.min_size_micro)}"
+    return ""
+
+
+def _bad_kind(case: _Case) -> str:
+    return f"{case.place.kind} cannot be post-only" if case.place.post_only and case.place.kind != "GTC" else ""
+
+
+def _no_entry(case: _Case) -> str:
+    return case.entries if case.place.side == "BUY" else ""
+
+
+def _stale(case: _Case) -> str:
+    return case.quote.stale
+
+
+def _far_price(case: _Case) -> str:
+    """A BUY far above the ask, or a SELL far below the bid, is a slip of the finger or of a unit."""
+    place, band = case.place, case.limits.price_band_micro
+    if place.side == "BUY" and case.quote.ask_micro and place.price_micro > case.quote.ask_micro + band:
+        return f"{show_micro(place.price_micro)} is over {show_micro(band)} above the ask"
+    if place.side == "SELL" and case.quote.bid_micro and place.price_micro < case.quote.bid_micro - band:
+        return f"{show_micro(place.price_micro)} is over {show_micro(band)} below the bid"
+    return ""
+
+
+def _uncovered(case: _Case) -> str:
+    if case.place.side == "SELL" and case.place.size_micro > case.exposure.held_micro:
+        free = show_micro(max(0, case.exposure.held_micro))
+        return f"sells {show_micro(case.place.size_micro)} shares, {free} are free"
+    return ""
+
+
+def _over(used_micro: int, cost_micro: int, cap_micro: int) -> str:
+    if not cost_micro or used_micro + cost_micro <= cap_micro:
+        return ""
+    return f"{show_usd(used_micro)} + {show_usd(cost_micro)} is over {show_usd(cap_micro)}"
+
+
+def _lost(case: _Case) -> str:
+    loss = -case.exposure.day_realized_micro
+    if case.place.side == "BUY" and loss >= case.limits.day_loss_micro:
+        return f"{show_usd(loss)} lost today, the limit is {show_usd(case.limits.day_loss_micro)}"
+    return ""
+
+
+def _too_often(case: _Case) -> str:
+    sent, limit = case.exposure.orders_last_minute, case.limits.orders_per_minute
+    return f"{sent} orders in the last minute, the limit is {limit}" if sent >= limit else ""
+
+
+def _too_many(case: _Case) -> str:
+    rest, limit = case.exposure.open_orders, case.limits.open_orders
+    return f"{rest} orders are open, the limit is {limit}" if rest >= limit else ""
+
+
+_CHECKS: Final[tuple[tuple[str, Callable[[_Case], str]], ...]] = (
+    ("entries_closed", _no_entry),
+    ("bad_kind", _bad_kind),
+    ("bad_price", _bad_price),
+    ("bad_size", _bad_size),
+    ("book_stale", _stale),
+    ("price_far", _far_price),
+    ("uncovered_sell", _uncovered),
+    ("day_loss", _lost),
+    ("order_rate", _too_often),
+    ("open_orders", _too_many),
+    ("order_cap", lambda c: _over(0, c.cost_micro, c.limits.order_micro)),
+    ("slot_cap", lambda c: _over(c.exposure.slot_micro, c.cost_micro, c.limits.slot_micro)),
+    ("asset_cap", lambda c: _over(c.exposure.asset_micro, c.cost_micro, c.limits.asset_micro)),
+    ("total_cap", lambda c: _over(c.exposure.total_micro, c.cost_micro, c.limits.total_micro)),
+    ("cash", lambda c: _over(0, c.cost_micro, max(0, c.exposure.cash_micro))),
+)
