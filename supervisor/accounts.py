@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from shared import entries as e
 from shared.messages import Outcome
 from shared.units import cost_of
@@ -175,7 +177,7 @@ class Accounts:
         fill = self.fills.get((entry.trade_id, entry.order_id))
         if fill is None or fill.status in _FINAL or fill.status == entry.status:
             return
-        self.fills[entry.trade_id, entry.order_id] = _with_status(fill, entry.status)
+        self.fills[entry.trade_id, entry.order_id] = structs.replace(fill, status=entry.status)
         self._settle_fill(fill, entry.status)
 
     def _settle_fill(self, fill: e.Fill, status: e.Settlement) -> None:
@@ -247,11 +249,6 @@ class Accounts:
 
 
 _FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
-
-
-def _with_status(fill: e.Fill, status: e.Settlement) -> e.Fill:
-    fields: dict[str, Any] = {name: getattr(fill, name) for name in fill.__struct_fields__}
-    return e.Fill(**{**fields, "status": status})
 
 
 def order_event(entry: e.Answered, order: Order | None) -> OrderEvent | None:

@@ -1,0 +1,136 @@
+"""What the pure desk wants done in the world, as values; `app` carries them out in this order and decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.entries import Entry
+from shared.messages import Streamed, ToWorker
+from shared.slots import Slot
+from supervisor.venue.discovery import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Put a frame on the stream and on the tape. `new_segment`: the tape begins another segment with it."""
+
+    frame: Streamed
+    new_segment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Append to the journal; durable some time soon."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFirst:
+    """Append to the journal, and do the rest only when that is on the disk."""
+
+    entries: tuple[Entry, ...]
+    then: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The grant of a slot is durable: tell the desk."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send a signed order. `body`: the exact bytes."""
+
+    order_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Send a cancel."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Ask the venue for an order and for its trades."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send a message to a worker."""
+
+    uid: str
+    message: ToWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start a worker process of a release."""
+
+    uid: str
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End a worker process at once."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskListing:
+    """Ask the venue for a window's market, or for its winner."""
+
+    slot: Slot
+    start_s: int
+    known: Market | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The tokens whose books shall be followed, all of them."""
+
+    tokens: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refetch:
+    """The book of a token cannot be believed: ask for a whole one."""
+
+    token: str
+
+
+Effect = (
+    Publish
+    | Write
+    | WriteFirst
+    | Grant
+    | Submit
+    | Withdraw
+    | LookUp
+    | Tell
+    | Spawn
+    | Kill
+    | AskListing
+    | Watch
+    | Refetch
+)
+
+NOTHING: Final[tuple[Effect, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something arrives. `at_ns`: the market's time. `mono_ns`: for durations and deadlines; real time."""
+
+    at_ns: int
+    mono_ns: int

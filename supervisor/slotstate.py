@@ -1,0 +1,251 @@
+"""One slot's owner: its ticks and their outcomes, and how the right to decide passes from one worker to another.
+
+    orphan       nobody owns it; ticks that come due wait a little for an owner
+    owned        its owner is asked one tick at a time
+    quiescing    a candidate is armed; no new tick is shown until the boundary is clean
+    granting     the boundary was clean; the grant is on its way to the disk, nothing else happens meanwhile
+
+First grant, flip, rollback and the replacement of a dead owner are one act: arm a candidate, wait for a clean boundary,
+make the grant under the next epoch durable, go on. Ticks that come due in between wait; none is dropped, and each gets
+exactly one outcome. What may count is decided here and in `admits`, nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+HELD_MAX: Final = 64
+"""Ticks that may wait; one more and the oldest is skipped as late."""
+
+Phase = Literal["orphan", "owned", "quiescing", "granting"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """`epoch` is that of the last grant; `outstanding` the tick that was shown and has no outcome, 0 for none.
+
+    `in_flight`: orders and cancels the venue owes an answer for. `blocked`: an order is unknown, so nothing new may be
+    decided. `strikes`: deadlines the owner missed in a row.
+    """
+
+    phase: Phase = "orphan"
+    epoch: int = 0
+    owner: str = ""
+    candidate: str = ""
+    outstanding: int = 0
+    held: tuple[int, ...] = ()
+    last_tick: int = 0
+    in_flight: int = 0
+    blocked: bool = False
+    strikes: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether this is a boundary at which the slot may change hands: nothing of it is in flight.
+
+        With nobody owning it there is nobody whose decision could be cut in two.
+        """
+        idle = not self.in_flight and not self.blocked
+        return self.phase == "quiescing" and not self.outstanding and (idle or not self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A tick's time has come."""
+
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outstanding tick has its outcome; `sent` requests went out because of it."""
+
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request that was in flight is answered, or given up as unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The outstanding tick, or those that wait for an owner, waited too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Whether any order of the slot is unknown."""
+
+    unknown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A worker that is ready shall own the slot."""
+
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disarm:
+    """The candidate shall not own it after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The boundary is clean: write the grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The grant is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker is gone."""
+
+    uid: str
+
+
+SlotEvent = Due | Done | Heard | Expired | Doubt | Arm | Disarm | Commit | Granted | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Publish this tick and wait for its owner's answer."""
+
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Record that this tick was not decided, and why."""
+
+    tick: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteGrant:
+    """Make the right of a worker durable, then say Granted."""
+
+    uid: str
+    epoch: int
+
+
+SlotCommand = Show | Skip | WriteGrant
+
+
+class RefusedEvent(Exception):
+    """An event that cannot happen in this phase: nothing changed."""
+
+
+def step(slot: SlotState, event: SlotEvent) -> tuple[SlotState, tuple[SlotCommand, ...]]:
+    """Advance a slot by one event. Raises: RefusedEvent."""
+    phases, act = _TABLE[type(event)]
+    if slot.phase not in phases:
+        raise RefusedEvent(f"{type(event).__name__} while {slot.phase}")
+    moved, commands = act(slot, event)
+    shown, more = _pump(moved)
+    return shown, commands + more
+
+
+def admits(slot: SlotState, uid: str, epoch: int, tick: int) -> str:
+    """Why an answer may not count; empty when it may. The fence: right epoch, its holder, the outstanding tick."""
+    if epoch != slot.epoch or uid != slot.owner:
+        return "stale_epoch"
+    if not slot.outstanding or tick != slot.outstanding:
+        return "not_outstanding"
+    if slot.blocked:
+        return "unknown_order"
+    return ""
+
+
+_Acted = tuple[SlotState, tuple[SlotCommand, ...]]
+_ANY: Final[frozenset[Phase]] = frozenset({"orphan", "owned", "quiescing", "granting"})
+
+
+def _due(slot: SlotState, event: Due) -> _Acted:
+    if event.tick <= slot.last_tick:
+        return slot, ()
+    held = (*slot.held, event.tick)
+    late = tuple(Skip(tick, "late") for tick in held[:-HELD_MAX])
+    return replace(slot, held=held[-HELD_MAX:], last_tick=event.tick), late
+
+
+def _done(slot: SlotState, event: Done) -> _Acted:
+    return replace(slot, outstanding=0, strikes=0, in_flight=slot.in_flight + event.sent), ()
+
+
+def _heard(slot: SlotState, event: Heard) -> _Acted:
+    return replace(slot, in_flight=max(0, slot.in_flight - 1)), ()
+
+
+def _expired(slot: SlotState, event: Expired) -> _Acted:
+    if slot.outstanding:
+        skip = Skip(slot.outstanding, "deadline")
+        return replace(slot, outstanding=0, strikes=slot.strikes + 1), (skip,)
+    if not slot.owner:
+        return replace(slot, held=()), tuple(Skip(tick, "no_owner") for tick in slot.held)
+    return slot, ()
+
+
+def _doubt(slot: SlotState, event: Doubt) -> _Acted:
+    return replace(slot, blocked=event.unknown), ()
+
+
+def _arm(slot: SlotState, event: Arm) -> _Acted:
+    return replace(slot, phase="quiescing", candidate=event.candidate), ()
+
+
+def _disarm(slot: SlotState, event: Disarm) -> _Acted:
+    return replace(slot, phase="owned" if slot.owner else "orphan", candidate=""), ()
+
+
+def _commit(slot: SlotState, event: Commit) -> _Acted:
+    if not slot.clean:
+        raise RefusedEvent("Commit while the boundary is not clean")
+    return replace(slot, phase="granting"), (WriteGrant(slot.candidate, slot.epoch + 1),)
+
+
+def _granted(slot: SlotState, event: Granted) -> _Acted:
+    return replace(slot, phase="owned", epoch=slot.epoch + 1, owner=slot.candidate, candidate="", strikes=0), ()
+
+
+def _lost(slot: SlotState, event: Lost) -> _Acted:
+    moved, commands = slot, ()
+    if event.uid == slot.candidate and slot.phase == "quiescing":
+        moved, _ = _disarm(slot, Disarm())
+    if event.uid != slot.owner:
+        return moved, commands
+    skipped = (Skip(slot.outstanding, "owner_dead"),) if slot.outstanding else ()
+    phase: Phase = "orphan" if moved.phase == "owned" else moved.phase
+    return replace(moved, owner="", outstanding=0, strikes=0, phase=phase), skipped
+
+
+def _pump(slot: SlotState) -> _Acted:
+    """Show the next tick that waits, if its owner may be asked; skip what waits while an order is unknown."""
+    if slot.blocked and slot.held and slot.phase in {"owned", "orphan"} and not slot.outstanding:
+        return replace(slot, held=()), tuple(Skip(tick, "unknown_order") for tick in slot.held)
+    if slot.phase != "owned" or not slot.held or slot.outstanding or slot.in_flight:
+        return slot, ()
+    tick, *rest = slot.held
+    return replace(slot, outstanding=tick, held=tuple(rest)), (Show(tick),)
+
+
+_TABLE: Final[dict[type, tuple[frozenset[Phase], Callable[[SlotState, Any], _Acted]]]] = {
+    Due: (_ANY, _due),
+    Done: (_ANY, _done),
+    Heard: (_ANY, _heard),
+    Expired: (_ANY, _expired),
+    Doubt: (_ANY, _doubt),
+    Arm: (frozenset({"orphan", "owned"}), _arm),
+    Disarm: (frozenset({"quiescing"}), _disarm),
+    Commit: (frozenset({"quiescing"}), _commit),
+    Granted: (frozenset({"granting"}), _granted),
+    Lost: (_ANY, _lost),
+}
