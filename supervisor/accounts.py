@@ -80,12 +80,15 @@ class Accounts:
         Args: slot: only of this slot; only of this asset when written "BTC/"; everything when empty.
         """
         held = sum(p.cost_micro for p in self.positions.values() if p.slot.startswith(slot))
-        wished = sum(
+        return held + self.reserved(slot)
+
+    def reserved(self, slot: str = "") -> int:
+        """What open buys would take out of the cash at their price; of a slot, an asset or all, as above."""
+        return sum(
             cost_of(o.open_micro, o.price_micro)
             for o in self.orders.values()
             if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot)
         )
-        return held + wished
 
     def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
         """Positions as a boundary or snapshot states them."""

@@ -126,8 +126,12 @@ def _announce(order: Order, event: Lives | Matched) -> Order:
     return order if order.state == "closed" else replace(order, awaited=(order.awaited | event.trades) - order.seen)
 
 
-def _explain(order: Order, event: Gone | Unanswered) -> Order:
+def _explain(order: Order, event: Unanswered) -> Order:
     return replace(order, reason=event.reason)
+
+
+def _end(order: Order, event: Gone) -> Order:
+    return replace(order, reason=event.reason, awaited=frozenset())
 
 
 def _fill(order: Order, event: Fills) -> Order:
@@ -146,7 +150,7 @@ def _unfill(order: Order, event: Unfills) -> Order:
 _DETAIL: Final[dict[type, Callable[[Order, Any], Order]]] = {
     Lives: _announce,
     Matched: _announce,
-    Gone: _explain,
+    Gone: _end,
     Unanswered: _explain,
     Fills: _fill,
     Unfills: _unfill,

@@ -52,6 +52,7 @@ class Quote:
     stale: str
     tick_micro: int
     min_size_micro: int
+    min_immediate_micro: int
     fee_rate_micro: int
     fee_exponent: int
 
@@ -118,6 +119,14 @@ def _bad_size(case: _Case) -> str:
     return ""
 
 
+def _too_little(case: _Case) -> str:
+    """The venue wants an order that takes to be worth something."""
+    value = cost_of(case.place.size_micro, case.place.price_micro)
+    if case.place.kind != "GTC" and value < case.quote.min_immediate_micro:
+        return f"worth {show_usd(value)}, an immediate order starts at {show_usd(case.quote.min_immediate_micro)}"
+    return ""
+
+
 def _bad_kind(case: _Case) -> str:
     return f"{case.place.kind} cannot be post-only" if case.place.post_only and case.place.kind != "GTC" else ""
 
@@ -175,6 +184,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[_Case], str]], ...]] = (
     ("bad_kind", _bad_kind),
     ("bad_price", _bad_price),
     ("bad_size", _bad_size),
+    ("too_little", _too_little),
     ("book_stale", _stale),
     ("price_far", _far_price),
     ("uncovered_sell", _uncovered),

@@ -60,26 +60,20 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outstanding tick has its outcome; `sent` requests went out because of it."""
-
-    sent: int = 0
+    """The outstanding tick has its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A request that was in flight is answered, or given up as unknown."""
+class Flight:
+    """How many requests of the slot the venue owes a word on, and whether any order of it is unknown."""
+
+    in_flight: int
+    unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     """The outstanding tick, or those that wait for an owner, waited too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Whether any order of the slot is unknown."""
-
-    unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +105,7 @@ class Lost:
     uid: str
 
 
-SlotEvent = Due | Done | Heard | Expired | Doubt | Arm | Disarm | Commit | Granted | Lost
+SlotEvent = Due | Done | Flight | Expired | Arm | Disarm | Commit | Granted | Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +172,11 @@ def _due(slot: SlotState, event: Due) -> _Acted:
 
 
 def _done(slot: SlotState, event: Done) -> _Acted:
-    return replace(slot, outstanding=0, strikes=0, in_flight=slot.in_flight + event.sent), ()
+    return replace(slot, outstanding=0, strikes=0), ()
 
 
-def _heard(slot: SlotState, event: Heard) -> _Acted:
-    return replace(slot, in_flight=max(0, slot.in_flight - 1)), ()
+def _flight(slot: SlotState, event: Flight) -> _Acted:
+    return replace(slot, in_flight=event.in_flight, blocked=event.unknown), ()
 
 
 def _expired(slot: SlotState, event: Expired) -> _Acted:
@@ -192,10 +186,6 @@ def _expired(slot: SlotState, event: Expired) -> _Acted:
     if not slot.owner:
         return replace(slot, held=()), tuple(Skip(tick, "no_owner") for tick in slot.held)
     return slot, ()
-
-
-def _doubt(slot: SlotState, event: Doubt) -> _Acted:
-    return replace(slot, blocked=event.unknown), ()
 
 
 def _arm(slot: SlotState, event: Arm) -> _Acted:
@@ -240,9 +230,8 @@ def _pump(slot: SlotState) -> _Acted:
 _TABLE: Final[dict[type, tuple[frozenset[Phase], Callable[[SlotState, Any], _Acted]]]] = {
     Due: (_ANY, _due),
     Done: (_ANY, _done),
-    Heard: (_ANY, _heard),
+    Flight: (_ANY, _flight),
     Expired: (_ANY, _expired),
-    Doubt: (_ANY, _doubt),
     Arm: (frozenset({"orphan", "owned"}), _arm),
     Disarm: (frozenset({"quiescing"}), _disarm),
     Commit: (frozenset({"quiescing"}), _commit),

@@ -22,6 +22,10 @@ _ROUNDING: Final = {  # tick -> decimals of size, of the computed amount; from t
 }
 
 
+MIN_IMMEDIATE_MICRO: Final = 1_000_000
+"""A marketable order is worth at least a dollar, else the venue refuses it."""
+
+
 class BadSize(ValueError):
     """The size rounds to nothing, or the market's price grid is none the venue has."""
 

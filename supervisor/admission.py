@@ -1,0 +1,164 @@
+"""The fencing point's second half: what of an admitted decision may leave, order by order.
+
+`slotstate.admits` has said that the answer counts. Here each wish in it is rounded as the venue rounds, judged by risk
+against everything that is already open, signed, and turned into the entry that must be durable before it leaves. What
+is refused is named; nothing is ever sent from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from msgspec import structs
+
+from shared import entries as e
+from shared.messages import Cancel, Decided, Place
+from supervisor import risk
+from supervisor.accounts import Accounts
+from supervisor.effects import Submit, Withdraw
+from supervisor.lanes import OUTCOMES, Window
+from supervisor.venue.discovery import Market
+from supervisor.venue.requests import MIN_IMMEDIATE_MICRO, BadSize, order_amounts
+
+MAX_INTENTS: Final = 8
+"""Wishes one decision may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order ready to be signed, amounts in millionths. `timestamp_ms`: the tick.
+
+    `identity` names the decision's leg and nothing else: a salt made of it is the same however often it is made.
+    """
+
+    market: Market
+    token_id: str
+    place: Place
+    maker_amount: int
+    taker_amount: int
+    identity: str
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The order's own hash, which is its id at the venue, and the exact bytes to send."""
+
+    order_id: str
+    body: bytes
+
+
+class Signer(Protocol):
+    """The port to whoever holds the key."""
+
+    def sign(self, draft: Draft) -> Signed:
+        """Sign an order; the same draft always gives the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What admission needs to know besides the decision: the window, the caps, and why entries are closed, if they are.
+
+    `sent_last_minute`: orders sent in the last minute of market time. `cancelling`: orders with a cancel in flight.
+    """
+
+    window: Window
+    limits: risk.Limits
+    entries: str
+    sent_last_minute: int
+    cancelling: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A wish that may leave: what must be durable first, and the request itself."""
+
+    entry: e.Placing | e.Cancelling
+    request: Submit | Withdraw
+
+
+def place(
+    decided: Decided, leg: int, wish: Place, by: e.By, accounts: Accounts, bench: Bench, signer: Signer
+) -> Admitted | risk.Denied:
+    """Judge and sign one order of a decision."""
+    window = bench.window
+    market = window.market
+    assert market is not None, "an opened window has a market"
+    try:
+        maker, taker = order_amounts(wish.side, wish.kind, wish.price_micro, wish.size_micro, market.terms.tick_micro)
+    except (BadSize, ZeroDivisionError) as error:
+        return risk.Denied("bad_size", str(error))
+    sized = structs.replace(wish, size_micro=taker if wish.side == "BUY" else maker)
+    exposed = exposure(window, sized, accounts, bench)
+    verdict = risk.check(sized, quote(window, sized), exposed, bench.limits, bench.entries)
+    if isinstance(verdict, risk.Denied):
+        return verdict
+    token = market.tokens[OUTCOMES.index(sized.outcome)]
+    identity = f"{decided.slot}|{market.terms.condition_id}|{decided.tick}|{leg}"
+    signed = signer.sign(Draft(market, token, sized, maker, taker, identity, decided.tick))
+    entry = e.Placing(
+        order_id=signed.order_id,
+        slot=decided.slot,
+        tick=decided.tick,
+        leg=leg,
+        start_s=window.start_s,
+        token_id=token,
+        outcome=sized.outcome,
+        side=sized.side,
+        price_micro=sized.price_micro,
+        size_micro=sized.size_micro,
+        kind=sized.kind,
+        post_only=sized.post_only,
+        by=by,
+    )
+    return Admitted(entry, Submit(signed.order_id, signed.body))
+
+
+def cancel(decided: Decided, wish: Cancel, by: e.By, accounts: Accounts, bench: Bench) -> Admitted | risk.Denied:
+    """Judge one cancel of a decision: only an order of its own slot that rests and is not being cancelled already."""
+    order = accounts.orders.get(wish.order_id)
+    if order is None or order.slot != decided.slot or order.state != "open":
+        state = "unknown here" if order is None else f"{order.state} in {order.slot}"
+        return risk.Denied("not_open", f"order {wish.order_id[:10]} is {state}")
+    if wish.order_id in bench.cancelling:
+        return risk.Denied("cancelling", f"order {wish.order_id[:10]} is being cancelled")
+    entry = e.Cancelling(wish.order_id, decided.slot, decided.tick, "decision", by)
+    return Admitted(entry, Withdraw(wish.order_id))
+
+
+def quote(window: Window, wish: Place) -> risk.Quote:
+    """The market of the wish's token as risk wants to see it."""
+    assert window.market is not None
+    terms, book = window.market.terms, window.books[wish.outcome]
+    return risk.Quote(
+        bid_micro=book.best("BUY"),
+        ask_micro=book.best("SELL"),
+        stale=book.stale,
+        tick_micro=terms.tick_micro,
+        min_size_micro=terms.min_size_micro,
+        min_immediate_micro=MIN_IMMEDIATE_MICRO,
+        fee_rate_micro=terms.fee_rate_micro,
+        fee_exponent=terms.fee_exponent,
+    )
+
+
+def exposure(window: Window, wish: Place, accounts: Accounts, bench: Bench) -> risk.Exposure:
+    """Everything that is open already, orders of this very decision included: they are in the accounts by now."""
+    slot = window.slot
+    position = accounts.positions.get((slot.name, window.start_s, wish.outcome))
+    offered = sum(
+        o.open_micro
+        for o in accounts.open_orders(slot.name)
+        if o.side == "SELL" and o.outcome == wish.outcome and o.start_s == window.start_s
+    )
+    return risk.Exposure(
+        slot_micro=accounts.exposure(slot.name),
+        asset_micro=accounts.exposure(f"{slot.asset}/"),
+        total_micro=accounts.exposure(),
+        held_micro=(position.size_micro if position else 0) - offered,
+        cash_micro=accounts.cash_micro - accounts.reserved(),
+        day_realized_micro=accounts.day_realized_micro,
+        open_orders=len(accounts.open_orders()),
+        orders_last_minute=bench.sent_last_minute,
+    )

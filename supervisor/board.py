@@ -1,0 +1,150 @@
+"""What every part of the desk shares: the moment, the accounts, the markets, the crew, and the one way to tell.
+
+Nothing here reads a clock, a file or a socket. What has to be done in the world is left in `effects` as values, in
+order, for `app` to carry out. Facts change in one way only: an entry is applied to the accounts and written down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from shared import entries as e
+from shared import messages as m
+from shared.clock import NS
+from shared.config import Settings
+from shared.slots import Slot
+from shared.units import MICRO
+from supervisor.accounts import Accounts
+from supervisor.crew import Crew
+from supervisor.effects import Effect, Moment, Publish, Write, WriteFirst
+from supervisor.lanes import Lanes
+from supervisor.risk import Limits
+
+FEEDS: Final = ("market", "user", "prices")
+NO_DECISION: Final = msgspec.Raw(b"\xc0")
+"""No decision, in the bytes of a record."""
+RECENT_MAX: Final = 2_000
+"""Entries kept in memory for people who ask what happened."""
+
+
+class Board:
+    """Args: accounts: rebuilt from the journal. seq: the last frame on the tape. code: what this supervisor runs."""
+
+    def __init__(self, settings: Settings, accounts: Accounts, *, seq: int, pid: int, code: str) -> None:
+        self.settings = settings
+        self.accounts = accounts
+        self.seq = seq
+        self.pid = pid
+        self.code = code
+        self.at_ns = 0
+        self.mono_ns = 0
+        self.effects: list[Effect] = []
+        self.lanes = Lanes(settings)
+        self.lane_of: dict[str, Slot] = {slot.name: slot for slot in self.lanes.slots}
+        self.crew = Crew()
+        self.limits = _limits(settings)
+        self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
+        self.tape_fault = ""
+        self.counters: dict[str, int] = {}
+        self.recent: deque[tuple[int, e.Entry]] = deque(maxlen=RECENT_MAX)
+
+    def now(self, moment: Moment) -> None:
+        """Something arrives at this moment; market time never runs backwards here."""
+        self.at_ns, self.mono_ns = max(self.at_ns, moment.at_ns), moment.mono_ns
+
+    def since_s(self, mono_ns: int) -> float:
+        """Real seconds since a monotonic time."""
+        return (self.mono_ns - mono_ns) / NS
+
+    def publish(self, event: m.Event, *, new_segment: bool = False) -> int:
+        """Put an event on the stream; return its sequence number."""
+        self.seq += 1
+        self.effects.append(Publish(m.Streamed(self.seq, self.at_ns, event), new_segment))
+        return self.seq
+
+    def write(self, entry: e.Entry) -> None:
+        """Let a fact be true, and write it down."""
+        self.apply(entry)
+        self.effects.append(Write(entry))
+
+    def write_first(self, entries: Iterable[e.Entry], then: Iterable[Effect]) -> None:
+        """Write facts down, and do the rest once they are on the disk. Apply them first."""
+        self.effects.append(WriteFirst(tuple(entries), tuple(then)))
+
+    def apply(self, entry: e.Entry) -> None:
+        """Let a fact be true."""
+        self.accounts.apply(entry, self.at_ns)
+        if isinstance(entry, _WORTH_TELLING):
+            self.recent.append((self.at_ns, entry))
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done now, in order."""
+        effects, self.effects = self.effects, []
+        return effects
+
+    def count(self, what: str) -> None:
+        """Count something a person may want to know the number of."""
+        self.counters[what] = self.counters.get(what, 0) + 1
+
+    def alarm(self, name: str, detail: str) -> None:
+        """Say that a person should look."""
+        self.count(f"alarm:{name}")
+        self.write(e.Alarm(name, detail[:500]))
+
+    @property
+    def parameters(self) -> str:
+        """The digest of the parameters in force."""
+        return self.accounts.parameters.digest if self.accounts.parameters is not None else ""
+
+    def by(self, uid: str, epoch: int) -> e.By:
+        """Who decides: a worker under an epoch, and what it runs."""
+        member = self.crew.members.get(uid)
+        return e.By(member.release if member else "", self.parameters, epoch, uid)
+
+    def entries_closed(self, slot: Slot) -> str:
+        """Why no entry may be made in a slot now; empty when entries are open."""
+        if self.accounts.paused:
+            return "paused"
+        if self.tape_fault:
+            return "tape_unavailable"
+        down = next((feed for feed, fault in self.feeds.items() if fault), "")
+        if down:
+            return f"{down}_feed_down"
+        if self.at_ns - self.lanes.price_seen_ns.get(slot.asset, 0) > self.settings.venue.stale_s * NS:
+            return "prices_stale"
+        return "" if self.accounts.opened else "balance_unknown"
+
+
+def _limits(settings: Settings) -> Limits:
+    risk = settings.risk
+    return Limits(
+        order_micro=round(risk.order_max_usd * MICRO),
+        slot_micro=round(risk.slot_max_usd * MICRO),
+        asset_micro=round(risk.asset_max_usd * MICRO),
+        total_micro=round(risk.total_max_usd * MICRO),
+        day_loss_micro=round(risk.day_loss_max_usd * MICRO),
+        orders_per_minute=risk.orders_per_minute,
+        open_orders=risk.open_orders_max,
+        price_band_micro=risk.price_band_micro,
+    )
+
+
+_WORTH_TELLING: Final = (
+    e.Term,
+    e.Boundary,
+    e.Step,
+    e.Active,
+    e.Placing,
+    e.Fill,
+    e.Resolved,
+    e.Settled,
+    e.Control,
+    e.Worker,
+    e.Gap,
+    e.Alarm,
+    e.Repair,
+)

@@ -1,0 +1,101 @@
+"""The workers as the desk knows them: which release each runs, how far it has read, when its loop was last heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from shared.clock import NS
+from shared.config import Deploy
+from shared.messages import Loaded
+
+Stage = Literal["spawned", "greeted", "ready", "retiring"]
+
+RESPAWN_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Real seconds to wait before the next try to start a release whose workers keep dying."""
+STEADY_S: Final = 60.0
+"""A worker that lived this long was no failure to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One worker process. `read_seq`: nothing up to it is missing in its state. Times are monotonic."""
+
+    uid: str
+    release: str
+    spawned_ns: int
+    heard_ns: int
+    pid: int = 0
+    stage: Stage = "spawned"
+    read_seq: int = 0
+    whole: bool = False
+    decided: int = 0
+    rss_kib: int = 0
+    modules: tuple[Loaded, ...] = ()
+
+
+@dataclass
+class Crew:
+    """Every worker that lives. A uid is never used twice: it names the reign and counts up."""
+
+    members: dict[str, Member] = field(default_factory=dict)
+    spawned: int = 0
+    failures: int = 0
+
+    def hire(self, term: int, release: str, mono_ns: int) -> str:
+        """Make room for a worker that is about to be started; return its uid."""
+        self.spawned += 1
+        uid = f"w{term}-{self.spawned}"
+        self.members[uid] = Member(uid, release, mono_ns, mono_ns)
+        return uid
+
+    def hear(self, uid: str, mono_ns: int, read_seq: int = 0) -> None:
+        """Note a sign of life and how far the worker has read."""
+        member = self.members[uid]
+        self.members[uid] = replace(member, heard_ns=mono_ns, read_seq=max(member.read_seq, read_seq))
+
+    def update(self, uid: str, **changes: object) -> None:
+        """Change what is known of a worker."""
+        self.members[uid] = replace(self.members[uid], **changes)  # type: ignore[arg-type]
+
+    def ready(self, uid: str) -> bool:
+        """Whether a worker may be given slots."""
+        member = self.members.get(uid)
+        return member is not None and member.stage == "ready" and member.whole
+
+    def dismiss(self, uid: str, mono_ns: int) -> Member | None:
+        """Forget a worker that is gone; count it as a failure if it never got steady and was not asked to go."""
+        member = self.members.pop(uid, None)
+        if member is not None and member.stage != "retiring":
+            steady = mono_ns - member.spawned_ns >= STEADY_S * NS
+            self.failures = 0 if steady else self.failures + 1
+        return member
+
+    def respawn_after_s(self) -> float:
+        """How long to wait before the next try."""
+        return RESPAWN_S[min(self.failures, len(RESPAWN_S) - 1)]
+
+    def overdue(self, limits: Deploy, head_seq: int, mono_ns: int) -> list[tuple[str, str]]:
+        """Workers to be given up, each with the reason in numbers."""
+        found = []
+        for member in self.members.values():
+            reason = _overdue(member, limits, head_seq, mono_ns)
+            if reason:
+                found.append((member.uid, reason))
+        return found
+
+
+def _overdue(member: Member, limits: Deploy, head_seq: int, mono_ns: int) -> str:
+    silent_s = (mono_ns - member.heard_ns) / NS
+    age_s = (mono_ns - member.spawned_ns) / NS
+    if member.stage == "spawned" and age_s > limits.hello_s:
+        return f"no greeting for {age_s:.1f} s"
+    if member.stage == "greeted" and age_s > limits.hello_s + limits.warm_s:
+        return f"not warm after {age_s:.1f} s"
+    if member.stage == "retiring" and silent_s > limits.retire_s:
+        return f"still there {silent_s:.1f} s after it was told to end"
+    if member.stage in {"greeted", "ready"} and silent_s > limits.beat_s:
+        return f"no heartbeat for {silent_s:.1f} s"
+    if member.stage == "ready" and head_seq - member.read_seq > limits.lag_max:
+        return f"{head_seq - member.read_seq} frames behind the stream"
+    return ""

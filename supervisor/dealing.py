@@ -1,0 +1,196 @@
+"""Our orders once they left: answers, reports, fills, look-ups. Each word of the venue is written down, then counted.
+
+An order that owes us a word is asked about, never sent again. That the venue knows nothing of an order proves nothing
+until the horizon is past; a fill is counted once for each (trade, order), whatever we believed of the order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared import entries as e
+from shared import messages as m
+from shared.units import taker_fee
+from supervisor.board import Board
+from supervisor.effects import LookUp, Moment
+from supervisor.orders import Order
+from supervisor.turns import Turns
+from supervisor.venue.requests import Answer, VenueOrder
+from supervisor.venue.user import OrderReport, TradeLeg
+
+LOOKUP_S: Final = 2.0
+"""Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
+
+
+class Dealing:
+    """Orders in the venue's hands. Times are monotonic."""
+
+    def __init__(self, board: Board, turns: Turns) -> None:
+        self.board, self.turns = board, turns
+        self.cancelling: set[str] = set()
+        self._since_ns: dict[str, int] = {}
+        self._asked_ns: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """After a restart: an order without an answer may exist, one that rested may have filled. Ask about both."""
+        for order in self.board.accounts.open_orders():
+            if order.state == "pending":
+                gone = "the supervisor ended before the answer came"
+                self.board.write(e.Answered(order.order_id, "place", "unknown", gone, 0))
+            self.sent(order.order_id)
+            self.board.effects.append(LookUp(order.order_id))
+        for name in self.turns.slots:
+            self.turns.refresh(name, self.cancelling)
+
+    def sent(self, order_id: str) -> None:
+        """An order is on its way; its answer is owed from now on."""
+        self._since_ns[order_id] = self.board.mono_ns
+
+    def on_answer(self, now: Moment, order_id: str, answer: Answer, took_us: int) -> None:
+        """The venue answered an order, or did not."""
+        self.board.now(now)
+        if order_id not in self.board.accounts.orders:
+            return
+        said = answer.reason or answer.status
+        self.board.write(e.Answered(order_id, "place", _state_by(answer), said, took_us, answer.trades))
+        if answer.verdict == "rejected":
+            self.board.count("orders_rejected")
+        self._moved(order_id)
+
+    def on_cancel_answer(self, now: Moment, order_id: str, answer: Answer, took_us: int) -> None:
+        """The venue answered a cancel, or did not; an order whose cancel is in doubt is asked about."""
+        self.board.now(now)
+        self.cancelling.discard(order_id)
+        state = "closed" if answer.verdict == "accepted" else ""
+        self.board.write(e.Answered(order_id, "cancel", state, answer.reason or "canceled", took_us))
+        if answer.verdict != "accepted" and order_id in self.board.accounts.orders:
+            self.board.effects.append(LookUp(order_id))
+        self._moved(order_id)
+
+    def on_report(self, now: Moment, report: OrderReport) -> None:
+        """The user channel told of an order."""
+        self.board.now(now)
+        order = self.board.accounts.orders.get(report.order_id)
+        if order is None:
+            self.board.count("foreign_orders")
+            return
+        matched = report.matched_micro or 0
+        self.board.write(e.OrderReported(report.order_id, report.state, matched, report.reason))
+        if self.board.accounts.orders[report.order_id].state != order.state:
+            self._moved(report.order_id)
+
+    def on_leg(self, now: Moment, leg: TradeLeg) -> None:
+        """A trade of ours, new or settled further."""
+        self.board.now(now)
+        order = self.board.accounts.orders.get(leg.order_id)
+        if order is None:
+            self.board.count("foreign_trades")
+            return
+        known = self.board.accounts.fills.get((leg.trade_id, leg.order_id))
+        if known is None:
+            self.board.write(self._fill(order, leg))
+        elif known.status != leg.status:
+            self.board.write(e.FillStatus(leg.trade_id, leg.order_id, leg.status))
+        else:
+            return
+        self._publish_fill(leg)
+        self._moved(leg.order_id)
+
+    def on_lookup(self, now: Moment, order_id: str, found: VenueOrder | None, legs: list[TradeLeg]) -> None:
+        """The venue said what it has of an order and of its trades."""
+        self.board.now(now)
+        for leg in legs:
+            if leg.order_id == order_id:
+                self.on_leg(now, leg)
+        order = self.board.accounts.orders.get(order_id)
+        if order is None or order.state == "closed":
+            return
+        state = self._looked_up(order, found)
+        if state and state != order.state:
+            said = "the venue never knew it" if found is None else f"found, {state}"
+            self.board.write(e.Answered(order_id, "lookup", state, said, 0))
+        self._moved(order_id)
+
+    def ask_overdue(self) -> None:
+        """Ask the venue about orders that owe us a word."""
+        for order_id, since_ns in list(self._since_ns.items()):
+            order = self.board.accounts.orders.get(order_id)
+            if order is None or order.state == "closed":
+                self._settled(order_id)
+            elif order.state != "pending" and self.board.since_s(self._asked_ns.get(order_id, since_ns)) > LOOKUP_S:
+                self._asked_ns[order_id] = self.board.mono_ns
+                self.board.effects.append(LookUp(order_id))
+
+    def on_balance(self, now: Moment, cash_micro: int) -> None:
+        """The venue told our collateral: the first time it is taken over, later only held against ours."""
+        self.board.now(now)
+        if not self.board.accounts.opened:
+            self.board.write(e.Balance(cash_micro, True))
+        elif cash_micro != self.board.accounts.cash_micro:
+            self.board.count("balance_differs")
+
+    def _looked_up(self, order: Order, found: VenueOrder | None) -> str:
+        if found is not None:
+            return "open" if found.open else "closed"
+        waited_s = self.board.since_s(self._since_ns.get(order.order_id, self.board.mono_ns))
+        return "closed" if waited_s > self.board.settings.venue.unknown_horizon_s else ""
+
+    def _fill(self, order: Order, leg: TradeLeg) -> e.Fill:
+        opened = self.board.accounts.windows.get((order.slot, order.start_s))
+        fee = 0
+        if not leg.maker and opened is not None:
+            fee = taker_fee(leg.size_micro, leg.price_micro, opened.fee_rate_micro, opened.fee_exponent)
+        return e.Fill(
+            trade_id=leg.trade_id,
+            order_id=leg.order_id,
+            slot=order.slot,
+            start_s=order.start_s,
+            outcome=order.outcome,
+            side=order.side,
+            price_micro=leg.price_micro,
+            size_micro=leg.size_micro,
+            fee_micro=fee,
+            maker=leg.maker,
+            status=leg.status,
+            by=order.by,
+        )
+
+    def _publish_fill(self, leg: TradeLeg) -> None:
+        fill = self.board.accounts.fills[leg.trade_id, leg.order_id]
+        self.board.publish(
+            m.Filled(
+                trade_id=fill.trade_id,
+                order_id=fill.order_id,
+                slot=fill.slot,
+                start_s=fill.start_s,
+                outcome=fill.outcome,
+                side=fill.side,
+                price_micro=fill.price_micro,
+                size_micro=fill.size_micro,
+                fee_micro=fill.fee_micro,
+                status=fill.status,
+            )
+        )
+
+    def _moved(self, order_id: str) -> None:
+        """Something is new about an order: tell the stream, and its slot what is still in flight."""
+        order = self.board.accounts.orders.get(order_id)
+        if order is None:
+            return
+        if order.state == "closed" or (order.state == "open" and not order.awaited):
+            self._settled(order_id)
+        reason = order.reason[:200]
+        moved = m.OrderMoved(order_id, order.slot, order.start_s, order.state, order.open_micro, reason)
+        self.board.publish(moved)
+        self.turns.refresh(order.slot, self.cancelling)
+
+    def _settled(self, order_id: str) -> None:
+        self._since_ns.pop(order_id, None)
+        self._asked_ns.pop(order_id, None)
+
+
+def _state_by(answer: Answer) -> str:
+    """The state an answer puts an order in; one in the taker delay stays pending until it is reported."""
+    if answer.verdict != "accepted":
+        return "closed" if answer.verdict == "rejected" else "unknown"
+    return {"delayed": "", "matched": "matched"}.get(answer.status, "open")

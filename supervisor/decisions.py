@@ -1,0 +1,128 @@
+"""A worker's answer to a tick: the owner's counts once, everybody else's is a shadow, what may not count is named."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared import entries as e
+from shared import messages as m
+from shared import wire
+from shared.clock import NS
+from supervisor import admission, slotstate
+from supervisor.board import Board
+from supervisor.dealing import Dealing
+from supervisor.effects import Effect, Moment, Submit, Withdraw
+from supervisor.risk import Denied
+from supervisor.turns import Turns
+
+
+class Decisions:
+    """The fencing point. `taken`: decisions of owners that counted, in this reign."""
+
+    def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
+        self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
+        self.taken = 0
+        self._sent_ns: list[int] = []
+
+    def on_decided(self, now: Moment, uid: str, decided: m.Decided) -> None:
+        """A worker answered a tick."""
+        board = self.board
+        board.now(now)
+        if uid not in board.crew.members:
+            return
+        board.crew.hear(uid, board.mono_ns, decided.read_seq)
+        state = self.turns.slots.get(decided.slot)
+        if state is None:
+            self._refuse(uid, decided, "unknown_slot")
+        elif uid != state.owner and decided.epoch == state.epoch:
+            self._shadow(uid, decided)
+        else:
+            refusal = slotstate.admits(state, uid, decided.epoch, decided.tick)
+            if not refusal and not board.crew.members[uid].whole:
+                refusal = "hole_in_stream"
+            if refusal:
+                self._refuse(uid, decided, refusal)
+            else:
+                self._admit(uid, decided)
+
+    def _refuse(self, uid: str, decided: m.Decided, reason: str) -> None:
+        self.board.count(f"refused:{reason}")
+        self.board.write(e.Refused(decided.slot, decided.tick, uid, decided.epoch, reason))
+
+    def _shadow(self, uid: str, decided: m.Decided) -> None:
+        raw = msgspec.Raw(wire.encode(decided.decision))
+        by = self.board.by(uid, decided.epoch)
+        self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
+        self.turns.moved(decided.slot)
+
+    def _admit(self, uid: str, decided: m.Decided) -> None:
+        """The one place where a decision becomes orders: judged, durable, then sent. Indivisible."""
+        by = self.board.by(uid, decided.epoch)
+        entries: list[e.Entry] = []
+        requests: list[Effect] = []
+        denied: list[str] = []
+        for leg, wish in enumerate(decided.decision.intents):
+            ruling = self._rule_on(decided, leg, wish, by)
+            if isinstance(ruling, Denied):
+                denied.append(f"{leg} {ruling}")
+                self.board.count(f"denied:{ruling.reason}")
+            else:
+                entries.append(ruling.entry)
+                requests.append(ruling.request)
+                self._note(ruling)
+        self._conclude(by, decided, entries, requests, denied)
+
+    def _conclude(
+        self, by: e.By, decided: m.Decided, entries: list[e.Entry], requests: list[Effect], denied: list[str]
+    ) -> None:
+        """Write the tick's one outcome, with the intents before it, and send only what is on the disk."""
+        outcome = e.OutcomeOf(
+            slot=decided.slot,
+            tick=decided.tick,
+            kind="ORDER" if requests else "HOLD",
+            reason="",
+            by=by,
+            read_seq=decided.read_seq,
+            took_us=decided.took_us,
+            decision=msgspec.Raw(wire.encode(decided.decision)),
+            denied=tuple(denied),
+        )
+        self.taken += 1
+        if requests:
+            self.board.apply(outcome)
+            self.board.write_first((*entries, outcome), requests)
+        else:
+            self.board.write(outcome)
+        self.turns.refresh(decided.slot, self.dealing.cancelling)
+        self.turns.step(decided.slot, slotstate.Done())
+
+    def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
+        board = self.board
+        window = board.lanes.window(board.lane_of[decided.slot])
+        if window is None:
+            return Denied("no_window", "the window closed meanwhile")
+        if leg >= admission.MAX_INTENTS:
+            return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")
+        bench = admission.Bench(
+            window=window,
+            limits=board.limits,
+            entries=board.entries_closed(window.slot),
+            sent_last_minute=self._sent_last_minute(),
+            cancelling=frozenset(self.dealing.cancelling),
+        )
+        if isinstance(wish, m.Cancel):
+            return admission.cancel(decided, wish, by, board.accounts, bench)
+        return admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+
+    def _note(self, admitted: admission.Admitted) -> None:
+        """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
+        self.board.apply(admitted.entry)
+        if isinstance(admitted.request, Withdraw):
+            self.dealing.cancelling.add(admitted.request.order_id)
+        elif isinstance(admitted.request, Submit):
+            self.dealing.sent(admitted.request.order_id)
+            self._sent_ns.append(self.board.at_ns)
+
+    def _sent_last_minute(self) -> int:
+        self._sent_ns = [sent for sent in self._sent_ns if sent > self.board.at_ns - 60 * NS]
+        return len(self._sent_ns)

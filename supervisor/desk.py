@@ -1,0 +1,193 @@
+"""The desk: all of the supervisor's decisions, without its hands. What arrived, who sees it, what goes out.
+
+The parts share one `Board` and meet in the slot's turn: markets raise ticks, decisions answer them, dealing follows the
+orders, handover passes slots on, operations say to whom. Nothing in any of them reads a clock, a file or a socket, so the
+whole desk can be run in one thread on a made-up clock.
+"""
+
+from __future__ import annotations
+
+from shared import entries as e
+from shared import ledger
+from shared import messages as m
+from shared.clock import NS
+from shared.config import Settings, digest
+from supervisor.accounts import Accounts
+from supervisor.admission import Signer
+from supervisor.board import Board
+from supervisor.dealing import Dealing
+from supervisor.decisions import Decisions
+from supervisor.effects import AskListing, Effect, Moment
+from supervisor.handover import Handover
+from supervisor.markets import Markets
+from supervisor.operations import Operations
+from supervisor.turns import Turns
+
+
+class Desk:
+    """Args: accounts: rebuilt from the journal. seq: the last frame on the tape. signer: whoever holds the key.
+
+    pid, code: of this supervisor, for the ledger and the first entry of its reign.
+    """
+
+    def __init__(
+        self, settings: Settings, accounts: Accounts, signer: Signer, *, seq: int, pid: int, code: str
+    ) -> None:
+        self.board = Board(settings, accounts, seq=seq, pid=pid, code=code)
+        self.turns = Turns(self.board)
+        self.dealing = Dealing(self.board, self.turns)
+        self.markets = Markets(self.board, self.turns, self.dealing)
+        self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
+        self.handover = Handover(self.board, self.turns)
+        self.operations = Operations(self.board, self.turns, self.handover)
+        self._keyframe = 0
+        self._keyframes = 0
+        self._snapshot_ns = 0
+
+    def begin(self, now: Moment, shown: dict[str, list[int]], first: e.Release | None) -> None:
+        """Start the reign: say so, own up to the ticks of the outage, ask about open orders, bring the workers back.
+
+        Args: shown: ticks that are on the tape, by slot, in order. first: what to trade with if nothing ever traded.
+        """
+        board, accounts = self.board, self.board.accounts
+        board.now(now)
+        config = digest(board.settings)
+        board.write(e.Term(accounts.term + 1, board.pid, board.code, board.settings.mode, config, board.seq))
+        parameters = digest(board.settings.strategy)
+        if board.parameters != parameters:
+            board.write(e.Parameters(parameters, dict(board.settings.strategy)))
+        for opened in accounts.windows.values():
+            board.lanes.resume(opened, accounts.strikes.get((opened.slot, opened.start_s)))
+        self.turns.begin(shown)
+        self._publish_keyframe()
+        board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
+        self.dealing.begin()
+        if accounts.active is None and first is not None:
+            self.register(first)
+            self.operations.begin(
+                now, f"start-{accounts.term}", "start", first.release, "supervisor", "first start", {}
+            )
+        self.operations.ensure_active()
+
+    def register(self, release: e.Release) -> None:
+        """Make a staged release known."""
+        if release.release not in self.board.accounts.releases:
+            self.board.write(release)
+
+    def on_time(self, now: Moment) -> None:
+        """Let time pass: windows turn, ticks come due, what waited too long goes to its default."""
+        board = self.board
+        before_s = board.at_ns // NS
+        board.now(now)
+        for slot in board.lanes.slots:
+            end_ns = (slot.window_start(before_s) + slot.window_s) * NS
+            self.turns.pass_time(slot, min(board.at_ns, end_ns - 1))
+            self.markets.tell(board.lanes.roll(slot, board.at_ns))
+            self.turns.pass_time(slot, board.at_ns)
+        for window in board.lanes.questions(board.at_ns):
+            board.effects.append(AskListing(window.slot, window.start_s, window.market))
+        for uid, why in self.turns.expire():
+            self.operations.fence(uid, why)
+        self.dealing.ask_overdue()
+        self.handover.hold_no_longer()
+        self.operations.give_up_late()
+        self.operations.ensure_active()
+        self.markets.watch()
+        self._keep_records()
+
+    def pulse(self, now: Moment) -> None:
+        """Say that the stream is alive."""
+        self.board.now(now)
+        self.board.publish(m.Pulse())
+
+    def pause(self, now: Moment, paused: bool, actor: str, reason: str, generation: int | None = None) -> bool:
+        """Close or open entries; exits, cancels and open orders go on. Return whether that changed anything.
+
+        Args: generation: of the control file that wishes it; a wish by socket takes the next one.
+        """
+        self.board.now(now)
+        accounts = self.board.accounts
+        changed = accounts.paused != paused
+        if changed or generation is not None:
+            following = accounts.generation + 1 if generation is None else generation
+            self.board.write(e.Control(following, paused, actor, reason))
+        return changed
+
+    def on_differs(self, now: Moment, uid: str, differs: m.Differs) -> None:
+        """A worker found tick and shared memory at odds."""
+        self.board.now(now)
+        self.board.alarm("ledger_differs", f"{uid} on {differs.slot} at {differs.tick}: {differs.detail}")
+
+    def on_tape(self, now: Moment, fault: str, from_seq: int) -> None:
+        """The tape cannot be written (`fault`), or can be again; what is missing in it begins at `from_seq`."""
+        board = self.board
+        board.now(now)
+        if fault and not board.tape_fault:
+            board.tape_fault = fault
+            self.markets.down_since["tape"] = board.at_ns
+            board.alarm("tape_unavailable", f"{fault}; entries are closed, open orders and positions are kept")
+        elif not fault and board.tape_fault:
+            since, cause = self.markets.down_since.pop("tape", board.at_ns), board.tape_fault
+            board.tape_fault = ""
+            board.write(e.Gap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq}: {cause}"))
+            board.publish(m.FeedGap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq} are missing"))
+            self._publish_keyframe()
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done in the world now, in order."""
+        return self.board.take_effects()
+
+    def picture(self) -> ledger.Ledger:
+        """The ledger as it is now, for the shared memory."""
+        board, accounts = self.board, self.board.accounts
+        return ledger.Ledger(
+            version=accounts.version,
+            at_ns=board.at_ns,
+            beat_ns=board.mono_ns,
+            term=accounts.term,
+            cash_micro=accounts.cash_micro,
+            exposure_micro=accounts.exposure(),
+            pid=board.pid,
+            slots=tuple(self._slot_row(name) for name in self.turns.slots),
+            positions=tuple(
+                ledger.PositionRow(
+                    p.slot, p.start_s, p.outcome, p.size_micro, p.cost_micro, p.provisional_micro, p.release
+                )
+                for p in accounts.positions.values()
+                if p.size_micro
+            ),
+            orders=tuple(
+                ledger.OrderRow(
+                    o.order_id, o.slot, o.start_s, o.outcome, o.side, o.state, o.price_micro, o.open_micro, o.by.release
+                )
+                for o in accounts.open_orders()
+            ),
+        )
+
+    def _slot_row(self, name: str) -> ledger.SlotRow:
+        state, owner = self.turns.slots[name], self.board.accounts.owners.get(name)
+        window = self.board.lanes.window(self.board.lane_of[name])
+        release = owner.release if owner is not None and state.owner else ""
+        start_s = window.start_s if window is not None else 0
+        return ledger.SlotRow(name, state.owner, release, state.phase, state.epoch, state.last_tick, start_s)
+
+    def _keep_records(self) -> None:
+        """Keyframes on whole minutes, so that every fold can start at the same places; snapshots for people."""
+        board, records = self.board, self.board.settings.records
+        if board.at_ns // NS // records.keyframe_s != self._keyframe:
+            self._publish_keyframe()
+        if board.at_ns - self._snapshot_ns >= records.snapshot_s * NS:
+            self._snapshot_ns = board.at_ns
+            accounts = board.accounts
+            board.write(e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting()))
+
+    def _publish_keyframe(self) -> None:
+        """Everything a fold that starts here must know; every so many begin a new segment of the tape."""
+        board, records = self.board, self.board.settings.records
+        parameters = board.accounts.parameters
+        assert parameters is not None, "a reign begins with its parameters"
+        known = (m.ParametersSet(parameters.digest, parameters.values), *board.lanes.keyframe())
+        new_segment = self._keyframes % records.segment_keyframes == 0
+        self._keyframe = board.at_ns // NS // records.keyframe_s
+        self._keyframes += 1
+        board.publish(m.Keyframe(known), new_segment=new_segment)

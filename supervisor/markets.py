@@ -1,0 +1,134 @@
+"""What the venue says of markets, prices and its own feeds, and what the desk makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shared import entries as e
+from shared import messages as m
+from shared.slots import Slot
+from supervisor.board import Board
+from supervisor.dealing import Dealing
+from supervisor.effects import Moment, Refetch, Watch
+from supervisor.lanes import OUTCOMES, Told, Window
+from supervisor.turns import Turns
+from supervisor.venue.discovery import Listing
+from supervisor.venue.market import Changes, MarketEvent, Snapshot
+from supervisor.venue.prices import Price
+
+
+class Markets:
+    """Arrivals from discovery, market channel and price channel."""
+
+    def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
+        self.board, self.turns, self.dealing = board, turns, dealing
+        self.down_since: dict[str, int] = {}
+        self._watched: frozenset[str] = frozenset()
+
+    def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
+        """The venue described a window's market."""
+        self.board.now(now)
+        self.tell(self.board.lanes.listed(slot, start_s, listing, accepting))
+        self.watch()
+        self.turns.first_tick(slot)
+
+    def on_market(self, now: Moment, events: Iterable[MarketEvent]) -> None:
+        """The market channel said something."""
+        self.board.now(now)
+        for event in events:
+            before = self.board.seq
+            self.tell(self.board.lanes.market_event(event))
+            for window in self._touched(event):
+                self._refetch_crossed(window)
+                if window.opened and self.board.seq != before:
+                    self.turns.raise_tick(window)
+
+    def on_prices(self, now: Moment, prices: Iterable[Price]) -> None:
+        """The price channel said something."""
+        self.board.now(now)
+        assets = set()
+        for price in prices:
+            self.tell(self.board.lanes.price(price, self.board.at_ns))
+            assets.add(price.asset)
+        for window in list(self.board.lanes.current.values()):
+            if window.opened and window.slot.asset in assets:
+                self.turns.raise_tick(window)
+
+    def on_feed(self, now: Moment, feed: str, fault: str) -> None:
+        """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends."""
+        self.board.now(now)
+        was = self.board.feeds[feed]
+        if fault == was:
+            return
+        self.board.feeds[feed] = fault
+        if fault:
+            since = self.down_since.setdefault(feed, self.board.at_ns)
+            self.board.publish(m.FeedGap(feed, since, 0, fault))
+        elif feed in self.down_since:
+            since = self.down_since.pop(feed)
+            self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
+            self.board.write(e.Gap(feed, since, self.board.at_ns, was))
+        if feed == "market" and fault:
+            self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
+
+    def on_bad_frame(self, now: Moment, feed: str, fault: str) -> None:
+        """A feed sent what cannot be read: counted and named; books that may have missed a change are refetched."""
+        self.board.now(now)
+        self.board.alarm("bad_frame", f"{feed}: {fault}")
+        if feed == "market":
+            self.tell(self.board.lanes.distrust("a frame of its channel could not be read"))
+            self.board.effects.extend(Refetch(token) for token in sorted(self.board.lanes.watched()))
+
+    def tell(self, told: Iterable[Told]) -> None:
+        """Pass on what a lane has to tell; a window's winner closes our positions in it."""
+        for item in told:
+            if isinstance(item, m.WindowResolved):
+                self._resolve(item)
+            if isinstance(item, _EVENTS):
+                self.board.publish(item)
+            else:
+                self.board.write(item)
+
+    def watch(self) -> None:
+        """Follow the books that are wanted now, if others are than were."""
+        wanted = self.board.lanes.watched()
+        if wanted != self._watched:
+            self._watched = wanted
+            self.board.effects.append(Watch(wanted))
+
+    def _resolve(self, resolved: m.WindowResolved) -> None:
+        """A share of the winning token is worth one unit of collateral, of the other nothing."""
+        position = self.board.accounts.positions.get((resolved.slot, resolved.start_s, resolved.winner))
+        payout = position.size_micro if position is not None else 0
+        self.board.write(e.Resolved(resolved.slot, resolved.start_s, resolved.winner, payout))
+        self.turns.refresh(resolved.slot, self.dealing.cancelling)
+
+    def _touched(self, event: MarketEvent) -> list[Window]:
+        if isinstance(event, Changes):
+            tokens = {change.token for change in event.changes}
+        else:
+            tokens = {event.token} if isinstance(event, Snapshot) else set()
+        windows = self.board.lanes.current.values()
+        return [w for w in windows if w.market is not None and not tokens.isdisjoint(w.market.tokens)]
+
+    def _refetch_crossed(self, window: Window) -> None:
+        """A crossed book is not traded on; only a whole one can mend it, and it is asked for once."""
+        assert window.market is not None
+        for outcome, token in zip(OUTCOMES, window.market.tokens, strict=True):
+            book = window.books[outcome]
+            if book.stale.startswith("crossed"):
+                self.board.alarm("crossed_book", f"{window.slot.name} {outcome}: {book.stale}; waiting for a snapshot")
+                self.board.effects.append(Refetch(token))
+                book.distrust(f"waiting for a snapshot, was {book.stale}")
+
+
+_EVENTS = (
+    m.WindowOpened,
+    m.WindowClosed,
+    m.WindowResolved,
+    m.StrikeSet,
+    m.TickSizeSet,
+    m.BookSeen,
+    m.TradeSeen,
+    m.PriceSeen,
+)

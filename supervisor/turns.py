@@ -1,0 +1,194 @@
+"""The turns of every slot: ticks come due, are shown, wait, expire; each gets its one outcome.
+
+Holds the slot states and is the only room that advances them. Who shall own a slot is not decided here: a grant that
+the table asks for, and a boundary that may have become clean, are passed on through `grant` and `moved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from shared import entries as e
+from shared import messages as m
+from shared.clock import NS
+from shared.slots import Slot, in_snipe_window, next_tick, schedule
+from supervisor import slotstate
+from supervisor.board import NO_DECISION, Board
+from supervisor.lanes import Window
+from supervisor.slotstate import SlotState
+
+OUTAGE_MAX_NS = 86_400 * NS
+"""Ticks of an outage longer than this are not written one by one."""
+
+
+class Turns:
+    """Every slot's state, and since when (monotonic) what was shown or is held waits."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.slots: dict[str, SlotState] = {}
+        self.tick_seq: dict[str, int] = {}
+        self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
+        self.moved: Callable[[str], None] = _nobody_moves
+        self._after_ms: dict[str, int] = {}
+        self._shown_ns: dict[str, int] = {}
+        self._ownerless_ns: dict[str, int] = {}
+
+    def begin(self, shown: dict[str, list[int]]) -> None:
+        """Take up every slot where the journal left it, and own up to the ticks of the time without a supervisor.
+
+        Args: shown: ticks that are on the tape, by slot, in order; some may have no outcome.
+        """
+        accounts = self.board.accounts
+        for slot in self.board.lanes.slots:
+            owner = accounts.owners.get(slot.name)
+            self.slots[slot.name] = SlotState(epoch=owner.epoch if owner else 0)
+            last = accounts.last_ticks.get(slot.name, 0)
+            if last:
+                for tick in self._owed(slot, last, shown.get(slot.name, [])):
+                    self._skip(slot.name, tick, "outage")
+            last = accounts.last_ticks.get(slot.name, 0)
+            self.slots[slot.name] = replace(self.slots[slot.name], last_tick=last)
+
+    def _owed(self, slot: Slot, last: int, shown: list[int]) -> list[int]:
+        """Scheduled ticks of windows that were open, and whatever else was shown, since the last outcome."""
+        board = self.board
+        since_ms = max(last, (board.at_ns - OUTAGE_MAX_NS) // 1_000_000)
+        missed = schedule(slot, board.settings.beat(slot), since_ms, board.at_ns // 1_000_000)
+        opened = {start_s for name, start_s in board.accounts.windows if name == slot.name}
+        owed = {tick for tick in missed if slot.window_start(tick // 1_000) in opened}
+        return sorted(owed.union(tick for tick in shown if tick > last))
+
+    def step(self, name: str, event: slotstate.SlotEvent) -> None:
+        """Advance a slot and do what its table says."""
+        self.slots[name], commands = slotstate.step(self.slots[name], event)
+        for command in commands:
+            if isinstance(command, slotstate.Show):
+                self._show(name, command.tick)
+            elif isinstance(command, slotstate.Skip):
+                self._skip(name, command.tick, command.reason)
+            else:
+                self.grant(name, command)
+        self._keep_time(name)
+        self.moved(name)
+
+    def pass_time(self, slot: Slot, until_ns: int) -> None:
+        """Owe every scheduled tick up to a moment, if the lane can be evaluated and has begun to be."""
+        until_ms = until_ns // 1_000_000
+        after_ms = self._after_ms.get(slot.name, until_ms)
+        self._after_ms[slot.name] = max(after_ms, until_ms)
+        if self.board.lanes.window(slot) is None or not self.slots[slot.name].epoch:
+            return
+        for tick in schedule(slot, self.board.settings.beat(slot), after_ms, until_ms):
+            self.step(slot.name, slotstate.Due(tick))
+
+    def next_due_ns(self) -> int:
+        """When, in market time, the next scheduled tick of any lane comes due; within a second at the latest."""
+        soon_ms = self.board.at_ns // 1_000_000 + 1_000
+        for slot in self.board.lanes.slots:
+            if self.board.lanes.window(slot) is not None:
+                after_ms = self._after_ms.get(slot.name, 0)
+                soon_ms = min(soon_ms, next_tick(slot, self.board.settings.beat(slot), after_ms))
+        return soon_ms * 1_000_000
+
+    def raise_tick(self, window: Window) -> None:
+        """In the snipe window a market event is a reason to decide, if the owner is free and the last tick is a while ago."""
+        slot, at_ms = window.slot, self.board.at_ns // 1_000_000
+        state = self.slots[slot.name]
+        free = state.phase == "owned" and not state.outstanding and not state.held and not state.in_flight
+        spaced = at_ms - state.last_tick >= self.board.settings.ticks.event_spacing_ms
+        if free and spaced and in_snipe_window(slot, self.board.settings.beat(slot), at_ms):
+            self.step(slot.name, slotstate.Due(at_ms))
+
+    def first_tick(self, slot: Slot) -> None:
+        """A lane that can be evaluated for the first time in this reign is, at once; the cadence follows."""
+        owned = self.slots[slot.name].phase == "owned"
+        if owned and slot.name not in self.tick_seq and self.board.lanes.window(slot) is not None:
+            self.step(slot.name, slotstate.Due(self.board.at_ns // 1_000_000))
+
+    def expire(self) -> list[tuple[str, str]]:
+        """Give up what waited too long; return owners to be fenced for it, with the reason."""
+        ticks, to_fence = self.board.settings.ticks, []
+        for name, state in list(self.slots.items()):
+            since = self._shown_ns.get(name) if state.outstanding else self._ownerless_ns.get(name)
+            if since is None or self.board.since_s(since) <= ticks.deadline_s:
+                continue
+            self.step(name, slotstate.Expired())
+            strikes = self.slots[name].strikes
+            if strikes >= ticks.strikes:
+                to_fence.append((state.owner, f"missed {strikes} deadlines in a row on {name}"))
+        return to_fence
+
+    def refresh(self, name: str, cancelling: set[str]) -> None:
+        """Tell a slot what of it is in flight, counted from the orders themselves and from the cancels on their way."""
+        mine = self.board.accounts.open_orders(name)
+        cancels = sum(order.order_id in cancelling for order in mine)
+        in_flight = cancels + sum(order.in_flight for order in mine)
+        unknown = any(order.state == "unknown" for order in mine)
+        state = self.slots[name]
+        if (state.in_flight, state.blocked) != (in_flight, unknown):
+            self.step(name, slotstate.Flight(in_flight, unknown))
+
+    def _keep_time(self, name: str) -> None:
+        state = self.slots[name]
+        if not state.outstanding:
+            self._shown_ns.pop(name, None)
+        if state.held and not state.owner:
+            self._ownerless_ns.setdefault(name, self.board.mono_ns)
+        else:
+            self._ownerless_ns.pop(name, None)
+
+    def _show(self, name: str, tick: int) -> None:
+        """Publish a tick: from here on its owner owes an answer."""
+        board, state = self.board, self.slots[name]
+        slot = board.lane_of[name]
+        window = board.lanes.window(slot)
+        if window is None:
+            self._skip(name, tick, "no_market")
+            self.step(name, slotstate.Done())
+            return
+        self._shown_ns[name] = board.mono_ns
+        self.tick_seq[name] = board.publish(
+            m.Tick(
+                slot=name,
+                tick=tick,
+                start_s=window.start_s,
+                owner=state.owner,
+                epoch=state.epoch,
+                parameters=board.parameters,
+                entries=board.entries_closed(slot),
+                account=_account_view(board, window),
+            )
+        )
+
+    def _skip(self, name: str, tick: int, reason: str) -> None:
+        self.board.count(f"skip:{reason}")
+        state = self.slots[name]
+        by = self.board.by(state.owner, state.epoch)
+        self.board.write(e.OutcomeOf(name, tick, "SKIP", reason, by, 0, 0, NO_DECISION))
+
+
+def _account_view(board: Board, window: Window) -> m.Account:
+    """What a decision in this window may know of the ledger."""
+    accounts, name = board.accounts, window.slot.name
+    held = [accounts.positions.get((name, window.start_s, outcome)) for outcome in window.books]
+    return m.Account(
+        ledger_version=accounts.version,
+        cash_micro=accounts.cash_micro,
+        exposure_micro=accounts.exposure(),
+        positions=tuple(m.PositionView(p.outcome, p.size_micro, p.cost_micro) for p in held if p and p.size_micro),
+        orders=tuple(
+            m.OrderView(o.order_id, o.outcome, o.side, o.price_micro, o.open_micro, o.state)
+            for o in accounts.open_orders(name)
+            if o.start_s == window.start_s
+        ),
+    )
+
+
+def _nobody(name: str, command: slotstate.WriteGrant) -> None:
+    raise AssertionError("a slot asked for a grant before anybody hands slots over")
+
+
+def _nobody_moves(name: str) -> None:
+    return
