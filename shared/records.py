@@ -134,6 +134,7 @@ class Appender:
             else:
                 self._chain, self.next = _GENESIS, 1
                 self._begin()
+            self._flushed_chain, self._flushed_next = self._chain, self.next
         except OSError as error:
             raise CannotWrite(f"{folder}: {error.strerror or error}") from error
 
@@ -164,6 +165,14 @@ class Appender:
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
         self._offset += len(batch)
         self._pending.clear()
+        self._flushed_chain, self._flushed_next = self._chain, self.next
+
+    def abandon(self) -> int:
+        """Give up what is taken and not flushed, as if it had never been; return how many records that were."""
+        lost = self.next - self._flushed_next
+        self._pending.clear()
+        self._chain, self.next = self._flushed_chain, self._flushed_next
+        return lost
 
     def sync(self) -> None:
         """Wait until everything flushed is on the disk; callable from another thread. Raises: CannotWrite."""

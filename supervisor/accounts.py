@@ -33,6 +33,13 @@ class Ownership:
     release: str = ""
     parameters: str = ""
 
+    def by(self) -> e.By:
+        """The owner as an entry names it."""
+        return e.By(self.release, self.parameters, self.epoch, self.uid)
+
+
+NOBODY: Final = Ownership()
+
 
 @dataclass
 class Accounts:

@@ -1,8 +1,8 @@
 """The desk: all of the supervisor's decisions, without its hands. What arrived, who sees it, what goes out.
 
 The parts share one `Board` and meet in the slot's turn: markets raise ticks, decisions answer them, dealing follows the
-orders, handover passes slots on, operations say to whom. Nothing in any of them reads a clock, a file or a socket, so the
-whole desk can be run in one thread on a made-up clock.
+orders, handover passes slots on, operations say to whom. Nothing in any of them reads a clock, a file or a socket, so
+the whole desk can be run in one thread on a made-up clock.
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ class Desk:
         self.dealing.begin()
         if accounts.active is None and first is not None:
             self.register(first)
-            self.operations.begin(
-                now, f"start-{accounts.term}", "start", first.release, "supervisor", "first start", {}
-            )
+            op = f"start-{accounts.term}"
+            self.operations.begin(now, op, "start", first.release, "supervisor", "first start", {})
         self.operations.ensure_active()
 
     def register(self, release: e.Release) -> None:

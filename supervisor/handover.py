@@ -1,4 +1,4 @@
-"""How a slot changes hands: armed with whoever should own it, at its clean boundary, by a grant durable before it counts.
+"""How a slot changes hands: armed with whoever should own it, at a clean boundary, by a grant that is durable first.
 
 First grant, flip, restoring and the replacement of a dead owner all pass here. `target` is the worker that should own
 every slot; `moving` says whether slots that have an owner move to it as well, or only those that have none.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from shared import entries as e
 from shared.clock import NS
 from supervisor import slotstate
+from supervisor.accounts import NOBODY
 from supervisor.board import Board
 from supervisor.effects import Grant, Moment
 from supervisor.slotstate import SlotState
@@ -65,12 +66,13 @@ class Handover:
         """Hand a slot over if its boundary is clean and its new owner has read everything the slot was shown."""
         state = self.turns.slots[name]
         member = self.board.crew.members.get(state.candidate)
-        if state.clean and member is not None and self.board.crew.ready(member.uid):
-            if member.read_seq >= self.turns.tick_seq.get(name, 0):
-                self.turns.step(name, slotstate.Commit())
+        if not state.clean or member is None or not self.board.crew.ready(member.uid):
+            return
+        if member.read_seq >= self.turns.tick_seq.get(name, 0):
+            self.turns.step(name, slotstate.Commit())
 
     def hold_no_longer(self) -> None:
-        """No slot holds its ticks back for ever: it goes back to its owner and tries its boundary again a little later."""
+        """No slot holds its ticks back for ever: it goes back to its owner, and tries again a little later."""
         quiesce_s = self.board.settings.deploy.quiesce_s
         for name, state in list(self.turns.slots.items()):
             held_s = self.board.since_s(self._armed_ns.get(name, self.board.mono_ns))
@@ -96,8 +98,8 @@ class Handover:
         self.arm()
 
     def owned_by(self, uid: str) -> bool:
-        """Whether a worker owns every slot."""
-        return all(state.owner == uid for state in self.turns.slots.values())
+        """Whether a worker owns every slot, and none is about to leave it."""
+        return all(state.owner == uid and state.phase == "owned" for state in self.turns.slots.values())
 
     def waiting(self) -> dict[str, str]:
         """Why each slot that should change hands has not."""
@@ -114,10 +116,9 @@ class Handover:
 
     def _boundary(self, name: str, grant: e.Grant) -> e.Boundary:
         """What stood at the moment the slot changed hands."""
-        board, owner = self.board, self.board.accounts.owners.get(name)
-        slot = board.lane_of[name]
+        board = self.board
+        slot, was = board.lane_of[name], board.accounts.owners.get(name, NOBODY).by()
         waited_ms = (board.mono_ns - self._armed_ns.get(name, board.mono_ns)) // 1_000_000
-        was = e.By(owner.release, owner.parameters, owner.epoch, owner.uid) if owner else e.By("", "", 0, "")
         return e.Boundary(
             slot=name,
             op=grant.op,

@@ -84,7 +84,7 @@ class Markets:
         for item in told:
             if isinstance(item, m.WindowResolved):
                 self._resolve(item)
-            if isinstance(item, _EVENTS):
+            if isinstance(item, m.Event):
                 self.board.publish(item)
             else:
                 self.board.write(item)
@@ -120,15 +120,3 @@ class Markets:
                 self.board.alarm("crossed_book", f"{window.slot.name} {outcome}: {book.stale}; waiting for a snapshot")
                 self.board.effects.append(Refetch(token))
                 book.distrust(f"waiting for a snapshot, was {book.stale}")
-
-
-_EVENTS = (
-    m.WindowOpened,
-    m.WindowClosed,
-    m.WindowResolved,
-    m.StrikeSet,
-    m.TickSizeSet,
-    m.BookSeen,
-    m.TradeSeen,
-    m.PriceSeen,
-)

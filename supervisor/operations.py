@@ -15,7 +15,6 @@ from shared import messages as m
 from shared.clock import NS
 from supervisor import rollout, slotstate
 from supervisor.board import Board
-from supervisor.crew import Member
 from supervisor.effects import Kill, Moment, Spawn, Tell
 from supervisor.handover import Cause, Handover
 from supervisor.turns import Turns
@@ -56,6 +55,7 @@ class Operations:
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
         self._respawn_ns = 0
+        self._old = ""
         handover.crossed = self._crossed
 
     # --- what people ask for ---------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class Operations:
         member = self.board.crew.members.get(uid)
         if member is None:
             return "nobody expects it"
-        fault = self._misfit(member, hello)
+        fault = self._not_staged(member.release, hello.release, hello.modules)
         if fault:
             return fault
         self.board.crew.update(uid, stage="greeted", pid=pid, modules=hello.modules, heard_ns=self.board.mono_ns)
@@ -162,7 +162,7 @@ class Operations:
         if uid == self.green:
             self.green = ""
             self._roll(rollout.Failed(f"its worker {uid} is gone: {why}"))
-        elif self.rollout.phase == "retiring" and retired:
+        elif uid == self._old and self.rollout.phase == "retiring":
             self._roll(rollout.Gone())
         self.ensure_active()
         self.handover.arm()
@@ -259,11 +259,11 @@ class Operations:
         self.board.effects.append(Tell(self.green, m.Attest()))
 
     def _do_promote(self, command: rollout.Promote) -> None:
-        old, self.blue, self.green = self.blue, self.green, ""
+        self._old, self.blue, self.green = self.blue, self.green, ""
         self.board.write(e.Active(self.rollout.green, self.rollout.op))
         self.handover.aim(self.blue, moving=False, cause=Cause())
-        if old in self.board.crew.members:
-            self._retire(old, f"{self.rollout.green} took over")
+        if self._old in self.board.crew.members:
+            self._retire(self._old, f"{self.rollout.green} took over")
         else:
             self._roll(rollout.Gone())
 
@@ -308,13 +308,10 @@ class Operations:
             self._see_restored()
 
     def _see_restored(self) -> None:
-        """Everything is back when the active release owns every slot; a first release that failed leaves them to nobody."""
+        """Everything is back when the active release owns every slot; a first release that failed leaves none."""
         nobody = self.board.accounts.active is None
         if nobody or (self.blue and self.handover.owned_by(self.blue)):
             self._roll(rollout.Restored())
-
-    def _misfit(self, member: Member, hello: m.Hello) -> str:
-        return self._not_staged(member.release, hello.release, hello.modules)
 
     def _not_staged(self, staged: str, said: str, modules: tuple[m.Loaded, ...]) -> str:
         """Why a worker is not what was staged; empty when it is."""

@@ -14,6 +14,7 @@ from shared import messages as m
 from shared.clock import NS
 from shared.slots import Slot, in_snipe_window, next_tick, schedule
 from supervisor import slotstate
+from supervisor.accounts import NOBODY
 from supervisor.board import NO_DECISION, Board
 from supervisor.lanes import Window
 from supervisor.slotstate import SlotState
@@ -42,8 +43,7 @@ class Turns:
         """
         accounts = self.board.accounts
         for slot in self.board.lanes.slots:
-            owner = accounts.owners.get(slot.name)
-            self.slots[slot.name] = SlotState(epoch=owner.epoch if owner else 0)
+            self.slots[slot.name] = SlotState(epoch=accounts.owners.get(slot.name, NOBODY).epoch)
             last = accounts.last_ticks.get(slot.name, 0)
             if last:
                 for tick in self._owed(slot, last, shown.get(slot.name, [])):
@@ -93,7 +93,7 @@ class Turns:
         return soon_ms * 1_000_000
 
     def raise_tick(self, window: Window) -> None:
-        """In the snipe window a market event is a reason to decide, if the owner is free and the last tick is a while ago."""
+        """In the snipe window a market event is a reason to decide, if the owner is free and has not just decided."""
         slot, at_ms = window.slot, self.board.at_ns // 1_000_000
         state = self.slots[slot.name]
         free = state.phase == "owned" and not state.outstanding and not state.held and not state.in_flight
@@ -164,8 +164,7 @@ class Turns:
 
     def _skip(self, name: str, tick: int, reason: str) -> None:
         self.board.count(f"skip:{reason}")
-        state = self.slots[name]
-        by = self.board.by(state.owner, state.epoch)
+        by = self.board.accounts.owners.get(name, NOBODY).by()
         self.board.write(e.OutcomeOf(name, tick, "SKIP", reason, by, 0, 0, NO_DECISION))
 
 

@@ -1,0 +1,87 @@
+"""One sequence out: each frame is published to every worker and written to the tape, the same bytes to both.
+
+The feed never waits: no high-water mark, no blocking send. The tape is handed to the kernel at the end of each loop
+turn, long before it is durable, so that a worker that starts can read up to the frame it first heard live. When the
+tape cannot be written, publishing goes on; what is missing is counted, and said as soon as there is room again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import zmq
+
+from shared import wire
+from shared.clock import NS
+from shared.messages import Streamed
+from shared.records import Appender, CannotWrite
+
+TAPE: Final = "tape"
+RETRY_NS: Final = NS
+"""How long to wait before the next try to write a tape that could not be written."""
+
+
+class Stream:
+    """Args: socket: path of the ipc endpoint. folder: of the tape.
+
+    `fault` says why the tape cannot be written now, `missing_from` which frame is the first that is not on it.
+    Raises: CannotWrite: there is no room for a tape even at the start. zmq.ZMQError: the socket cannot be bound.
+    """
+
+    def __init__(self, socket: Path, folder: Path) -> None:
+        self.endpoint = f"ipc://{socket}"
+        self.fault = ""
+        self.missing_from = 0
+        self._tape = Appender(folder, TAPE)
+        self._first_taken = 0
+        self._retry_ns = 0
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.bind(self.endpoint)
+
+    def publish(self, streamed: Streamed, *, new_segment: bool) -> None:
+        """Send a frame to every worker and take it for the tape."""
+        frame = wire.encode(streamed)
+        self._socket.send(frame, zmq.NOBLOCK)
+        if self.fault:
+            return
+        self._first_taken = self._first_taken or streamed.seq
+        if new_segment:
+            self._try(self._tape.roll)
+        if not self.fault:
+            self._tape.append(frame)
+
+    def flush(self) -> None:
+        """Hand what was published in this turn to the kernel."""
+        if not self.fault:
+            self._try(self._tape.flush)
+            self._first_taken = 0
+
+    def mend(self, mono_ns: int) -> bool:
+        """Try again to write a tape that could not be; whether there is one again, beginning with a new segment."""
+        if not self.fault or mono_ns < self._retry_ns:
+            return False
+        self._retry_ns, self.fault = mono_ns + RETRY_NS, ""
+        missing_from = self.missing_from
+        self._try(self._tape.roll)
+        self.missing_from, self._first_taken = missing_from, 0
+        return not self.fault
+
+    def close(self) -> None:
+        """Write what is left and stop publishing."""
+        if not self.fault:
+            self._try(self._tape.close)
+        self._socket.close()
+        self._context.term()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        """A tape that cannot be written is a fault to be told, never a reason to stop publishing."""
+        try:
+            act()
+        except CannotWrite as error:
+            self._tape.abandon()
+            self.fault, self.missing_from = str(error), self._first_taken

@@ -1,0 +1,206 @@
+"""Worker processes: started in their cell, spoken to over one channel each, watched, ended.
+
+A worker's channel is one end of an AF_UNIX SOCK_SEQPACKET pair, inherited at exec; end-of-file is the death notice,
+both ways. Processes are started by exec only and are waited for, and signalled, by pidfd: a number that is never
+recycled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared import wire
+from shared.messages import FromWorker, LastWords, ToWorker
+from shared.paths import State
+
+CELL: Final = Path(__file__).with_name("cell.py")
+TERM_S: Final = 2.0
+"""Real seconds between the polite end of a worker and the other one."""
+LOG_TAIL: Final = 400
+"""Bytes of a dead worker's output that are told with its death."""
+_KEPT: Final = 8
+
+
+class CannotStart(Exception):
+    """A worker could not be started: its release or its environment is not there, or the system refused."""
+
+
+@dataclass
+class Process:
+    """A worker process and our end of its channel."""
+
+    uid: str
+    popen: subprocess.Popen[bytes]
+    pidfd: int
+    channel: socket.socket
+    folder: Path
+    last_words: str = ""
+    ending: asyncio.TimerHandle | None = None
+
+
+class Workers:
+    """Args: heard: called with every message, (uid, pid, message). breached: with what no worker may send.
+
+    lost: called once when a process is gone, (uid, why).
+    """
+
+    def __init__(
+        self,
+        state: State,
+        heard: Callable[[str, int, FromWorker], None],
+        breached: Callable[[str, str], None],
+        lost: Callable[[str, str], None],
+    ) -> None:
+        self._state, self._heard, self._breached, self._lost = state, heard, breached, lost
+        self._loop = asyncio.get_running_loop()
+        self._processes: dict[str, Process] = {}
+
+    def spawn(self, uid: str, release: str, lock: str) -> int:
+        """Start a worker; return its pid. Raises: CannotStart."""
+        folder = self._state.workers / uid
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (folder / "output.log").open("ab") as output:
+                started = subprocess.Popen(
+                    self._command(uid, release, lock, folder, theirs.fileno()),
+                    cwd=self._state.releases / release,
+                    env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise CannotStart(f"{release}: {error}") from error
+        finally:
+            theirs.close()
+        self._watch(Process(uid, started, os.pidfd_open(started.pid), ours, folder))
+        self._forget_old()
+        return started.pid
+
+    def tell(self, uid: str, message: ToWorker) -> None:
+        """Send a message; a worker that is gone or does not read is noticed elsewhere."""
+        process = self._processes.get(uid)
+        if process is not None:
+            with contextlib.suppress(OSError):
+                process.channel.send(wire.encode(message))
+
+    def kill(self, uid: str) -> None:
+        """End a worker at once."""
+        process = self._processes.get(uid)
+        if process is not None:
+            signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
+
+    def end(self, uid: str) -> None:
+        """End a worker that was told to retire and is still there: SIGTERM, and SIGKILL a little later."""
+        process = self._processes.get(uid)
+        if process is not None and process.ending is None:
+            signal.pidfd_send_signal(process.pidfd, signal.SIGTERM)
+            process.ending = self._loop.call_later(TERM_S, self.kill, uid)
+
+    def kill_all(self) -> None:
+        """End every worker at once; their deaths are still told."""
+        for uid in list(self._processes):
+            self.kill(uid)
+
+    @property
+    def living(self) -> int:
+        """How many processes there are."""
+        return len(self._processes)
+
+    def _command(self, uid: str, release: str, lock: str, folder: Path, fd: int) -> list[str]:
+        environment = self._state.environments / lock
+        python = environment / "bin" / "python"
+        if not python.exists() or not (self._state.releases / release / "worker").is_dir():
+            raise CannotStart(f"release {release} is not staged completely; type: foresightctl stage PATH")
+        ledger = Path("/dev/shm") / self._state.ledger_name
+        readable = (self._state.releases / release, environment, self._state.tape, ledger, CELL, python.resolve())
+        worker = [str(python), "-m", "worker", "--uid", uid, "--channel", str(fd), "--scratch", str(folder)]
+        cell = [str(python), "-I", "-S", str(CELL), ":".join(map(str, readable)), str(folder), "--"]
+        return cell + worker
+
+    def _watch(self, process: Process) -> None:
+        process.channel.setblocking(False)
+        self._processes[process.uid] = process
+        self._loop.add_reader(process.channel, self._read, process)
+        self._loop.add_reader(process.pidfd, self._ended, process)
+
+    def _read(self, process: Process) -> None:
+        """Take every message that is there."""
+        while True:
+            try:
+                frame, _, flags, _ = process.channel.recvmsg(wire.MAX_FRAME + 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                frame, flags = b"", 0
+            if not frame:
+                self._loop.remove_reader(process.channel)
+                return
+            self._take(process, frame, bool(flags & socket.MSG_TRUNC))
+
+    def _take(self, process: Process, frame: bytes, truncated: bool) -> None:
+        try:
+            if truncated:
+                raise wire.BadFrame(f"frame is over the bound of {wire.MAX_FRAME} bytes")
+            message = wire.decode_from_worker(frame)
+        except wire.BadFrame as error:
+            self._breached(process.uid, str(error))
+            return
+        if isinstance(message, LastWords):
+            process.last_words = f"{message.reason}: {message.detail}"
+        else:
+            self._heard(process.uid, process.popen.pid, message)
+
+    def _ended(self, process: Process) -> None:
+        """The process is gone: hear what it still had said, reap it, tell."""
+        self._loop.remove_reader(process.pidfd)
+        self._read(process)
+        self._loop.remove_reader(process.channel)
+        status = process.popen.wait()
+        process.channel.close()
+        os.close(process.pidfd)
+        if process.ending is not None:
+            process.ending.cancel()
+        del self._processes[process.uid]
+        self._lost(process.uid, _why(process, status))
+
+    def _forget_old(self) -> None:
+        """Keep the scratch folders of the last few workers for people who look."""
+        dead = [path for path in self._state.workers.iterdir() if path.name not in self._processes]
+        for path in sorted(dead, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _why(process: Process, status: int) -> str:
+    if process.last_words:
+        return process.last_words
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    tail = _tail(process.folder / "output.log")
+    return f"{how}; last output: {tail}" if tail else how
+
+
+def _tail(path: Path) -> str:
+    try:
+        lines = path.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+if sys.platform != "linux":
+    raise ImportError("Foresight's workers need Linux: pidfds, seccomp and landlock")
