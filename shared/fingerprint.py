@@ -27,8 +27,18 @@ def file_digest(path: Path) -> str:
 def sources(root: Path) -> Iterator[Path]:
     """Every file that belongs to the release in `root`, in a fixed order; without what Python compiled."""
     for package in PACKAGES:
-        yield from sorted(p for p in (root / package).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        yield from _files(root / package)
     yield root / LOCK
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+
+
+def code_hash(root: Path, packages: tuple[str, ...]) -> str:
+    """The hash of other packages' code, 12 hex digits: what a process that is no release runs. Raises: OSError."""
+    files = {p.relative_to(root).as_posix(): file_digest(p) for name in packages for p in _files(root / name)}
+    return release_hash(files)
 
 
 def modules(root: Path) -> dict[str, str]:

@@ -41,6 +41,21 @@ class Ownership:
 NOBODY: Final = Ownership()
 
 
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """An operation as the journal tells it: how many slots it moved, and its result once it ended."""
+
+    step: e.Step
+    blue: str
+    green: str
+    flips: int = 0
+    result: str = ""
+    fault: str = ""
+
+
+OPERATIONS_KEPT: Final = 64
+
+
 @dataclass
 class Accounts:
     """The fold. Orders and fills of a window are forgotten when it is resolved and none of them is in doubt."""
@@ -55,11 +70,13 @@ class Accounts:
     settled: dict[tuple[str, int], e.Settled] = field(default_factory=dict)
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     last_ticks: dict[str, int] = field(default_factory=dict)
+    operations: dict[str, Operated] = field(default_factory=dict)
     parameters: e.Parameters | None = None
     active: e.Active | None = None
     previous: str = ""
     term: int = 0
     last_seq: int = 0
+    """The newest stream frame anybody is known to have decided on."""
     generation: int = 0
     paused: bool = False
     pause_reason: str = ""
@@ -130,7 +147,7 @@ class Accounts:
         self.version += 1
 
     def _on_term(self, entry: e.Term) -> None:
-        self.term, self.last_seq = entry.term, entry.seq
+        self.term, self.last_seq = entry.term, max(entry.seq, self.last_seq)
 
     def _on_release(self, entry: e.Release) -> None:
         self.releases[entry.release] = entry
@@ -140,6 +157,20 @@ class Accounts:
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)
+        operated = self.operations.get(entry.op)
+        if operated is not None and entry.release == operated.green:
+            self.operations[entry.op] = replace(operated, flips=operated.flips + 1)
+
+    def _on_step(self, entry: e.Step) -> None:
+        known = self.operations.get(entry.op)
+        blue, green = str(entry.detail.get("blue", "")), str(entry.detail.get("green", ""))
+        operated = replace(known, step=entry) if known is not None else Operated(entry, blue, green)
+        if entry.phase == "done":
+            ended = str(entry.detail.get("result", "")), str(entry.detail.get("fault", ""))
+            operated = replace(operated, result=ended[0], fault=ended[1])
+        self.operations[entry.op] = operated
+        for old in list(self.operations)[:-OPERATIONS_KEPT]:
+            del self.operations[old]
 
     def _on_active(self, entry: e.Active) -> None:
         if self.active is not None and self.active.release != entry.release:
@@ -216,6 +247,7 @@ class Accounts:
 
     def _on_outcome(self, entry: e.OutcomeOf) -> None:
         self.last_ticks[entry.slot] = max(entry.tick, self.last_ticks.get(entry.slot, 0))
+        self.last_seq = max(self.last_seq, entry.read_seq)
 
     def _on_opened(self, entry: e.Opened) -> None:
         self.windows[entry.slot, entry.start_s] = entry
@@ -290,6 +322,7 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Release: Accounts._on_release,
     e.Parameters: Accounts._on_parameters,
     e.Grant: Accounts._on_grant,
+    e.Step: Accounts._on_step,
     e.Active: Accounts._on_active,
     e.Placing: Accounts._on_placing,
     e.Answered: Accounts._on_answered,

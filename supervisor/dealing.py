@@ -38,9 +38,15 @@ class Dealing:
                 gone = "the supervisor ended before the answer came"
                 self.board.write(e.Answered(order.order_id, "place", "unknown", gone, 0))
             self.sent(order.order_id)
-            self.board.effects.append(LookUp(order.order_id))
+        self.ask_all()
         for name in self.turns.slots:
             self.turns.refresh(name, self.cancelling)
+
+    def ask_all(self) -> None:
+        """Ask about every open order: the channel that would have told of it was away."""
+        for order in self.board.accounts.open_orders():
+            if order.state != "pending":
+                self.board.effects.append(LookUp(order.order_id))
 
     def sent(self, order_id: str) -> None:
         """An order is on its way; its answer is owed from now on."""

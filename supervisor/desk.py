@@ -62,6 +62,7 @@ class Desk:
         self._publish_keyframe()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
         self.dealing.begin()
+        self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)
             op = f"start-{accounts.term}"

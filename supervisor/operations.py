@@ -58,6 +58,34 @@ class Operations:
         self._old = ""
         handover.crossed = self._crossed
 
+    def resume(self) -> None:
+        """After a restart, say how the operations ended that the last reign did not end itself.
+
+        Every slot comes back on the active release, so an operation either got that far or was put back.
+        """
+        accounts = self.board.accounts
+        active = accounts.active.release if accounts.active is not None else ""
+        for op, operated in list(accounts.operations.items()):
+            if operated.result:
+                continue
+            unmoved = "ROLLED_BACK" if operated.flips else "GATE_FAILED"
+            result = "OK" if operated.green == active else unmoved
+            fault = "" if result == "OK" else "the supervisor was restarted while it ran"
+            step, detail = operated.step, {"result": result, "fault": fault, "flips": operated.flips}
+            self.board.write(e.Step(op, step.verb, "done", 0, step.actor, step.reason, detail))
+
+    def known(self, op: str) -> Operation | None:
+        """An operation of this reign, or what the journal says of one before it."""
+        if op in self.all:
+            return self.all[op]
+        operated = self.board.accounts.operations.get(op)
+        if operated is None:
+            return None
+        step = operated.step
+        told = Operation(op, step.verb, operated.green, operated.blue, step.actor, step.reason, 0, phase=step.phase)
+        told.flips, told.result, told.fault = operated.flips, operated.result, operated.fault
+        return told
+
     # --- what people ask for ---------------------------------------------------------------------------------------
 
     def begin(

@@ -15,8 +15,8 @@ import zmq
 
 from shared import wire
 from shared.clock import NS
-from shared.messages import Streamed
-from shared.records import Appender, CannotWrite
+from shared.messages import Streamed, Tick
+from shared.records import Appender, CannotWrite, Segment, segments
 
 TAPE: Final = "tape"
 RETRY_NS: Final = NS
@@ -85,3 +85,18 @@ class Stream:
         except CannotWrite as error:
             self._tape.abandon()
             self.fault, self.missing_from = str(error), self._first_taken
+
+
+def tail(folder: Path) -> tuple[int, dict[str, list[int]]]:
+    """The last frame on a tape, and the ticks its last two segments show, by slot, in order; (0, {}) for no tape.
+
+    Raises: shared.records.Damaged, shared.wire.BadFrame.
+    """
+    seq, shown = 0, dict[str, list[int]]()
+    for path in segments(folder)[-2:]:
+        for _, frame in Segment(path, TAPE):
+            streamed = wire.decode_streamed(frame)
+            seq = streamed.seq
+            if isinstance(streamed.event, Tick):
+                shown.setdefault(streamed.event.slot, []).append(streamed.event.tick)
+    return seq, shown

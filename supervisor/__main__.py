@@ -1,0 +1,127 @@
+"""Start a supervisor: python -m supervisor --state-dir DIR [--config FILE]... [--credentials FILE]."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import structlog
+import uvloop
+
+from shared.clock import Clock, RehearsalClock, SystemClock
+from shared.config import Credentials, Faults, Settings, load, read_credentials
+from shared.entries import Release
+from shared.outcomes import EXIT
+from shared.paths import PathTooLong, State, default_state
+from shared.records import CannotWrite, Damaged
+from supervisor.app import AlreadyRunning, App
+
+SWITCH_S = 0.0005
+"""The commit thread gets the interpreter this soon when the loop is busy; the default is ten times as long."""
+
+
+def main() -> int:
+    """Run until told to stop; the exit code is one of shared.outcomes."""
+    arguments = _parse()
+    os.umask(0o077)
+    _log_to_stdout()
+    try:
+        settings = load(arguments.config)
+        credentials = read_credentials(_credentials_path(arguments))
+        _refuse_live(settings)
+    except Faults as error:
+        return _fail("CONFIG", str(error))
+    state = State(arguments.state_dir)
+    try:
+        state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sys.setswitchinterval(SWITCH_S)
+        gc.set_threshold(50_000, 20, 100)
+        app_run = _run(settings, state, credentials)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(app_run)
+    except AlreadyRunning as error:
+        return _fail("LOCKED", str(error))
+    except (CannotWrite, Damaged, PathTooLong, OSError) as error:
+        return _fail("IOERR", str(error))
+    except Faults as error:
+        return _fail("CONFIG", str(error))
+
+
+async def _run(settings: Settings, state: State, credentials: Credentials) -> int:
+    return await App(settings, state, _clock(settings), credentials).run(newest_staged(state))
+
+
+def newest_staged(state: State) -> Release | None:
+    """The last release that was staged: what a desk that never traded begins with."""
+    index = state.releases / "index.jsonl"
+    lines = index.read_bytes().splitlines() if index.exists() else []
+    if not lines:
+        return None
+    staged = msgspec.json.decode(lines[-1], type=_Indexed)
+    return Release(staged.seq, staged.release, staged.lock, staged.modules)
+
+
+class _Indexed(msgspec.Struct):
+    seq: int
+    release: str
+    lock: str
+    modules: dict[str, str]
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m supervisor", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, default=default_state(), help="everything this desk knows")
+    parser.add_argument("--config", type=Path, action="append", default=[], help="settings, later ones win")
+    parser.add_argument("--credentials", type=Path, help="the signing key; default: systemd's, else the state folder's")
+    return parser.parse_args()
+
+
+def _credentials_path(arguments: argparse.Namespace) -> Path:
+    """Named on the command line, passed by the service manager, or the rehearsal's own."""
+    if arguments.credentials is not None:
+        return Path(arguments.credentials)
+    passed = os.environ.get("CREDENTIALS_DIRECTORY")
+    if passed:
+        return Path(passed) / "foresight.json"
+    return State(arguments.state_dir).credentials
+
+
+def _refuse_live(settings: Settings) -> None:
+    if settings.mode == "live":
+        raise Faults(["mode: live trading is not open yet: the claimer and the live interlocks are missing"])
+
+
+def _clock(settings: Settings) -> Clock:
+    if settings.clock is None:
+        return SystemClock()
+    return RehearsalClock(settings.clock.market_ns, settings.clock.anchor_ns, settings.clock.speed)
+
+
+def _fail(code: str, text: str) -> int:
+    for line in text.splitlines():
+        print(f"supervisor: {line}", file=sys.stderr)
+    return EXIT[code]
+
+
+def _log_to_stdout() -> None:
+    """One line a fact: for a person on a terminal, JSON for everything else."""
+    tty = sys.stdout.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

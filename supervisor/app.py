@@ -1,0 +1,574 @@
+"""The wiring and the path: what arrived, who sees it, what goes out. One thread, one loop.
+
+Each arrival has one short handler: take the moment, tell the desk, carry out what it left to do. Everything between two
+awaits is indivisible, which is the desk's lock. The journal and the tape are handed to the kernel at the end of each
+turn; what must be durable first waits for the disk without stopping anybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from shared import entries as e
+from shared import messages as m
+from shared.clock import NS, Clock, real_seconds
+from shared.config import Credentials, Settings
+from shared.fingerprint import code_hash
+from shared.ledger import Writer
+from shared.paths import State
+from shared.wire import NoCommonProtocol, common_protocol
+from supervisor import effects as fx
+from supervisor import journal as journals
+from supervisor import report, verbs
+from supervisor.accounts import rebuild
+from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
+from supervisor.desk import Desk
+from supervisor.effects import Moment
+from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel
+from supervisor.gateway import Gateway, VenueRefused
+from supervisor.journal import Journal, JournalFailed
+from supervisor.notify import notify
+from supervisor.signing import ClientSigner
+from supervisor.stream import Stream, tail
+from supervisor.venue.frames import BadFrame
+from supervisor.venue.market import parse_market_frame
+from supervisor.venue.prices import PRICE_ASSETS, PriceControl, authenticate_prices, parse_price_frame, subscribe_prices
+from supervisor.venue.user import OrderReport, TradeLeg, parse_user_frame, subscribe_user
+from supervisor.workers import CannotStart, Workers
+
+log = structlog.get_logger()
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TURN_S: Final = 0.05
+"""Real seconds between two looks at the clock when nothing else happens."""
+PULSE_S: Final = 0.2
+STATUS_S: Final = 1.0
+CONTROL_S: Final = 0.25
+STOP_S: Final = 3.0
+"""How long a clean stop waits for answers that are owed."""
+EXIT_IO: Final = 74
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds this state folder."""
+
+
+class App:
+    """One supervisor. `run` returns its exit code."""
+
+    def __init__(self, settings: Settings, state: State, clock: Clock, credentials: Credentials) -> None:
+        self.settings, self.state, self.clock = settings, state, clock
+        self.signer = ClientSigner(credentials)
+        self.gateway = Gateway(settings.venue, clock)
+        self.discovery = Discovery(settings.venue)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._exit = 0
+        self._flushing = False
+        self._mirrored = -1
+        self._ready = False
+        self._fed = 0
+        self._control_fault = ""
+
+    async def run(self, first: e.Release | None) -> int:
+        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, OSError: it could not begin."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._broken)
+        with _locked(self.state.lock):
+            self._open(first)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._stop.set)
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                loop.add_signal_handler(number, lambda: None)
+            await self.control.open()
+            self._start(self._keep_turning(), self._keep_pulsing(), self._keep_telling(), self._keep_reading_control())
+            self._start(self.market.run(), self._join_venue())
+            gc.collect()
+            gc.freeze()
+            await self._stop.wait()
+            await self._close()
+        return self._exit
+
+    # --- beginning and end ------------------------------------------------------------------------------------------
+
+    def _open(self, first: e.Release | None) -> None:
+        """Find out what is true, and take it up."""
+        self.stream = Stream(self.state.stream_socket, self.state.tape)
+        self.journal = Journal(self.state.journal, self.clock, self.settings.records.journal_segment_mib << 20)
+        accounts = rebuild(journals.lines(self.state.journal))
+        seq, shown = tail(self.state.tape)
+        self.desk = Desk(
+            self.settings,
+            accounts,
+            self.signer,
+            seq=max(seq, accounts.last_seq),
+            pid=os.getpid(),
+            code=code_hash(ROOT, ("supervisor", "shared")),
+        )
+        self.ledger = Writer(self.state.ledger_name)
+        self.workers = Workers(self.state, self._on_worker, self._on_breach, self._on_worker_lost)
+        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse)
+        self.control_file = ControlFile(self.state.control)
+        self.market = MarketChannel(self.settings.venue.market_ws, self._on_market_frame, self._there("market"))
+        with self._turn() as now:
+            self.desk.begin(now, shown, first)
+            if self.journal.torn_bytes:
+                self.desk.board.alarm("journal_torn", f"{self.journal.torn_bytes} bytes of the last record were lost")
+        log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
+
+    async def _join_venue(self) -> None:
+        """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
+        while True:
+            try:
+                key = await self.gateway.open(self.signer.address, self.signer.signature_type, self.signer.key_headers)
+                cash_micro = await self.gateway.balance()
+                break
+            except (VenueRefused, BadFrame) as error:
+                log.warning("venue_not_joined", reason=str(error))
+                await self.gateway.close()
+                await asyncio.sleep(1.0)
+        self.signer.own(key.key)
+        with self._turn() as now:
+            self.desk.dealing.on_balance(now, cash_micro)
+        venue = self.settings.venue
+        user = Channel(
+            venue.user_ws,
+            greet=lambda: [subscribe_user(key)],
+            heard=self._on_user_frame,
+            there=self._there("user"),
+            ping="PING",
+        )
+        assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
+        prices = Channel(
+            venue.price_ws,
+            greet=lambda: [authenticate_prices(key), subscribe_prices(assets)],
+            heard=self._on_price_frame,
+            there=self._there("prices"),
+        )
+        self._start(user.run(), prices.run(), self._keep_beating())
+
+    async def _close(self) -> None:
+        """End cleanly: no new tick, wait for what is owed, say where we stand, let the workers go."""
+        notify("STOPPING=1")
+        deadline = self.clock.monotonic_ns() + int(STOP_S * NS)
+        if not self._exit:
+            await self._wait_until(self._quiet, deadline)
+            with self._turn():
+                accounts = self.desk.board.accounts
+                snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
+                self.desk.board.write(snapshot)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for uid in list(self.desk.board.crew.members):
+            self.workers.end(uid)
+        await self._wait_until(lambda: not self.workers.living, deadline)
+        self.workers.kill_all()
+        await self._wait_until(lambda: not self.workers.living, deadline + NS)
+        await self.control.close()
+        await self.gateway.close()
+        await self.discovery.close()
+        self.stream.close()
+        with contextlib.suppress(JournalFailed):
+            self.journal.close()
+        self.ledger.close()
+        log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
+
+    def _quiet(self) -> bool:
+        return not any(slot.outstanding or slot.in_flight for slot in self.desk.turns.slots.values())
+
+    async def _wait_until(self, done: Callable[[], bool], deadline_ns: int) -> None:
+        """Look again and again until something is so, or the deadline is past."""
+        while not (done() or self.clock.monotonic_ns() > deadline_ns):  # noqa: ASYNC110 - the desk fires no events
+            await asyncio.sleep(0.01)
+
+    def _start(self, *coroutines: Coroutine[Any, Any, None]) -> None:
+        for coroutine in coroutines:
+            task = asyncio.create_task(coroutine)
+            self._tasks.add(task)
+            task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(task.exception())
+
+    def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something raised where nobody catches: a promise of our own broke, and starting again is the way out."""
+        self._fail(context.get("exception") or RuntimeError(context.get("message", "unknown fault")))
+
+    def _fail(self, error: BaseException | None) -> None:
+        if isinstance(error, JournalFailed):
+            self._exit = EXIT_IO
+            log.error("journal_failed", reason=str(error), trading="nobody: nothing leaves without the journal")
+        else:
+            self._exit = 1
+            log.error("promise_broken", reason=repr(error), exc_info=error)
+        self._stop.set()
+
+    # --- the turn ---------------------------------------------------------------------------------------------------
+
+    def _now(self) -> Moment:
+        return Moment(self.clock.unix_ns(), self.clock.monotonic_ns())
+
+    @contextlib.contextmanager
+    def _turn(self) -> Any:
+        """One arrival: the moment in, then everything the desk wants done."""
+        yield self._now()
+        self._settle()
+
+    def _settle(self) -> None:
+        while effects := self.desk.take_effects():
+            for effect in effects:
+                _CARRY_OUT[type(effect)](self, effect)
+        if self.desk.board.accounts.version != self._mirrored:
+            self._mirror()
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        """Hand stream and journal to the kernel, and say so when the tape cannot be written or can be again."""
+        self._flushing = False
+        self.journal.flush()
+        self.stream.flush()
+        if self.stream.fault != self.desk.board.tape_fault:
+            with self._turn() as now:
+                self.desk.on_tape(now, self.stream.fault, self.stream.missing_from)
+
+    def _mirror(self) -> None:
+        self._mirrored = self.desk.board.accounts.version
+        self.ledger.write(self.desk.picture())
+
+    # --- what keeps going ---------------------------------------------------------------------------------------------
+
+    async def _keep_turning(self) -> None:
+        while not self._stop.is_set():
+            with self._turn() as now:
+                self.desk.on_time(now)
+            self._mirror()
+            self._feed_watchdog()
+            due_s = real_seconds(self.clock, self.desk.turns.next_due_ns())
+            await asyncio.sleep(min(TURN_S, max(0.0005, due_s)))
+
+    async def _keep_pulsing(self) -> None:
+        while True:
+            with self._turn() as now:
+                if self.stream.mend(now.mono_ns):
+                    self.desk.on_tape(now, "", self.stream.missing_from)
+                self.desk.pulse(now)
+            await asyncio.sleep(PULSE_S)
+
+    async def _keep_telling(self) -> None:
+        """status.json, once a second; a disk that is full costs the file, not the desk."""
+        while True:
+            status = report.status(self.desk, self.clock.wall_ns())
+            status["control_file"] = self._control_fault or "ok"
+            with contextlib.suppress(OSError):
+                write_status(self.state.status, status)
+            if not self.ledger.exists():
+                self._remake_ledger()
+            await asyncio.sleep(STATUS_S)
+
+    async def _keep_reading_control(self) -> None:
+        while True:
+            found = self.control_file.changed()
+            if isinstance(found, FileFault):
+                self._control_fault = found.text
+                with self._turn():
+                    self.desk.board.alarm("control_file", found.text)
+            elif found is not None:
+                self._follow(found)
+            await asyncio.sleep(CONTROL_S)
+
+    def _follow(self, wish: Wish) -> None:
+        """Act on a wish whose generation is new; one from the past is ignored aloud."""
+        generation = self.desk.board.accounts.generation
+        self._control_fault = ""
+        with self._turn() as now:
+            if wish.generation > generation:
+                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation)
+            elif wish.generation < generation:
+                self._control_fault = f"generation {wish.generation} is older than {generation}"
+                self.desk.board.alarm("control_file", f"{self._control_fault}; it is ignored")
+
+    async def _keep_beating(self) -> None:
+        while True:
+            try:
+                answer = await self.gateway.beat()
+                if not answer.accepted:
+                    self.desk.board.count("heartbeat_corrected")
+            except (VenueRefused, BadFrame) as error:
+                self.desk.board.count("heartbeat_failed")
+                log.warning("heartbeat_failed", reason=str(error))
+            await asyncio.sleep(self.settings.venue.heartbeat_s)
+
+    def _feed_watchdog(self) -> None:
+        """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide."""
+        taken = self.desk.decisions.taken
+        if taken and not self._ready:
+            self._ready = True
+            notify("READY=1")
+            log.info("first_tick_answered", after_ms=_age_ms(self.clock))
+        idle = not any(self.desk.board.lanes.window(slot) for slot in self.desk.board.lanes.slots)
+        if taken != self._fed or idle:
+            self._fed = taken
+            active = report.active(self.desk)
+            notify(f"WATCHDOG=1\nSTATUS=r{active.get('seq', 0)} {report.state(self.desk)}, {taken} decisions")
+
+    def _remake_ledger(self) -> None:
+        self.ledger.close()
+        self.ledger = Writer(self.state.ledger_name)
+        self._mirror()
+        with self._turn():
+            self.desk.board.alarm("ledger_gone", "somebody removed the shared memory's name; it was made again")
+
+    # --- arrivals -----------------------------------------------------------------------------------------------------
+
+    def _there(self, feed: str) -> Callable[[str], None]:
+        def tell(fault: str) -> None:
+            log.info("feed_changed", feed=feed, fault=fault or "none")
+            with self._turn() as now:
+                self.desk.markets.on_feed(now, feed, fault)
+
+        return tell
+
+    def _on_market_frame(self, frame: bytes) -> None:
+        with self._turn() as now:
+            try:
+                self.desk.markets.on_market(now, parse_market_frame(frame))
+            except BadFrame as error:
+                self.desk.markets.on_bad_frame(now, "market", str(error))
+
+    def _on_price_frame(self, frame: bytes) -> None:
+        with self._turn() as now:
+            try:
+                said = parse_price_frame(frame)
+                if isinstance(said, PriceControl):
+                    self._on_price_control(said)
+                else:
+                    self.desk.markets.on_prices(now, said)
+            except BadFrame as error:
+                self.desk.markets.on_bad_frame(now, "prices", str(error))
+
+    def _on_price_control(self, said: PriceControl) -> None:
+        if said.op == "error":
+            self.desk.board.alarm("price_channel", f"answered {said.code}")
+
+    def _on_user_frame(self, frame: bytes) -> None:
+        assert self.gateway.key is not None
+        with self._turn() as now:
+            try:
+                for event in parse_user_frame(frame, self.gateway.key.key):
+                    if isinstance(event, TradeLeg):
+                        self.desk.dealing.on_leg(now, event)
+                    elif isinstance(event, OrderReport):
+                        self.desk.dealing.on_report(now, event)
+            except BadFrame as error:
+                self.desk.markets.on_bad_frame(now, "user", str(error))
+
+    def _on_worker(self, uid: str, pid: int, message: m.FromWorker) -> None:
+        with self._turn() as now:
+            if isinstance(message, m.Decided):
+                self.desk.decisions.on_decided(now, uid, message)
+            elif isinstance(message, m.Hello):
+                self._on_hello(now, uid, pid, message)
+            else:
+                handler = _FROM_WORKER.get(type(message))
+                if handler is not None:
+                    handler(self.desk)(now, uid, message)
+
+    def _on_hello(self, now: Moment, uid: str, pid: int, hello: m.Hello) -> None:
+        try:
+            protocol = common_protocol(hello.protocols)
+        except NoCommonProtocol as error:
+            self.desk.operations.fence(uid, str(error))
+            return
+        refusal = self.desk.operations.on_hello(now, uid, hello, pid)
+        if refusal:
+            self.desk.operations.fence(uid, refusal)
+        else:
+            self.workers.tell(
+                uid, m.Welcome(protocol, self.stream.endpoint, str(self.state.tape), self.state.ledger_name)
+            )
+
+    def _on_breach(self, uid: str, why: str) -> None:
+        with self._turn() as now:
+            self.desk.operations.on_breach(now, uid, why)
+
+    def _on_worker_lost(self, uid: str, why: str) -> None:
+        with self._turn() as now:
+            self.desk.operations.on_lost(now, uid, why)
+
+    def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
+        generation = self.desk.board.accounts.generation
+        with self._turn() as now:
+            reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
+        accounts = self.desk.board.accounts
+        if accounts.generation != generation:
+            with contextlib.suppress(OSError):
+                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason))
+        return reply
+
+    def _refuse(self, code: str, text: str) -> m.Reply:
+        self.desk.board.count(f"request_refused:{code}")
+        return verbs.refusal(self.desk, verbs.Refused(code, text))
+
+    # --- carrying out -------------------------------------------------------------------------------------------------
+
+    def _publish(self, effect: fx.Publish) -> None:
+        self.stream.publish(effect.frame, new_segment=effect.new_segment)
+
+    def _write(self, effect: fx.Write) -> None:
+        board = self.desk.board
+        self.journal.append(effect.entry, board.at_ns, board.accounts.term)
+        if isinstance(effect.entry, _LOGGED):
+            log.info(type(effect.entry).__name__.lower(), said=report.sentence(effect.entry))
+
+    def _write_first(self, effect: fx.WriteFirst) -> None:
+        for entry in effect.entries:
+            self._write(fx.Write(entry))
+        self.journal.durable().add_done_callback(lambda future: self._durable(future, effect.then))
+
+    def _durable(self, future: asyncio.Future[None], then: Iterable[fx.Effect]) -> None:
+        future.result()
+        self.desk.board.effects.extend(then)
+        self._settle()
+
+    def _grant(self, effect: fx.Grant) -> None:
+        self.desk.handover.on_granted(self._now(), effect.slot)
+
+    def _submit(self, effect: fx.Submit) -> None:
+        self._start(self._place(effect))
+
+    async def _place(self, effect: fx.Submit) -> None:
+        sent_ns = self.clock.monotonic_ns()
+        answer = await self.gateway.place(effect.body)
+        with self._turn() as now:
+            took_us = (self.clock.monotonic_ns() - sent_ns) // 1_000
+            self.desk.dealing.on_answer(now, effect.order_id, answer, took_us)
+
+    def _withdraw(self, effect: fx.Withdraw) -> None:
+        self._start(self._cancel(effect.order_id))
+
+    async def _cancel(self, order_id: str) -> None:
+        sent_ns = self.clock.monotonic_ns()
+        answer = await self.gateway.cancel(order_id)
+        with self._turn() as now:
+            took_us = (self.clock.monotonic_ns() - sent_ns) // 1_000
+            self.desk.dealing.on_cancel_answer(now, order_id, answer, took_us)
+
+    def _look_up(self, effect: fx.LookUp) -> None:
+        self._start(self._ask_about(effect.order_id))
+
+    async def _ask_about(self, order_id: str) -> None:
+        accounts = self.desk.board.accounts
+        order = accounts.orders.get(order_id)
+        opened = accounts.windows.get((order.slot, order.start_s)) if order is not None else None
+        if opened is None or self.gateway.key is None:
+            return
+        try:
+            found, legs = await self.gateway.look_up(order_id, opened.condition_id)
+        except VenueRefused as error:
+            log.warning("lookup_failed", order=order_id[:10], reason=str(error))
+            return
+        with self._turn() as now:
+            self.desk.dealing.on_lookup(now, order_id, found, legs)
+
+    def _tell(self, effect: fx.Tell) -> None:
+        self.workers.tell(effect.uid, effect.message)
+
+    def _spawn(self, effect: fx.Spawn) -> None:
+        known = self.desk.board.accounts.releases[effect.release]
+        try:
+            self.workers.spawn(effect.uid, effect.release, known.lock)
+        except CannotStart as error:
+            self.desk.operations.on_lost(self._now(), effect.uid, str(error))
+
+    def _kill(self, effect: fx.Kill) -> None:
+        self.workers.kill(effect.uid)
+
+    def _ask_listing(self, effect: fx.AskListing) -> None:
+        self._start(self._discover(effect))
+
+    async def _discover(self, effect: fx.AskListing) -> None:
+        try:
+            found = await self.discovery.ask(effect.slot, effect.start_s, effect.known)
+        except UNANSWERED as error:
+            self.desk.board.count("discovery_failed")
+            log.warning("discovery_failed", slot=effect.slot.name, start_s=effect.start_s, reason=str(error))
+            return
+        if found is not None:
+            with self._turn() as now:
+                self.desk.markets.on_listing(now, effect.slot, effect.start_s, *found)
+
+    def _watch(self, effect: fx.Watch) -> None:
+        self._start(self.market.follow(effect.tokens))
+
+    def _refetch(self, effect: fx.Refetch) -> None:
+        self._start(self._fetch_book(effect.token))
+
+    async def _fetch_book(self, token: str) -> None:
+        try:
+            frame = await self.discovery.book(token)
+        except UNANSWERED as error:
+            log.warning("book_not_fetched", reason=str(error))
+            return
+        self._on_market_frame(frame)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Any:
+    """Hold the state folder: one supervisor at a time."""
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise AlreadyRunning(f"supervisor {file.read().strip() or '?'} holds {path.parent}") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _age_ms(clock: Clock) -> int:
+    """Milliseconds since this process was started, by the kernel's account."""
+    with open("/proc/self/stat") as file:
+        started_ticks = int(file.read().rsplit(")", 1)[1].split()[19])
+    return clock.monotonic_ns() // 1_000_000 - started_ticks * 1_000 // os.sysconf("SC_CLK_TCK")
+
+
+_FROM_WORKER: Final[dict[type, Callable[[Desk], Callable[..., Any]]]] = {
+    m.Ready: lambda desk: desk.operations.on_ready,
+    m.Beating: lambda desk: desk.operations.on_beat,
+    m.Hole: lambda desk: desk.operations.on_hole,
+    m.Differs: lambda desk: desk.on_differs,
+    m.Attested: lambda desk: desk.operations.on_attested,
+}
+_CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
+    fx.Publish: App._publish,
+    fx.Write: App._write,
+    fx.WriteFirst: App._write_first,
+    fx.Grant: App._grant,
+    fx.Submit: App._submit,
+    fx.Withdraw: App._withdraw,
+    fx.LookUp: App._look_up,
+    fx.Tell: App._tell,
+    fx.Spawn: App._spawn,
+    fx.Kill: App._kill,
+    fx.AskListing: App._ask_listing,
+    fx.Watch: App._watch,
+    fx.Refetch: App._refetch,
+}
+_LOGGED: Final = (e.Boundary, e.Step, e.Active, e.Control, e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved)

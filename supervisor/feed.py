@@ -1,0 +1,169 @@
+"""WebSockets in, and the questions for the next windows' markets.
+
+Each channel is one connection that stays: it reconnects by itself, says when it is gone and why, and asks for
+everything again when it is back. What arrives is passed on as it came; nothing is understood here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import aiohttp
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from shared.config import Venue
+from shared.slots import Slot
+from supervisor.venue.discovery import BadMarket, Listing, Market, parse_accepting, parse_listing, slug
+from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame
+from supervisor.venue.market import subscribe_market, unsubscribe_market
+
+BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Real seconds between two tries to connect."""
+SILENT_S: Final = 30.0
+"""Real seconds without any frame after which a connection is taken for dead; answers to our PING count."""
+AGENT: Final = "foresight/1"
+
+
+class Channel:
+    """One WebSocket that is kept alive.
+
+    Args: greet: the frames to send on each new connection. heard: called with every frame. there: called with an empty
+    text when the channel is up, with the reason when it is not. ping: the text to send every PING_S, if the venue
+    wants one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        greet: Callable[[], Iterable[str]],
+        heard: Callable[[bytes], None],
+        there: Callable[[str], None],
+        ping: str = "",
+    ) -> None:
+        self._url, self._greet, self._heard, self._there, self._ping = url, greet, heard, there, ping
+        self._socket: ClientConnection | None = None
+        self.connections = 0
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._live()
+                fault = "closed by the venue"
+            except (OSError, TimeoutError, websockets.WebSocketException) as error:
+                fault = str(error) or type(error).__name__
+            if self._socket is not None:
+                failures = 0
+            self._socket = None
+            self._there(fault)
+            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            failures += 1
+
+    async def send(self, frame: str) -> None:
+        """Send a frame if the channel is up; a new connection greets anyway."""
+        if self._socket is not None:
+            try:
+                await self._socket.send(frame)
+            except websockets.ConnectionClosed:
+                return
+
+    async def _live(self) -> None:
+        async with connect(
+            self._url, max_size=MAX_FRAME, max_queue=1024, compression=None, user_agent_header=AGENT, close_timeout=1
+        ) as socket:
+            self._socket = socket
+            self.connections += 1
+            for frame in self._greet():
+                await socket.send(frame)
+            self._there("")
+            pinger = asyncio.create_task(self._keep_pinging(socket))
+            try:
+                await self._listen(socket)
+            finally:
+                pinger.cancel()
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        while True:
+            try:
+                frame = await asyncio.wait_for(socket.recv(decode=False), SILENT_S)
+            except websockets.ConnectionClosedOK:
+                return
+            self._heard(frame)
+
+    async def _keep_pinging(self, socket: ClientConnection) -> None:
+        while self._ping:
+            await asyncio.sleep(PING_S)
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await socket.send(self._ping)
+
+
+class MarketChannel(Channel):
+    """The market channel: which tokens it follows can change while it lives."""
+
+    def __init__(self, url: str, heard: Callable[[bytes], None], there: Callable[[str], None]) -> None:
+        super().__init__(url, greet=self._ask_for_all, heard=heard, there=there, ping="PING")
+        self._wanted: frozenset[str] = frozenset()
+
+    async def follow(self, tokens: frozenset[str]) -> None:
+        """Follow these tokens from now on, and no others."""
+        added, dropped = sorted(tokens - self._wanted), sorted(self._wanted - tokens)
+        first = not self._wanted
+        self._wanted = tokens
+        if added:
+            await self.send(subscribe_market(added, first=first))
+        if dropped:
+            await self.send(unsubscribe_market(dropped))
+
+    def _ask_for_all(self) -> Iterable[str]:
+        if self._wanted:
+            yield subscribe_market(sorted(self._wanted), first=True)
+
+
+class Discovery:
+    """Questions about windows' markets and whole books, over plain HTTP; an unanswered one is asked again later."""
+
+    def __init__(self, settings: Venue) -> None:
+        self._settings = settings
+        self._http: aiohttp.ClientSession | None = None
+
+    async def ask(self, slot: Slot, start_s: int, known: Market | None) -> tuple[Listing, bool] | None:
+        """What the venue lists for a window, and whether its order book takes orders; None when it lists nothing.
+
+        Raises: BadFrame, BadMarket; OSError and aiohttp.ClientError when the venue does not answer.
+        """
+        status, body = await self._get(f"{self._settings.gamma}/markets?slug={slug(slot, start_s)}")
+        listing = parse_listing(body, slot, start_s) if status == 200 else None
+        if listing is None or known is not None or not listing.tradable:
+            return None if listing is None else (listing, False)
+        status, body = await self._get(f"{self._settings.clob}/clob-markets/{listing.market.terms.condition_id}")
+        accepting = parse_accepting(body, listing.market) if status == 200 else None
+        if accepting is None:
+            return listing, False
+        return Listing(accepting, True, listing.winner, listing.strike), True
+
+    async def book(self, token: str) -> bytes:
+        """The whole book of a token, as a frame of the market channel would bring it. Raises: as above."""
+        _, body = await self._get(f"{self._settings.clob}/book?token_id={token}")
+        return b'{"event_type":"book",' + body.lstrip()[1:]
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _get(self, url: str) -> tuple[int, bytes]:
+        if self._http is None:
+            timeout = aiohttp.ClientTimeout(total=self._settings.answer_s)
+            self._http = aiohttp.ClientSession(headers={"User-Agent": AGENT}, timeout=timeout)
+        async with self._http.get(url) as answer:
+            return answer.status, await answer.read()
+
+
+UNANSWERED: Final = (aiohttp.ClientError, asyncio.TimeoutError, OSError, BadFrame, BadMarket)
+"""What asking may raise; the question is asked again."""

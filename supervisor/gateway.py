@@ -1,0 +1,172 @@
+"""Orders out: what is signed is sent once, cancels, look-ups, the key and the heartbeat; every answer is kept raw.
+
+One warm pool of connections. An order is posted exactly once: when no answer comes in time its outcome is unknown, and
+whoever keeps the orders asks about it. The heartbeat has this one owner: once it beats, the venue cancels everything of
+ours when it stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from shared.clock import NS, Clock
+from shared.config import Venue
+from supervisor.venue.frames import BadFrame
+from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
+from supervisor.venue.requests import (
+    FIRST_CURSOR,
+    LAST_CURSOR,
+    Answer,
+    HeartbeatAnswer,
+    VenueOrder,
+    parse_balance,
+    parse_cancel_answer,
+    parse_heartbeat,
+    parse_order_answer,
+    parse_page,
+    parse_trades,
+    parse_venue_order,
+)
+from supervisor.venue.user import TradeLeg
+
+AGENT: Final = "foresight/1"
+"""The venue's edge turns nameless clients away."""
+CONNECTIONS: Final = 16
+PAGES_MAX: Final = 50
+"""Pages of a list that are read before it is called endless."""
+_UNREACHED: Final = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+
+
+class VenueRefused(Exception):
+    """The venue cannot be worked with: it gave no key, or answers nothing that can be read."""
+
+
+class Gateway:
+    """Args: settings: where the venue is and how long to wait. Use `open` first, `close` at the end."""
+
+    def __init__(self, settings: Venue, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._timeout = aiohttp.ClientTimeout(total=settings.answer_s)
+        self._http: aiohttp.ClientSession | None = None
+        self._heartbeat_id = ""
+        self.key: ApiKey | None = None
+        self.signature_type = 0
+
+    async def open(self, address: str, signature_type: int, headers: Callable[[int], dict[str, str]]) -> ApiKey:
+        """Get the API key that belongs to the signing key, made if there is none yet.
+
+        Args: headers: makes the headers that prove the key, for a time in unix seconds. Raises: VenueRefused.
+        """
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=75),
+            headers={"User-Agent": AGENT},
+            timeout=self._timeout,
+        )
+        self.signature_type = signature_type
+        fault = ""
+        for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
+            try:
+                http, body = await self._ask(method, path, b"", headers(self._clock.wall_ns() // NS))
+            except _UNREACHED as error:
+                raise VenueRefused(f"{self._settings.clob} does not answer: {error or type(error).__name__}") from error
+            if http == 200:
+                self.key = parse_api_key(body, address)
+                return self.key
+            fault = f"HTTP {http}"
+        raise VenueRefused(f"{self._settings.clob} gives no API key: {fault}")
+
+    async def place(self, body: bytes) -> Answer:
+        """Post an order, once. Never raises: no answer is an answer too."""
+        try:
+            return parse_order_answer(*await self._signed("POST", "/order", body))
+        except _UNREACHED as error:
+            return Answer("unknown", reason=f"no answer: {error or type(error).__name__}")
+
+    async def cancel(self, order_id: str) -> Answer:
+        """Ask for an order to be cancelled. Never raises."""
+        body = f'{{"orderID":"{order_id}"}}'.encode()
+        try:
+            return parse_cancel_answer(*await self._signed("DELETE", "/order", body), order_id)
+        except _UNREACHED as error:
+            return Answer("unknown", reason=f"no answer: {error or type(error).__name__}")
+
+    async def look_up(self, order_id: str, market: str) -> tuple[VenueOrder | None, list[TradeLeg]]:
+        """What the venue has of an order, and our legs of the trades in its market.
+
+        Raises: VenueRefused: it could not be asked; nothing is known then.
+        """
+        http, body = await self._asked("GET", f"/data/order/{order_id}")
+        if http not in {200, 404}:
+            raise VenueRefused(f"order {order_id[:10]}: HTTP {http}")
+        try:
+            found = parse_venue_order(body) if http == 200 else None
+            return found, await self.trades(f"market={market}")
+        except BadFrame as error:
+            raise VenueRefused(str(error)) from error
+
+    async def trades(self, query: str) -> list[TradeLeg]:
+        """Our legs of every trade a query finds. Raises: VenueRefused, BadFrame."""
+        assert self.key is not None
+        return parse_trades(await self._list("/data/trades", query), self.key.key)
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Every order of this key that rests at the venue. Raises: VenueRefused, BadFrame."""
+        found = [parse_venue_order(item) for item in await self._list("/data/orders", "")]
+        return [order for order in found if order is not None and order.open]
+
+    async def balance(self) -> int:
+        """Our collateral, millionths. Raises: VenueRefused, BadFrame."""
+        query = f"asset_type=COLLATERAL&signature_type={self.signature_type}"
+        http, body = await self._asked("GET", "/balance-allowance", query)
+        if http != 200:
+            raise VenueRefused(f"balance: HTTP {http}")
+        return parse_balance(body)
+
+    async def beat(self) -> HeartbeatAnswer:
+        """Send one heartbeat; a corrected id is taken over for the next. Raises: VenueRefused, BadFrame."""
+        body = f'{{"heartbeat_id":"{self._heartbeat_id}"}}'.encode()
+        http, said = await self._asked("POST", "/v1/heartbeats", body=body)
+        answer = parse_heartbeat(http, said)
+        self._heartbeat_id = answer.next_id
+        return answer
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _list(self, path: str, query: str) -> list[bytes]:
+        items: list[bytes] = []
+        cursor = FIRST_CURSOR
+        for _ in range(PAGES_MAX):
+            http, body = await self._asked("GET", path, f"{query}&next_cursor={cursor}".lstrip("&"))
+            if http != 200:
+                raise VenueRefused(f"{path}: HTTP {http}")
+            page, cursor = parse_page(body)
+            items.extend(page)
+            if cursor == LAST_CURSOR:
+                return items
+        raise VenueRefused(f"{path}: more than {PAGES_MAX} pages")
+
+    async def _asked(self, method: str, path: str, query: str = "", body: bytes = b"") -> tuple[int, bytes]:
+        try:
+            return await self._signed(method, path, body, query)
+        except _UNREACHED as error:
+            raise VenueRefused(f"{path}: no answer: {error or type(error).__name__}") from error
+
+    async def _signed(self, method: str, path: str, body: bytes, query: str = "") -> tuple[int, bytes]:
+        assert self.key is not None, "the gateway is opened before it is used"
+        headers = signed_headers(self.key, self._clock.wall_ns() // NS, method, path, body)
+        return await self._ask(method, f"{path}?{query}" if query else path, body, headers)
+
+    async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        assert self._http is not None
+        if body:
+            headers = {**headers, "Content-Type": "application/json"}
+        url = f"{self._settings.clob}{path}"
+        async with self._http.request(method, url, data=body or None, headers=headers) as answer:
+            return answer.status, await answer.read()

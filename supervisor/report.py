@@ -1,0 +1,228 @@
+"""What is, in plain values: the status for people and files, the slots, the releases, what happened lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import structs
+
+from shared import entries as e
+from shared.clock import NS
+from shared.units import show_micro, show_usd
+from supervisor.desk import Desk
+from supervisor.lanes import Window
+from supervisor.operations import Operation
+from supervisor.slotstate import SlotState
+
+STATUS_SCHEMA = "foresight.status/1"
+
+
+def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
+    """Everything a person wants on one screen, and a monitor in one document."""
+    board, accounts = desk.board, desk.board.accounts
+    open_slots = [name for name in desk.turns.slots if _window(desk, name) is not None]
+    return {
+        "schema": STATUS_SCHEMA,
+        "mode": board.settings.mode,
+        "state": state(desk),
+        "pid": board.pid,
+        "term": accounts.term,
+        "at_ns": board.at_ns,
+        "wall_ns": wall_ns,
+        "generation": accounts.generation,
+        "paused": accounts.paused,
+        "pause_reason": accounts.pause_reason if accounts.paused else "",
+        "release": active(desk),
+        "parameters": board.parameters,
+        "slots": {"configured": len(desk.turns.slots), "open": len(open_slots), "owned": _owned(desk, open_slots)},
+        "feeds": dict(board.feeds),
+        "tape": board.tape_fault or "ok",
+        "stream_seq": board.seq,
+        "cash_micro": accounts.cash_micro,
+        "exposure_micro": accounts.exposure(),
+        "day_realized_micro": accounts.day_realized_micro,
+        "day_loss_limit_micro": board.limits.day_loss_micro,
+        "positions": [structs.asdict(holding) for holding in accounts.holdings()],
+        "orders": [structs.asdict(resting) for resting in accounts.resting()],
+        "decided": desk.decisions.taken,
+        "counters": dict(sorted(board.counters.items())),
+        "operation": operation_view(desk.operations.current) if desk.operations.current else None,
+        "workers": [_worker(member) for member in board.crew.members.values()],
+    }
+
+
+def state(desk: Desk) -> str:
+    """One word for what the desk is doing."""
+    if desk.board.accounts.active is None:
+        return "NO RELEASE"
+    if desk.board.accounts.paused:
+        return "PAUSED"
+    if any(desk.board.feeds.values()) or desk.board.tape_fault:
+        return "DEGRADED"
+    if not any(slot.owner for slot in desk.turns.slots.values()):
+        return "STARTING"
+    return "TRADING"
+
+
+def active(desk: Desk) -> dict[str, Any]:
+    """The release that trades: its number, its hash; empty when there is none."""
+    chosen = desk.board.accounts.active
+    return release_view(desk, chosen.release) if chosen is not None else {}
+
+
+def release_view(desk: Desk, release: str) -> dict[str, Any]:
+    """A release as people name it."""
+    known = desk.board.accounts.releases.get(release)
+    return {"seq": known.seq if known else 0, "hash": release}
+
+
+def slots(desk: Desk) -> list[dict[str, Any]]:
+    """Every slot: what it is doing, who owns it, its window and its market."""
+    return [_slot(desk, name, slot_state) for name, slot_state in desk.turns.slots.items()]
+
+
+def releases(desk: Desk) -> list[dict[str, Any]]:
+    """Every release this desk knows, newest first, and what it is to it."""
+    accounts = desk.board.accounts
+    chosen = accounts.active.release if accounts.active is not None else ""
+    green = desk.operations.rollout.green if desk.operations.current else ""
+    views = []
+    for known in sorted(accounts.releases.values(), key=lambda release: -release.seq):
+        role = {chosen: "active", green: "candidate", accounts.previous: "previous"}.get(known.release, "staged")
+        views.append({"seq": known.seq, "hash": known.release, "lock": known.lock, "role": role})
+    return views
+
+
+def operation_view(operation: Operation) -> dict[str, Any]:
+    """An operation: where it stands, how long each part took, what it waits for, how it ended."""
+    return {
+        "op": operation.op,
+        "verb": operation.verb,
+        "green": operation.green,
+        "blue": operation.blue,
+        "actor": operation.actor,
+        "reason": operation.reason,
+        "phase": operation.phase,
+        "steps_ms": dict(operation.steps_ms),
+        "waiting": dict(operation.waiting),
+        "load_us": dict(operation.load_us),
+        "flips": operation.flips,
+        "result": operation.result,
+        "fault": operation.fault,
+    }
+
+
+def events(desk: Desk, after_ns: int, limit: int) -> list[dict[str, Any]]:
+    """What happened lately, oldest first, each in a sentence and in values."""
+    lately = [(at_ns, entry) for at_ns, entry in desk.board.recent if at_ns > after_ns]
+    return [
+        {"at_ns": at_ns, "kind": type(entry).__name__.lower(), "text": sentence(entry), "data": _values(entry)}
+        for at_ns, entry in lately[-limit:]
+    ]
+
+
+def sentence(entry: e.Entry) -> str:
+    """An entry as a past-tense fact."""
+    words = _SENTENCES.get(type(entry))
+    return words(entry) if words is not None else type(entry).__name__
+
+
+def _values(entry: e.Entry) -> Any:
+    return {name: value for name, value in structs.asdict(entry).items() if isinstance(value, int | str | float)}
+
+
+def _window(desk: Desk, name: str) -> Window | None:
+    return desk.board.lanes.window(desk.board.lane_of[name])
+
+
+def _owned(desk: Desk, names: Iterable[str]) -> int:
+    return sum(1 for name in names if desk.turns.slots[name].owner)
+
+
+def _worker(member: Any) -> dict[str, Any]:
+    return {
+        "uid": member.uid,
+        "release": member.release,
+        "pid": member.pid,
+        "stage": member.stage,
+        "read_seq": member.read_seq,
+        "decided": member.decided,
+        "rss_kib": member.rss_kib,
+    }
+
+
+def _slot(desk: Desk, name: str, slot_state: SlotState) -> dict[str, Any]:
+    board, window = desk.board, _window(desk, name)
+    lane = board.lane_of[name]
+    orders = board.accounts.open_orders(name)
+    view: dict[str, Any] = {
+        "slot": name,
+        "state": _word(desk, name, slot_state, window),
+        "phase": slot_state.phase,
+        "epoch": slot_state.epoch,
+        "owner": slot_state.owner,
+        "release": board.accounts.owners[name].release if name in board.accounts.owners else "",
+        "last_tick": slot_state.last_tick,
+        "start_s": window.start_s if window else 0,
+        "closes_in_s": lane.window_s - board.at_ns // NS % lane.window_s,
+        "strike": str(window.strike) if window and window.strike is not None else "",
+        "positions": [structs.asdict(holding) for holding in board.accounts.holdings(name)],
+        "open_orders": len(orders),
+    }
+    if window is not None:
+        up = window.books["Up"]
+        view["bid"], view["ask"] = show_micro(up.best("BUY")), show_micro(up.best("SELL"))
+        view["book"] = up.stale or "ok"
+    return view
+
+
+def _word(desk: Desk, name: str, slot_state: SlotState, window: Window | None) -> str:
+    """What a slot is doing, in the one word that matters most."""
+    if window is None:
+        return "NO MARKET"
+    if slot_state.blocked:
+        return "BLOCKED"
+    if not slot_state.owner:
+        return "NO OWNER"
+    if desk.board.accounts.paused:
+        return "PAUSED"
+    if slot_state.phase != "owned":
+        return "HANDOVER"
+    held = any(h.start_s == window.start_s for h in desk.board.accounts.holdings(name))
+    if held:
+        return "OPEN"
+    return "ORDER" if desk.board.accounts.open_orders(name) else "SCAN"
+
+
+_SENTENCES: Any = {
+    e.Term: lambda t: f"supervisor {t.pid} began term {t.term} in {t.mode}",
+    e.Boundary: lambda b: (
+        f"{b.slot} passed from {b.was.release or 'nobody'} to {b.now.release} under epoch {b.now.epoch}, "
+        f"{len(b.positions)} positions and {len(b.orders)} orders open, {len(b.changed)} files changed"
+    ),
+    e.Step: lambda s: f"{s.verb} {s.op} {_step_words(s)}",
+    e.Active: lambda a: f"{a.release} is the active release",
+    e.Placing: lambda p: (
+        f"{p.slot} {p.side} {p.outcome} {show_micro(p.size_micro)} at {show_micro(p.price_micro)} {p.kind} "
+        f"by {p.by.release}"
+    ),
+    e.Fill: lambda f: (
+        f"{f.slot} filled {f.side} {f.outcome} {show_micro(f.size_micro)} at {show_micro(f.price_micro)} "
+        f"as {'maker' if f.maker else 'taker'}, decided by {f.by.release}"
+    ),
+    e.Settled: lambda s: f"{s.slot} window {s.start_s} settled {s.winner} by the reference prices",
+    e.Resolved: lambda r: f"{r.slot} window {r.start_s} resolved {r.winner}, ours pay {show_usd(r.payout_micro)}",
+    e.Control: lambda c: f"entries {'paused' if c.paused else 'open'} by {c.actor}: {c.reason or 'no reason given'}",
+    e.Worker: lambda w: f"worker {w.uid} of {w.release} {w.event}" + (f": {w.detail}" if w.detail else ""),
+    e.Gap: lambda g: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s: {g.cause}",
+    e.Alarm: lambda a: f"ALARM {a.name}: {a.detail}",
+    e.Repair: lambda r: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
+}
+
+
+def _step_words(step: e.Step) -> str:
+    if step.phase != "done":
+        return f"is {step.phase}"
+    fault = step.detail.get("fault")
+    return f"ended {step.detail.get('result')} after {step.took_ms} ms" + (f": {fault}" if fault else "")

@@ -1,0 +1,271 @@
+"""What people can ask of the desk: one verb in, one reply out. Each reply says first who is trading now.
+
+The verbs stand in one table. Exit codes are those of `shared.outcomes`; what a verb changes is done before it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from shared import entries as e
+from shared.fingerprint import release_hash
+from shared.messages import Reply, Request
+from shared.outcomes import EXIT
+from supervisor import report, rollout
+from supervisor.desk import Desk
+from supervisor.effects import Moment
+
+EVENTS_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the kernel says and as they say: `uid` is the peer's, `claimed` is a pipeline's run or the like."""
+
+    uid: int
+    pid: int
+    claimed: str
+
+    @property
+    def actor(self) -> str:
+        """How the journal names them."""
+        return f"uid:{self.uid}" + (f" {self.claimed}" if self.claimed else "")
+
+
+class Refused(Exception):
+    """A verb that cannot be done: nothing changed. `code` is the name of an exit code."""
+
+    def __init__(self, code: str, message: str, *hint: str) -> None:
+        super().__init__(message)
+        self.code, self.hint = code, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with everything a verb may need to answer it."""
+
+    desk: Desk
+    now: Moment
+    wall_ns: int
+    caller: Caller
+    request: Request
+
+    def text(self, name: str, default: str = "") -> str:
+        """An argument that must be text. Raises: Refused."""
+        value = self.request.args.get(name, default)
+        if not isinstance(value, str) or len(value) > 500:
+            raise Refused("USAGE", f"{name} must be text of at most 500 characters")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """An argument that must be a whole number from 0 to `most`. Raises: Refused."""
+        value = self.request.args.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise Refused("USAGE", f"{name} must be a whole number from 0 to {most}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A verb's good answer."""
+
+    message: str
+    data: Any = None
+    changed: bool = False
+    code: str = "OK"
+    op: str = ""
+    hint: tuple[str, ...] = ()
+
+
+def answer(asked: Asked) -> Reply:
+    """Do what a request asks and say what came of it. Never raises for what a request holds."""
+    verb = _VERBS.get(asked.request.verb)
+    try:
+        if verb is None:
+            raise Refused("USAGE", f"no verb {asked.request.verb!r}; there are {', '.join(sorted(_VERBS))}")
+        return _reply(asked.desk, verb(asked))
+    except Refused as refused:
+        return refusal(asked.desk, refused, asked.request.op)
+
+
+def refusal(desk: Desk, refused: Refused, op: str = "") -> Reply:
+    """The reply to what cannot be done."""
+    return _reply(desk, Done(str(refused), code=refused.code, op=op, hint=refused.hint))
+
+
+def trading(desk: Desk) -> dict[str, Any]:
+    """Who is trading now: the first thing any answer owes."""
+    return {**report.active(desk), "state": report.state(desk)}
+
+
+def _reply(desk: Desk, done: Done) -> Reply:
+    return Reply(
+        ok=done.code == "OK",
+        exit=EXIT[done.code],
+        code=done.code,
+        message=done.message,
+        changed=done.changed,
+        trading=trading(desk),
+        generation=desk.board.accounts.generation,
+        op=done.op,
+        hint=done.hint,
+        data=done.data,
+    )
+
+
+def _status(asked: Asked) -> Done:
+    return Done("status", report.status(asked.desk, asked.wall_ns))
+
+
+def _slots(asked: Asked) -> Done:
+    return Done("slots", report.slots(asked.desk))
+
+
+def _releases(asked: Asked) -> Done:
+    return Done("releases", report.releases(asked.desk))
+
+
+def _events(asked: Asked) -> Done:
+    after_ns = asked.number("after_ns", 0, 2**63 - 1)
+    return Done("events", report.events(asked.desk, after_ns, asked.number("limit", 50, EVENTS_MAX)))
+
+
+def _set_paused(paused: bool) -> Callable[[Asked], Done]:
+    def act(asked: Asked) -> Done:
+        changed = asked.desk.pause(asked.now, paused, asked.caller.actor, asked.text("reason"))
+        word = "paused: no new entries; exits, cancels and open orders go on" if paused else "resumed: entries are open"
+        return Done(word if changed else f"already {word}", changed=changed)
+
+    return act
+
+
+def _deploy(asked: Asked) -> Done:
+    desk, release = asked.desk, asked.text("release")
+    running = desk.operations.current
+    accounts = desk.board.accounts
+    if running is not None and running.green == release:
+        return Done(f"joined: {running.verb} of {release} is {running.phase}", op=running.op)
+    if desk.operations.known(asked.request.op) is not None:
+        return Done("this operation was asked for before", op=asked.request.op)
+    _nothing_runs(desk)
+    if accounts.active is not None and accounts.active.release == release:
+        return Done(f"{release} is active already", data={"already": True})
+    expected = asked.text("expect_active")
+    if expected and (accounts.active is None or not _names(desk, accounts.active.release, expected)):
+        raise Refused("PRECONDITION", f"{expected} is not the active release")
+    if release not in accounts.releases:
+        raise Refused("NOINPUT", f"release {release} is not staged here", "foresightctl releases")
+    return _begin(asked, "deploy", release)
+
+
+def _rollback(asked: Asked) -> Done:
+    desk, wanted = asked.desk, asked.text("release")
+    accounts = desk.board.accounts
+    if desk.operations.known(asked.request.op) is not None:
+        return Done("this operation was asked for before", op=asked.request.op)
+    _nothing_runs(desk)
+    if not wanted and not accounts.previous:
+        raise Refused("NOINPUT", "no release traded before this one", "foresightctl releases")
+    release = accounts.previous if not wanted else _find(desk, wanted)
+    if accounts.active is not None and accounts.active.release == release:
+        return Done(f"{release} is active already", data={"already": True})
+    return _begin(asked, "rollback", release)
+
+
+def _begin(asked: Asked, verb: str, release: str) -> Done:
+    if not asked.request.op or len(asked.request.op) > 64:
+        raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
+    steps = asked.request.args.get("steps_ms", {})
+    if not isinstance(steps, dict) or not all(isinstance(took, int) for took in steps.values()):
+        raise Refused("USAGE", "steps_ms must name whole milliseconds")
+    operation = asked.desk.operations.begin(
+        asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
+    )
+    return Done(f"{verb} of {release} began", op=operation.op, changed=True)
+
+
+def _nothing_runs(desk: Desk) -> None:
+    running = desk.operations.current
+    if running is not None:
+        waiting = f"{running.verb} {running.op} of {running.green} is {running.phase}"
+        raise Refused("LOCKED", waiting, f"foresightctl wait {running.op}", f"foresightctl abort {running.op}")
+
+
+def _register(asked: Asked) -> Done:
+    """A release was staged on disk: let the desk know it. Its files must add up to its name."""
+    try:
+        release = msgspec.convert({**asked.request.args}, type=_Staged)
+    except msgspec.ValidationError as error:
+        raise Refused("USAGE", f"not a release: {error}") from error
+    if release_hash(release.modules) != release.release:
+        raise Refused("REJECTED", f"the files of {release.release} do not add up to its name")
+    asked.desk.register(e.Release(release.seq, release.release, release.lock, release.modules))
+    return Done(f"release {release.release} is known")
+
+
+class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    seq: int
+    release: str
+    lock: str
+    modules: dict[str, str]
+
+
+def _operation(asked: Asked) -> Done:
+    """One operation; whether it ended and how is in the exit code, as it was for whoever started it."""
+    op = asked.text("op")
+    operation = asked.desk.operations.known(op)
+    if operation is None:
+        raise Refused("NOINPUT", f"no operation {op}", "foresightctl events")
+    view = report.operation_view(operation)
+    view["green_seq"] = report.release_view(asked.desk, operation.green)["seq"]
+    return Done(operation.result or operation.phase, view, op=op)
+
+
+def _operations(asked: Asked) -> Done:
+    return Done("operations", [report.operation_view(o) for o in asked.desk.operations.all.values()])
+
+
+def _abort(asked: Asked) -> Done:
+    running = asked.desk.operations.current
+    if running is None or running.op != asked.text("op", running.op if running else ""):
+        raise Refused("NOINPUT", "that operation is not running", "foresightctl events")
+    try:
+        asked.desk.operations.abort(asked.now, asked.caller.actor)
+    except rollout.RefusedEvent as error:
+        raise Refused("PRECONDITION", f"too late to abort: {error}", "foresightctl rollback") from error
+    return Done(f"{running.op} is being put back", op=running.op, changed=True)
+
+
+def _find(desk: Desk, wanted: str) -> str:
+    """A release by r-number or by the beginning of its hash. Raises: Refused."""
+    found = [release for release in desk.board.accounts.releases if _names(desk, release, wanted)]
+    if len(found) != 1:
+        many = f"{wanted} could be {', '.join(found)}" if found else f"no release {wanted} here"
+        raise Refused("NOINPUT", many, "foresightctl releases")
+    return found[0]
+
+
+def _names(desk: Desk, release: str, wanted: str) -> bool:
+    known = desk.board.accounts.releases.get(release)
+    return wanted == f"r{known.seq if known else 0}" or (len(wanted) >= 4 and release.startswith(wanted))
+
+
+_VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
+    "status": _status,
+    "slots": _slots,
+    "releases": _releases,
+    "events": _events,
+    "pause": _set_paused(True),
+    "resume": _set_paused(False),
+    "register": _register,
+    "deploy": _deploy,
+    "rollback": _rollback,
+    "operation": _operation,
+    "operations": _operations,
+    "abort": _abort,
+}
+VERBS: Final = tuple(sorted(_VERBS))
