@@ -1,0 +1,158 @@
+"""Verbs that look and change nothing: status, slots, releases, events, operation."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from deploy import client
+from deploy.cli.show import (
+    STALE_S,
+    Context,
+    age_s,
+    clock_time,
+    duration,
+    release_words,
+    stamp,
+    table,
+    verb,
+)
+from shared.units import show_micro, show_usd
+
+
+@click.command()
+@verb
+def status(context: Context) -> None:
+    """One screen: mode, state, release, slots, money, what is in progress."""
+    try:
+        reply = client.ask(context.state, "status")
+    except client.Unavailable as error:
+        _from_file(context, error)
+    context.finish(reply, status_screen(reply.data))
+
+
+def _from_file(context: Context, error: client.Unavailable) -> None:
+    """The supervisor does not answer: show what status.json said last, and how old that is."""
+    last = client.last_status(context.state.status)
+    if last is not None and not context.as_json:
+        click.echo(f"status.json of {stamp(int(last['wall_ns']))}, {age_s(last):.0f} s old:", err=True)
+        click.echo(status_screen(last), err=True)
+    raise error
+
+
+def status_screen(status: dict[str, Any]) -> str:
+    """The status as a person wants it, at most 80 columns wide and a screen high."""
+    slots, cash = status["slots"], status["cash_micro"]
+    release = release_words(status["release"]) or "no release"
+    faults = [f"{feed}: {fault}" for feed, fault in status["feeds"].items() if fault]
+    age = age_s(status)
+    lines = [
+        f"{status['mode'].upper()}  {status['state']}   {release}  p:{status['parameters'][:4]}"
+        f"   market time {clock_time(status['at_ns'])}" + (f"   STALE {age:.0f} s" if age > STALE_S else ""),
+        f"slots  {slots['owned']}/{slots['open']} owned, {slots['configured'] - slots['open']} without a market"
+        f"   decisions {status['decided']}   skipped {_skipped(status)}",
+        f"money  today {show_usd(status['day_realized_micro'], signed=True)}"
+        f" of -{show_usd(status['day_loss_limit_micro'])}   exposure {show_usd(status['exposure_micro'])}"
+        f"   cash {show_usd(cash)}",
+        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
+        f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
+    ]
+    if status["paused"]:
+        lines.append(f"paused {status['pause_reason'] or 'no reason given'}; foresightctl resume")
+    if status["operation"]:
+        lines.append(f"now    {_operation_line(status['operation'])}")
+    return "\n".join(lines)
+
+
+def _skipped(status: dict[str, Any]) -> int:
+    return sum(count for name, count in status["counters"].items() if name.startswith("skip:"))
+
+
+def _operation_line(operation: dict[str, Any]) -> str:
+    waiting = "; ".join(f"{slot}: {why}" for slot, why in list(operation["waiting"].items())[:3])
+    line = f"{operation['verb']} {operation['op']} of {operation['green'][:8]} is {operation['phase']}"
+    return f"{line}, waiting for {waiting}" if waiting else line
+
+
+@click.command()
+@verb
+def slots(context: Context) -> None:
+    """Every slot: what it does, its window, its owner, its market."""
+    reply = client.ask(context.state, "slots")
+    head = ("SLOT", "STATE", "CLOSES", "BID/ASK", "OWNER", "RELEASE", "EPOCH", "OPEN", "ORDERS")
+    context.finish(reply, table([head, *map(_slot_row, reply.data)]))
+
+
+def _slot_row(slot: dict[str, Any]) -> tuple[str, ...]:
+    minutes, seconds = divmod(slot["closes_in_s"], 60)
+    quoted = f"{slot['bid']}/{slot['ask']}" if "bid" in slot else "-"
+    held = ", ".join(f"{p['outcome']} {show_micro(p['size_micro'])}" for p in slot["positions"]) or "-"
+    return (
+        slot["slot"],
+        slot["state"],
+        f"{minutes}:{seconds:02d}",
+        quoted if slot.get("book", "ok") == "ok" else f"{quoted} STALE",
+        slot["owner"] or "-",
+        slot["release"][:8] or "-",
+        str(slot["epoch"]),
+        held,
+        str(slot["open_orders"]),
+    )
+
+
+@click.command()
+@verb
+def releases(context: Context) -> None:
+    """Every release this desk knows, newest first."""
+    reply = client.ask(context.state, "releases")
+    rows = [(f"r{r['seq']}", r["hash"], r["role"], r["lock"]) for r in reply.data]
+    context.finish(reply, table([("RELEASE", "HASH", "ROLE", "ENVIRONMENT"), *rows]))
+
+
+@click.command()
+@click.option("-n", "--limit", default=30, show_default=True, help="How many, newest last.")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what happens, until Ctrl-C.")
+@verb
+def events(context: Context, limit: int, follow: bool) -> None:
+    """What happened lately: handovers, orders, fills, operations, alarms. Times are the market's, UTC."""
+    reply = client.ask(context.state, "events", {"limit": limit})
+    if not follow:
+        context.finish(reply, "\n".join(map(event_line, reply.data)) or "nothing happened yet")
+    _follow(context, reply.data)
+
+
+def _follow(context: Context, shown: list[dict[str, Any]]) -> None:
+    last_ns = 0
+    while True:
+        for event in shown:
+            last_ns = event["at_ns"]
+            click.echo(event_line(event))
+        sys.stdout.flush()
+        time.sleep(0.5)
+        shown = client.ask(context.state, "events", {"after_ns": last_ns, "limit": 500}).data
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """An event as one line."""
+    return f"{clock_time(event['at_ns'])}  {event['kind']:<9} {event['text']}"
+
+
+@click.command()
+@click.argument("op")
+@verb
+def operation(context: Context, op: str) -> None:
+    """One operation: where it stands, what took how long, which modules loaded how fast."""
+    reply = client.ask(context.state, "operation", {"op": op})
+    context.finish(reply, _operation_text(reply.data) if reply.ok else "")
+
+
+def _operation_text(data: dict[str, Any]) -> str:
+    lines = [f"{data['verb']} {data['op']}: {data['blue'][:8] or 'nothing'} -> {data['green'][:8]}  by {data['actor']}"]
+    lines += [f"  {step:<12} {duration(took_ms)}" for step, took_ms in data["steps_ms"].items()]
+    slowest = sorted(data["load_us"].items(), key=lambda item: -item[1])[:5]
+    lines += [f"  loaded {module} in {took_us / 1_000:.1f} ms" for module, took_us in slowest]
+    ended = f"{data['result']}: {data['fault']}" if data["fault"] else data["result"]
+    return "\n".join([*lines, f"  {ended or data['phase']}, {data['flips']} slots passed"])
