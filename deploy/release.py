@@ -1,8 +1,8 @@
 """A release on disk: made from a checkout, named by its content, never changed again.
 
     releases/<hash>/shared, worker, requirements/worker.lock, manifest.json     read-only, byte-compiled
-    releases/index.jsonl                                                        one line a release, in order: r1, r2,
-    ... environments/<lock hash>-<python>/                                          a virtual environment for each lock
+    releases/index.jsonl                                                        one line for each release: r1, r2
+    environments/<lock hash>-<python>/                                          a virtual environment for each lock
 
 Everything is written aside and renamed when it is whole, so a release is there or it is not. The same content is the
 same release, wherever and however often it is staged.

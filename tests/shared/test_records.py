@@ -1,0 +1,146 @@
+"""The append-only file: what is in it after anything that can happen to a process or a disk."""
+
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.records import HEADER, RECORD, Appender, CannotWrite, Damaged, read, segments
+
+PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12)
+
+
+def written(folder: Path, payloads: list[bytes], *, roll_after: int = 10**9) -> list[tuple[int, bytes]]:
+    """Write payloads, a new segment after every so many."""
+    appender = Appender(folder, "test")
+    for count, payload in enumerate(payloads, start=1):
+        appender.append(payload)
+        if count % roll_after == 0:
+            appender.roll()
+    appender.close()
+    return list(enumerate(payloads, start=1))
+
+
+@given(payloads=PAYLOADS, roll_after=st.integers(1, 5), start=st.integers(0, 13))
+@settings(max_examples=40)
+def test_what_was_written_is_read_in_order(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], roll_after: int, start: int
+) -> None:
+    """Across segments, from any number on."""
+    folder = tmp_path_factory.mktemp("records")
+    expected = written(folder, payloads, roll_after=roll_after)
+    assert list(read(folder, "test")) == expected
+    assert list(read(folder, "test", start)) == expected[max(0, start - 1) :]
+
+
+@given(payloads=PAYLOADS, data=st.data())
+@settings(max_examples=60)
+def test_a_torn_end_costs_only_what_was_torn(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], data: st.DataObject
+) -> None:
+    """Cut anywhere: every whole record is there, the rest is kept aside, and writing goes on behind it."""
+    folder = tmp_path_factory.mktemp("records")
+    expected = written(folder, payloads)
+    path = segments(folder)[-1]
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(HEADER.size, len(whole)))
+    path.write_bytes(whole[:cut])
+    survived = [(n, p) for n, p in expected if HEADER.size + sum(RECORD.size + len(q) for _, q in expected[:n]) <= cut]
+    assert list(read(folder, "test")) == survived
+    appender = Appender(folder, "test")
+    assert appender.append(b"after") == len(survived) + 1
+    appender.close()
+    assert list(read(folder, "test")) == [*survived, (len(survived) + 1, b"after")]
+    assert appender.torn_bytes == sum(len(p.read_bytes()) for p in folder.glob("*.torn"))
+
+
+@given(payloads=PAYLOADS, data=st.data())
+@settings(max_examples=60)
+def test_a_changed_byte_is_never_read_as_data(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], data: st.DataObject
+) -> None:
+    """Wherever it is: what is read before it is what was written, and nothing after it is read."""
+    folder = tmp_path_factory.mktemp("records")
+    expected = written(folder, payloads)
+    path = segments(folder)[-1]
+    spoilt = bytearray(path.read_bytes())
+    at = data.draw(st.integers(HEADER.size, len(spoilt) - 1))
+    spoilt[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(spoilt)
+    found = list(read(folder, "test"))
+    assert found == expected[: len(found)]
+    assert len(found) < len(expected)
+
+
+def test_damage_that_is_not_at_the_end_is_an_error(tmp_path: Path) -> None:
+    """A broken record with segments behind it is no torn tail: it is named with its place."""
+    written(tmp_path, [b"one", b"two", b"three", b"four"], roll_after=2)
+    first = segments(tmp_path)[0]
+    first.write_bytes(first.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(Damaged, match="record 2 at byte"):
+        list(read(tmp_path, "test"))
+
+
+def test_a_missing_segment_is_an_error(tmp_path: Path) -> None:
+    """The chain does not continue, and that is said."""
+    written(tmp_path, [b"one", b"two", b"three"], roll_after=1)
+    segments(tmp_path)[1].unlink()
+    with pytest.raises(Damaged, match="does not continue"):
+        list(read(tmp_path, "test"))
+
+
+def test_a_segment_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """A tape is no journal."""
+    written(tmp_path, [b"one"])
+    with pytest.raises(Damaged, match="not a journal segment"):
+        list(read(tmp_path, "journal"))
+
+
+def test_preallocated_room_is_not_read_as_records(tmp_path: Path) -> None:
+    """Zeros are the end, also after a crash that never cut them off."""
+    appender = Appender(tmp_path, "test", preallocate=4096)
+    appender.append(b"one")
+    appender.flush()
+    assert segments(tmp_path)[0].stat().st_size == 4096
+    assert list(read(tmp_path, "test")) == [(1, b"one")]
+    again = Appender(tmp_path, "test", preallocate=4096)
+    again.append(b"two")
+    again.close()
+    assert list(read(tmp_path, "test")) == [(1, b"one"), (2, b"two")]
+
+
+@pytest.fixture
+def small_files() -> object:
+    """A disk that takes 8 kB of a file and no more: the kernel's own limit, not a mock of it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_full_disk_takes_all_of_a_batch_or_nothing(tmp_path: Path) -> None:
+    """The error names the file; what was there stays readable; giving the batch up lets writing go on."""
+    appender = Appender(tmp_path, "test")
+    appender.append(b"fits")
+    appender.flush()
+    appender.append(bytes(9_000))
+    with pytest.raises(CannotWrite, match=r"0000000000000001\.seg"):
+        appender.flush()
+    assert list(read(tmp_path, "test")) == [(1, b"fits")]
+    assert appender.abandon() == 1
+    assert appender.append(b"fits again") == 2
+    appender.close()
+    assert list(read(tmp_path, "test")) == [(1, b"fits"), (2, b"fits again")]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file stands in the way."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="file"):
+        Appender(tmp_path / "file" / "tape", "test")

@@ -1,0 +1,84 @@
+"""Whether an order may be sent."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.messages import Place
+from supervisor.risk import Approved, Denied, Exposure, Limits, Quote, check
+
+LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000)
+QUOTE = Quote(480_000, 500_000, "", 10_000, 5_000_000, 1_000_000, 70_000, 1)
+EXPOSURE = Exposure(0, 0, 0, 0, 1_000_000_000, 0, 0, 0)
+BUY = Place("Up", "BUY", 500_000, 10_000_000, "FAK")
+SELL = Place("Up", "SELL", 480_000, 10_000_000, "GTC")
+
+
+def test_an_ordinary_order_is_approved_with_what_it_can_cost() -> None:
+    """Price and taker fee for one that takes, price alone for one that only rests."""
+    assert check(BUY, QUOTE, EXPOSURE, LIMITS, "") == Approved(5_175_000)
+    resting = replace_place(BUY, kind="GTC", post_only=True, price_micro=470_000)
+    assert check(resting, QUOTE, EXPOSURE, LIMITS, "") == Approved(4_700_000)
+
+
+def replace_place(place: Place, **changes: object) -> Place:
+    """An order that differs."""
+    fields = {name: getattr(place, name) for name in place.__struct_fields__}
+    return Place(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("place", "quote", "exposure", "entries", "reason"),
+    [
+        (BUY, QUOTE, EXPOSURE, "paused", "entries_closed"),
+        (replace_place(BUY, post_only=True), QUOTE, EXPOSURE, "", "bad_kind"),
+        (replace_place(BUY, price_micro=505_000), QUOTE, EXPOSURE, "", "bad_price"),
+        (replace_place(BUY, price_micro=1_000_000), QUOTE, EXPOSURE, "", "bad_price"),
+        (replace_place(BUY, size_micro=4_990_000), QUOTE, EXPOSURE, "", "bad_size"),
+        (replace_place(BUY, price_micro=100_000, size_micro=5_000_000), QUOTE, EXPOSURE, "", "too_little"),
+        (BUY, replace(QUOTE, stale="crossed"), EXPOSURE, "", "book_stale"),
+        (replace_place(BUY, price_micro=710_000), QUOTE, EXPOSURE, "", "price_far"),
+        (replace_place(SELL, price_micro=270_000), QUOTE, replace(EXPOSURE, held_micro=10**9), "", "price_far"),
+        (SELL, QUOTE, replace(EXPOSURE, held_micro=9_999_999), "", "uncovered_sell"),
+        (BUY, QUOTE, replace(EXPOSURE, day_realized_micro=-100_000_000), "", "day_loss"),
+        (BUY, QUOTE, replace(EXPOSURE, orders_last_minute=120), "", "order_rate"),
+        (BUY, QUOTE, replace(EXPOSURE, open_orders=64), "", "open_orders"),
+        (replace_place(BUY, size_micro=60_000_000), QUOTE, EXPOSURE, "", "order_cap"),
+        (BUY, QUOTE, replace(EXPOSURE, slot_micro=45_000_000), "", "slot_cap"),
+        (BUY, QUOTE, replace(EXPOSURE, asset_micro=95_000_000), "", "asset_cap"),
+        (BUY, QUOTE, replace(EXPOSURE, total_micro=245_000_000), "", "total_cap"),
+        (BUY, QUOTE, replace(EXPOSURE, cash_micro=5_000_000), "", "cash"),
+    ],
+)
+def test_each_bound_denies_by_its_own_name(
+    place: Place, quote: Quote, exposure: Exposure, entries: str, reason: str
+) -> None:
+    """With the number that explains it."""
+    verdict = check(place, quote, exposure, LIMITS, entries)
+    assert isinstance(verdict, Denied)
+    assert verdict.reason == reason
+    assert verdict.detail
+
+
+def test_an_exit_goes_out_when_entries_are_closed() -> None:
+    """Paused, at a loss, over every cap: selling what is held is still allowed."""
+    exposure = replace(EXPOSURE, held_micro=10_000_000, total_micro=10**12, day_realized_micro=-(10**12), cash_micro=0)
+    assert check(SELL, QUOTE, exposure, LIMITS, "paused") == Approved(0)
+
+
+@given(
+    st.integers(1, 99).map(lambda cents: cents * 10_000),
+    st.integers(5_000_000, 200_000_000),
+    st.tuples(*[st.integers(0, 300_000_000)] * 3),
+)
+def test_no_approved_buy_exceeds_any_cap(price: int, size: int, used: tuple[int, int, int]) -> None:
+    """Whatever is wished for and whatever is open already."""
+    exposure = replace(EXPOSURE, slot_micro=used[0], asset_micro=used[1], total_micro=used[2])
+    verdict = check(replace_place(BUY, price_micro=price, size_micro=size), QUOTE, exposure, LIMITS, "")
+    if isinstance(verdict, Approved):
+        assert verdict.cost_micro <= LIMITS.order_micro
+        assert used[0] + verdict.cost_micro <= LIMITS.slot_micro
+        assert used[1] + verdict.cost_micro <= LIMITS.asset_micro
+        assert used[2] + verdict.cost_micro <= LIMITS.total_micro
