@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.messages import OrderKind, Outcome, Side
+from shared.messages import OrderKind, Outcome, Side, Terms
 
 JOURNAL_VERSION: Final = 1
 
@@ -240,15 +240,17 @@ class Refused(_Entry, frozen=True, tag="REFUSED"):
 
 
 class Opened(_Entry, frozen=True, tag="WINDOW"):
-    """A window's market, so that the journal can be read without the venue."""
+    """A window's market, so that a restart goes on with it at once and the journal can be read without the venue.
+
+    `tokens`: token ids of Up and Down.
+    """
 
     slot: str
     start_s: int
-    condition_id: str
     tokens: tuple[str, str]
-    rule: str
-    fee_rate_micro: int
-    fee_exponent: int
+    version: str
+    neg_risk: bool
+    terms: Terms
 
 
 class Strike(_Entry, frozen=True, tag="STRIKE"):

@@ -31,7 +31,7 @@ class _Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass
 
 
-# --- the stream: market ---------------------------------------------------------------------------------------------
+# --- the stream: market ---
 
 
 class Terms(_Frame, frozen=True):
@@ -132,7 +132,7 @@ class FeedGap(_Frame, frozen=True, tag="gap"):
     cause: str
 
 
-# --- the stream: ours -----------------------------------------------------------------------------------------------
+# --- the stream: ours ---
 
 
 class TermBegan(_Frame, frozen=True, tag="term"):
@@ -259,7 +259,7 @@ class Streamed(_Frame, frozen=True):
     event: Event
 
 
-# --- the channel: worker to supervisor ------------------------------------------------------------------------------
+# --- the channel: worker to supervisor ---
 
 
 class Loaded(_Frame, frozen=True):
@@ -370,7 +370,7 @@ class LastWords(_Frame, frozen=True, tag="last"):
 
 FromWorker = Hello | Ready | Decided | Beating | Hole | Differs | Attested | LastWords
 
-# --- the channel: supervisor to worker ------------------------------------------------------------------------------
+# --- the channel: supervisor to worker ---
 
 
 class Welcome(_Frame, frozen=True, tag="welcome"):
@@ -394,7 +394,7 @@ class Retire(_Frame, frozen=True, tag="retire"):
 
 ToWorker = Welcome | Attest | Retire
 
-# --- the control socket ---------------------------------------------------------------------------------------------
+# --- the control socket ---
 
 CONTROL_SCHEMA: Final = "foresight.ctl/1"
 

@@ -84,11 +84,14 @@ class Accounts:
     opened: bool = False
     day: int = 0
     day_realized_micro: int = 0
+    last_ns: int = 0
+    """Market time of the newest entry."""
     version: int = 0
     """Grows with every change of orders, positions or cash."""
 
     def apply(self, entry: e.Entry, at_ns: int) -> None:
         """Take one fact into account. Kinds that change nothing durable pass through."""
+        self.last_ns = max(self.last_ns, at_ns)
         change = _APPLY.get(type(entry))
         if change is not None:
             self._turn_day(at_ns)
@@ -208,8 +211,11 @@ class Accounts:
             return
         self.fills[entry.trade_id, entry.order_id] = entry
         key: PositionKey = (entry.slot, entry.start_s, entry.outcome)
-        fresh = Position(entry.slot, entry.start_s, entry.outcome, entry.by.release)
-        self._move(key, apply_fill(self.positions.get(key, fresh), entry))
+        if key[:2] in self.winners:
+            self._count_after_resolution(entry, 1)
+        else:
+            fresh = Position(entry.slot, entry.start_s, entry.outcome, entry.by.release)
+            self._move(key, apply_fill(self.positions.get(key, fresh), entry))
         self._order_step(entry.order_id, Fills(entry.trade_id, entry.size_micro))
         if entry.status != "MATCHED":
             self._settle_fill(entry, entry.status)
@@ -224,25 +230,27 @@ class Accounts:
     def _settle_fill(self, fill: e.Fill, status: e.Settlement) -> None:
         key: PositionKey = (fill.slot, fill.start_s, fill.outcome)
         position = self.positions.get(key)
-        if position is None:
-            self._settle_after_resolution(fill, status)
-            return
-        if status == "CONFIRMED":
+        if status == "FAILED":
+            self._order_step(fill.order_id, Unfills(fill.size_micro))
+        if key[:2] in self.winners:
+            self._count_after_resolution(fill, -1) if status == "FAILED" else None
+        elif position is not None and status == "CONFIRMED":
             self.positions[key] = confirm(position, fill)
             self.version += 1
-        elif status == "FAILED":
+        elif position is not None and status == "FAILED":
             self._move(key, take_back(position, fill))
-            self._order_step(fill.order_id, Unfills(fill.size_micro))
 
-    def _settle_after_resolution(self, fill: e.Fill, status: e.Settlement) -> None:
-        """The window was paid out as if the fill were firm; when it failed, both its price and its payout go back."""
-        winner = self.winners.get((fill.slot, fill.start_s))
-        if status != "FAILED" or winner is None:
-            return
-        gone = take_back(Position(fill.slot, fill.start_s, fill.outcome, fill.by.release), fill)
-        payout = gone.position.size_micro if fill.outcome == winner else 0
-        self.cash_micro += gone.cash_micro + payout
-        self.day_realized_micro += gone.cash_micro + payout
+    def _count_after_resolution(self, fill: e.Fill, sign: int) -> None:
+        """The window is paid out:
+
+        a fill that is told (1) or fails (-1) only now moves its price and its payout at once.
+        """
+        amount = cost_of(fill.size_micro, fill.price_micro)
+        payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
+        bought = fill.side == "BUY"
+        flow = sign * (payout - amount - fill.fee_micro if bought else amount - fill.fee_micro - payout)
+        self.cash_micro += flow
+        self.day_realized_micro += flow
         self.version += 1
 
     def _on_outcome(self, entry: e.OutcomeOf) -> None:

@@ -99,7 +99,7 @@ class App:
             await self._close()
         return self._exit
 
-    # --- beginning and end ------------------------------------------------------------------------------------------
+    # --- beginning and end ---
 
     def _open(self, first: e.Release | None) -> None:
         """Find out what is true, and take it up."""
@@ -216,7 +216,7 @@ class App:
             log.error("promise_broken", reason=repr(error), exc_info=error)
         self._stop.set()
 
-    # --- the turn ---------------------------------------------------------------------------------------------------
+    # --- the turn ---
 
     def _now(self) -> Moment:
         return Moment(self.clock.unix_ns(), self.clock.monotonic_ns())
@@ -250,7 +250,7 @@ class App:
         self._mirrored = self.desk.board.accounts.version
         self.ledger.write(self.desk.picture())
 
-    # --- what keeps going ---------------------------------------------------------------------------------------------
+    # --- what keeps going ---
 
     async def _keep_turning(self) -> None:
         while not self._stop.is_set():
@@ -333,7 +333,7 @@ class App:
         with self._turn():
             self.desk.board.alarm("ledger_gone", "somebody removed the shared memory's name; it was made again")
 
-    # --- arrivals -----------------------------------------------------------------------------------------------------
+    # --- arrivals ---
 
     def _there(self, feed: str) -> Callable[[str], None]:
         def tell(fault: str) -> None:
@@ -424,7 +424,7 @@ class App:
         self.desk.board.count(f"request_refused:{code}")
         return verbs.refusal(self.desk, verbs.Refused(code, text))
 
-    # --- carrying out -------------------------------------------------------------------------------------------------
+    # --- carrying out ---
 
     def _publish(self, effect: fx.Publish) -> None:
         self.stream.publish(effect.frame, new_segment=effect.new_segment)
@@ -478,12 +478,29 @@ class App:
         if opened is None or self.gateway.key is None:
             return
         try:
-            found, legs = await self.gateway.look_up(order_id, opened.condition_id)
+            found, legs = await self.gateway.look_up(order_id, opened.terms.condition_id)
         except VenueRefused as error:
             log.warning("lookup_failed", order=order_id[:10], reason=str(error))
             return
         with self._turn() as now:
             self.desk.dealing.on_lookup(now, order_id, found, legs)
+
+    def _catch_up(self, effect: fx.CatchUp) -> None:
+        self._start(self._fetch_trades(effect.since_s))
+
+    async def _fetch_trades(self, since_s: int) -> None:
+        """Until it works: what the user channel did not tell is not known otherwise."""
+        while True:
+            try:
+                if self.gateway.key is not None:
+                    legs = await self.gateway.trades(f"after={since_s}")
+                    resting = {order.order_id for order in await self.gateway.open_orders()}
+                    break
+            except (VenueRefused, BadFrame) as error:
+                log.warning("catch_up_failed", reason=str(error))
+            await asyncio.sleep(0.5)
+        with self._turn() as now:
+            self.desk.dealing.on_caught_up(now, legs, resting)
 
     def _tell(self, effect: fx.Tell) -> None:
         self.workers.tell(effect.uid, effect.message)
@@ -564,6 +581,7 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Submit: App._submit,
     fx.Withdraw: App._withdraw,
     fx.LookUp: App._look_up,
+    fx.CatchUp: App._catch_up,
     fx.Tell: App._tell,
     fx.Spawn: App._spawn,
     fx.Kill: App._kill,

@@ -10,9 +10,10 @@ from typing import Final
 
 from shared import entries as e
 from shared import messages as m
+from shared.clock import NS
 from shared.units import taker_fee
 from supervisor.board import Board
-from supervisor.effects import LookUp, Moment
+from supervisor.effects import CatchUp, LookUp, Moment
 from supervisor.orders import Order
 from supervisor.turns import Turns
 from supervisor.venue.requests import Answer, VenueOrder
@@ -20,6 +21,8 @@ from supervisor.venue.user import OrderReport, TradeLeg
 
 LOOKUP_S: Final = 2.0
 """Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
+SETTLING_S: Final = 300
+"""A trade matched this long before, market seconds, may still have been waiting for its settlement."""
 
 
 class Dealing:
@@ -38,14 +41,20 @@ class Dealing:
                 gone = "the supervisor ended before the answer came"
                 self.board.write(e.Answered(order.order_id, "place", "unknown", gone, 0))
             self.sent(order.order_id)
-        self.ask_all()
+            self.board.effects.append(LookUp(order.order_id))
         for name in self.turns.slots:
             self.turns.refresh(name, self.cancelling)
 
-    def ask_all(self) -> None:
-        """Ask about every open order: the channel that would have told of it was away."""
+    def catch_up(self, since_ns: int) -> None:
+        """Ask for all that the user channel would have told since a moment: it was away, and repeats nothing."""
+        self.board.effects.append(CatchUp(since_ns // NS - SETTLING_S))
+
+    def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:
+        """Our trades, and the orders that rest; one of ours that neither rests nor is closed is asked about."""
+        for leg in legs:
+            self.on_leg(now, leg)
         for order in self.board.accounts.open_orders():
-            if order.state != "pending":
+            if order.order_id not in resting and order.state != "pending":
                 self.board.effects.append(LookUp(order.order_id))
 
     def sent(self, order_id: str) -> None:
@@ -145,7 +154,8 @@ class Dealing:
         opened = self.board.accounts.windows.get((order.slot, order.start_s))
         fee = 0
         if not leg.maker and opened is not None:
-            fee = taker_fee(leg.size_micro, leg.price_micro, opened.fee_rate_micro, opened.fee_exponent)
+            terms = opened.terms
+            fee = taker_fee(leg.size_micro, leg.price_micro, terms.fee_rate_micro, terms.fee_exponent)
         return e.Fill(
             trade_id=leg.trade_id,
             order_id=leg.order_id,

@@ -61,7 +61,10 @@ class Desk:
         self.turns.begin(shown)
         self._publish_keyframe()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
+        for slot in board.lanes.slots:
+            self.markets.tell(board.lanes.roll(slot, board.at_ns))
         self.dealing.begin()
+        self.dealing.catch_up(accounts.last_ns or board.at_ns)
         self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)

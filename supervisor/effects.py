@@ -64,6 +64,13 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class CatchUp:
+    """Ask the venue for every trade of ours since a moment, unix seconds, and for the orders that rest."""
+
+    since_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Send a message to a worker."""
 
@@ -117,6 +124,7 @@ Effect = (
     | Submit
     | Withdraw
     | LookUp
+    | CatchUp
     | Tell
     | Spawn
     | Kill

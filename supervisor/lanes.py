@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import structs
 
@@ -89,12 +89,15 @@ class Lanes:
         return frozenset(self._tokens)
 
     def resume(self, opened: e.Opened, strike: int | None) -> None:
-        """Take up a window from before a restart that nobody has named the winner of yet."""
+        """Take up a window from before a restart that nobody has named the winner of yet; it may still run."""
         slot = next((s for s in self.slots if s.name == opened.slot), None)
         if slot is None:
             return
-        window = Window(slot, opened.start_s, strike=strike)
+        version: Literal["v1", "v2"] = "v2" if opened.version == "v2" else "v1"
+        market = Market(slot, opened.start_s, opened.tokens, version, opened.neg_risk, opened.terms)
+        window = Window(slot, opened.start_s, market=market, strike=strike)
         self.ended[slot, opened.start_s] = window
+        self._tokens.update(dict.fromkeys(opened.tokens, window))
 
     def roll(self, slot: Slot, at_ns: int) -> Iterator[Told]:
         """Let market time pass in a lane: end the window that is over, begin the next."""
@@ -106,8 +109,9 @@ class Lanes:
         if window is None:
             resumed = self.ended.pop((slot, start_s), None)
             prepared = self.upcoming.pop(slot, None)
-            window = prepared if prepared is not None and prepared.start_s == start_s else Window(slot, start_s)
-            window.strike = resumed.strike if resumed is not None else window.strike
+            if prepared is not None and prepared.start_s != start_s:
+                prepared = None
+            window = resumed or prepared or Window(slot, start_s)
             self.current[slot] = window
         yield from self._open(window)
         if slot not in self.upcoming and window.end_s - at_ns // NS <= PREFETCH_S:
@@ -156,7 +160,7 @@ class Lanes:
 
     def distrust(self, why: str) -> Iterator[Told]:
         """The market channel is gone: no book is to be believed until its next snapshot."""
-        for window in set(self._tokens.values()):
+        for window in {id(window): window for window in self._tokens.values()}.values():
             for outcome in OUTCOMES:
                 window.books[outcome].distrust(why)
                 yield from self._show(window, outcome)
@@ -193,11 +197,10 @@ class Lanes:
         yield e.Opened(
             slot=window.slot.name,
             start_s=window.start_s,
-            condition_id=terms.condition_id,
             tokens=window.market.tokens,
-            rule=terms.rule,
-            fee_rate_micro=terms.fee_rate_micro,
-            fee_exponent=terms.fee_exponent,
+            version=window.market.version,
+            neg_risk=window.market.neg_risk,
+            terms=terms,
         )
         seen = self._boundaries.at(window.slot.asset, terms.rule, window.start_s)
         if window.strike is None and seen is not None:

@@ -86,7 +86,7 @@ class Operations:
         told.flips, told.result, told.fault = operated.flips, operated.result, operated.fault
         return told
 
-    # --- what people ask for ---------------------------------------------------------------------------------------
+    # --- what people ask for ---
 
     def begin(
         self, now: Moment, op: str, verb: str, release: str, actor: str, reason: str, steps_ms: dict[str, int]
@@ -109,7 +109,7 @@ class Operations:
         self.rollout, commands = self._stepped(rollout.Abort(actor))
         self._carry_out(commands)
 
-    # --- what workers do ---------------------------------------------------------------------------------------------
+    # --- what workers do ---
 
     def on_hello(self, now: Moment, uid: str, hello: m.Hello, pid: int) -> str:
         """A worker greeted. Return why it is refused, or nothing."""
@@ -201,7 +201,7 @@ class Operations:
             self.board.effects.append(Kill(uid))
             self.on_lost(Moment(self.board.at_ns, self.board.mono_ns), uid, why)
 
-    # --- what time does -----------------------------------------------------------------------------------------------
+    # --- what time does ---
 
     def ensure_active(self) -> None:
         """Bring a worker of the active release back if there is none and nobody is about to take over."""
@@ -229,7 +229,7 @@ class Operations:
             named = "; ".join(f"{slot}: {why}" for slot, why in operation.waiting.items())
             self._roll(rollout.Late(named or "its worker did not answer"))
 
-    # --- the table, carried out ---------------------------------------------------------------------------------------
+    # --- the table, carried out ---
 
     def _roll(self, event: rollout.Event) -> None:
         """Advance the rollout; an event that means nothing in this phase is counted."""

@@ -43,6 +43,7 @@ class Turns:
         """
         accounts = self.board.accounts
         for slot in self.board.lanes.slots:
+            self._after_ms[slot.name] = self.board.at_ns // 1_000_000
             self.slots[slot.name] = SlotState(epoch=accounts.owners.get(slot.name, NOBODY).epoch)
             last = accounts.last_ticks.get(slot.name, 0)
             if last:
@@ -74,9 +75,13 @@ class Turns:
         self.moved(name)
 
     def pass_time(self, slot: Slot, until_ns: int) -> None:
-        """Owe every scheduled tick up to a moment, if the lane can be evaluated and has begun to be."""
+        """Owe every scheduled tick up to a moment, if the lane can be evaluated and has begun to be.
+
+        Whoever raises a tick of another kind calls this first: numbers only grow, and a scheduled one is never passed
+        by.
+        """
         until_ms = until_ns // 1_000_000
-        after_ms = self._after_ms.get(slot.name, until_ms)
+        after_ms = self._after_ms[slot.name]
         self._after_ms[slot.name] = max(after_ms, until_ms)
         if self.board.lanes.window(slot) is None or not self.slots[slot.name].epoch:
             return
@@ -88,13 +93,13 @@ class Turns:
         soon_ms = self.board.at_ns // 1_000_000 + 1_000
         for slot in self.board.lanes.slots:
             if self.board.lanes.window(slot) is not None:
-                after_ms = self._after_ms.get(slot.name, 0)
-                soon_ms = min(soon_ms, next_tick(slot, self.board.settings.beat(slot), after_ms))
+                soon_ms = min(soon_ms, next_tick(slot, self.board.settings.beat(slot), self._after_ms[slot.name]))
         return soon_ms * 1_000_000
 
     def raise_tick(self, window: Window) -> None:
         """In the snipe window a market event is a reason to decide, if the owner is free and has not just decided."""
         slot, at_ms = window.slot, self.board.at_ns // 1_000_000
+        self.pass_time(slot, self.board.at_ns)
         state = self.slots[slot.name]
         free = state.phase == "owned" and not state.outstanding and not state.held and not state.in_flight
         spaced = at_ms - state.last_tick >= self.board.settings.ticks.event_spacing_ms
@@ -103,6 +108,7 @@ class Turns:
 
     def first_tick(self, slot: Slot) -> None:
         """A lane that can be evaluated for the first time in this reign is, at once; the cadence follows."""
+        self.pass_time(slot, self.board.at_ns)
         owned = self.slots[slot.name].phase == "owned"
         if owned and slot.name not in self.tick_seq and self.board.lanes.window(slot) is not None:
             self.step(slot.name, slotstate.Due(self.board.at_ns // 1_000_000))

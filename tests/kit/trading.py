@@ -3,6 +3,7 @@
 from typing import Any
 
 from shared import entries as e
+from shared.messages import Terms
 from supervisor.orders import Order
 
 BY = e.By("9f31c7e00000", "77ab00000000", 118, "w1-1")
@@ -68,3 +69,9 @@ def a_fill(**changes: Any) -> e.Fill:
 def an_answer(state: str, *, request: Any = "place", trades: tuple[str, ...] = (), order_id: str = "") -> e.Answered:
     """The venue's answer to it."""
     return e.Answered(order_id or an_order().order_id, request, state, "said so", 900, trades)
+
+
+def an_opening(start_s: int = 300) -> e.Opened:
+    """The window it trades in."""
+    terms = Terms("0xc", 10_000, 5_000_000, 70_000, 1, 150, "spot")
+    return e.Opened("BTC/5m", start_s, ("1", "2"), "v1", False, terms)

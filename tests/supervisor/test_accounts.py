@@ -3,7 +3,7 @@
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.trading import BY, a_fill, a_placing, an_answer, an_order
+from kit.trading import BY, a_fill, a_placing, an_answer, an_opening, an_order
 
 from shared import entries as e
 from supervisor.accounts import Accounts, rebuild
@@ -19,7 +19,7 @@ def told(*entries: e.Entry, at_ns: int = AT_NS) -> Accounts:
     return accounts
 
 
-OPENED = e.Opened("BTC/5m", 300, "0xc", ("1", "2"), "spot", 70_000, 1)
+OPENED = an_opening()
 NIL = msgspec.Raw(b"\xc0")
 
 
@@ -74,7 +74,7 @@ def test_memory_of_old_windows_ends() -> None:
     accounts = told(e.Balance(10**12, True))
     for window in range(2_000):
         start_s, order_id, trade = 300 * window, f"0x{window:064x}", f"t{window}"
-        accounts.apply(e.Opened("BTC/5m", start_s, "0xc", ("1", "2"), "spot", 70_000, 1), AT_NS)
+        accounts.apply(an_opening(start_s), AT_NS)
         accounts.apply(a_placing(order_id=order_id, start_s=start_s), AT_NS)
         accounts.apply(an_answer("open", order_id=order_id), AT_NS)
         accounts.apply(a_fill(trade_id=trade, order_id=order_id, start_s=start_s), AT_NS)
