@@ -279,15 +279,23 @@ class Accounts:
         self.version += 1
 
     def _forget(self, window: tuple[str, int]) -> None:
-        """Drop what only the window needed; its orders stay until the next window of the slot is resolved."""
-        for store in (self.windows, self.strikes, self.settled):
-            store.pop(window, None)
+        """Drop what only windows before this one needed; late words about this one's trades can still be counted."""
         slot, start_s = window
-        earlier = [o for o in self.orders.values() if o.slot == slot and o.start_s < start_s]
-        old = {o.order_id for o in earlier if o.state == "closed"}
-        self.winners = {key: won for key, won in self.winners.items() if key[0] != slot or key[1] >= start_s}
+
+        def kept(key: tuple[str, int]) -> bool:
+            return key[0] != slot or key[1] >= start_s
+
+        self.strikes.pop(window, None)
+        self.settled.pop(window, None)
+        self.windows = {key: opened for key, opened in self.windows.items() if kept(key)}
+        self.winners = {key: won for key, won in self.winners.items() if kept(key)}
+        old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
         self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}
+
+    def unresolved(self) -> list[e.Opened]:
+        """Windows whose winner nobody has named yet."""
+        return [opened for key, opened in self.windows.items() if key not in self.winners]
 
     def _on_balance(self, entry: e.Balance) -> None:
         if entry.opening:

@@ -56,7 +56,7 @@ class Desk:
         parameters = digest(board.settings.strategy)
         if board.parameters != parameters:
             board.write(e.Parameters(parameters, dict(board.settings.strategy)))
-        for opened in accounts.windows.values():
+        for opened in accounts.unresolved():
             board.lanes.resume(opened, accounts.strikes.get((opened.slot, opened.start_s)))
         self.turns.begin(shown)
         self._publish_keyframe()

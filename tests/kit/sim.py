@@ -648,7 +648,7 @@ class Sim:
                 position.size_micro == held.get(key, 0), f"{key}: we hold {position.size_micro}, venue {held.get(key)}"
             )
         for key, size in held.items():
-            if (key[0], key[1]) in accounts.windows:
+            if (key[0], key[1]) not in accounts.winners and (key[0], key[1]) in accounts.windows:
                 ours = accounts.positions.get(key)  # type: ignore[call-overload]
                 self.check((ours.size_micro if ours else 0) == size, f"{key}: venue holds {size}, we {ours}")
 

@@ -58,7 +58,7 @@ def test_a_resolved_window_pays_the_winner_and_forgets_the_rest() -> None:
     assert accounts.day_realized_micro == 2_000_000
     assert accounts.positions == {}
     assert accounts.open_orders() == []
-    assert accounts.windows == {}
+    assert accounts.unresolved() == []
 
 
 def test_a_fill_that_fails_after_the_window_was_paid_gives_price_and_payout_back() -> None:
