@@ -209,7 +209,7 @@ class Bucket:
 
 
 class Buckets:
-    """The order and cancel buckets of every signer. speed: market seconds in a real one; rate and burst grow with it."""
+    """Every signer's order and cancel buckets. speed: market seconds in a real one; rate and burst grow with it."""
 
     def __init__(self, tier: Tier, speed: float) -> None:
         self._tier = tier

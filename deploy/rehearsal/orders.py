@@ -76,7 +76,7 @@ class Posted(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An order that was read and proved. expires_s: as stated on the wire, 0 for none. worth_micro: dollars it is for."""
+    """An order that was read and proved. expires_s: the second it states, 0 for none. spend_micro: see `Wish`."""
 
     order_id: str
     key: Key
@@ -189,7 +189,7 @@ def struct_of(wire: WireOrder) -> SignedOrder:
         token_id=_number(wire.token_id),
         maker_amount=_number(wire.maker_amount),
         taker_amount=_number(wire.taker_amount),
-        side=SIDES.index(cast(Side, wire.side)),
+        side=SIDES.index(wire.side),
         signature_type=wire.signature_type,
         timestamp=_number(wire.timestamp),
         metadata=wire.metadata,
