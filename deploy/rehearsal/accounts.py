@@ -84,10 +84,6 @@ class Account:
         return sum(hold.micro for hold in self.holds.values() if hold.token_id == token_id)
 
 
-class WalletTaken(Exception):
-    """The wallet belongs to another owner, or the owner already has another wallet."""
-
-
 class Accounts:
     """All accounts, by owner address (checksummed)."""
 
@@ -111,14 +107,17 @@ class Accounts:
         """Give an owner play money."""
         self._open(owner).cash_micro += micro
 
-    def bind(self, owner: str, wallet: str, signature_type: int) -> bool:
-        """Tie a wallet to its owner; whether that is new. Raises: WalletTaken."""
-        account = self._open(owner)
+    def permits(self, owner: str, wallet: str) -> bool:
+        """Whether an owner may name this wallet: nobody else's, and not a second one of his own."""
         key = wallet.lower()
-        if self._owners.get(key, owner) != owner or account.wallet.lower() not in ("", key):
-            raise WalletTaken(f"{wallet} is not the wallet of {owner}")
+        return self._owners.get(key, owner) == owner and self.get(owner).wallet.lower() in ("", key)
+
+    def bind(self, owner: str, wallet: str, signature_type: int) -> bool:
+        """Tie a permitted wallet to its owner; whether that is new."""
+        assert self.permits(owner, wallet), "a wallet is permitted before it is bound"
+        account = self._open(owner)
         new = not account.wallet
-        self._owners[key] = owner
+        self._owners[wallet.lower()] = owner
         account.wallet, account.signature_type = account.wallet or wallet, signature_type
         return new
 

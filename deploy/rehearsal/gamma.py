@@ -69,7 +69,7 @@ def event(listing: Listing, shown: Shown) -> Json:
         "closed": inner["closed"],
         "series": [_series(listing)],
         "markets": [inner],
-        **({"eventMetadata": _compared(shown.settled)} if shown.settled else {}),
+        **({"eventMetadata": compared(shown.settled)} if shown.settled else {}),
     }
 
 
@@ -111,9 +111,9 @@ def _ending(listing: Listing, raw: Mapping[str, Any], shown: Shown) -> Json:
     } | recorded
 
 
-def _compared(settled: Settled | None) -> Json:
-    """The two compared values, once the market is resolved."""
-    values = {"priceToBeat": settled and settled.strike_e18, "finalPrice": settled and settled.close_e18}
+def compared(settled: Settled) -> Json:
+    """The two compared values as the catalogue names them; one that nobody knows is left out."""
+    values = {"priceToBeat": settled.strike_e18, "finalPrice": settled.close_e18}
     return {name: value / E18 for name, value in values.items() if value is not None}
 
 
@@ -170,7 +170,7 @@ def _template(listing: Listing) -> Json:
         "endDate": iso(listing.end_s * 1_000),
         "liquidity": "0",
         "startDate": iso(listing.listed_ms),
-        "description": f"Up, if the {listing.asset} settlement value at the window's end is at least that at its start.",
+        "description": f"Up if the {listing.asset} value at the window's end is at least that at its start.",
         "outcomes": '["Up", "Down"]',
         "marketMakerAddress": "",
         "createdAt": iso(listing.listed_ms),

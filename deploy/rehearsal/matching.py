@@ -185,6 +185,12 @@ class Book:
         self._rest(wish, left)
         return Matched(fills, left, 0)
 
+    def restore(self, wish: Wish, open_micro: int) -> None:
+        """Rest an order that was here before a restart, last in its queue; the crowd's orders it crosses go."""
+        for order in [order for order in self._opposite(wish) if order.account == CROWD]:
+            self._withdraw(order, order.open_micro)
+        self._rest(wish, open_micro)
+
     def crosses(self, wish: Wish) -> bool:
         """Whether a wish would trade at once."""
         return any(True for _ in self._opposite(wish))

@@ -234,9 +234,16 @@ def _why_not(order: SignedOrder, signature: str, key: Key) -> str:
     return refusals.SIGNER_IS_NOT_KEY if wrong_signer else refusals.INVALID_SIGNATURE
 
 
-def ask(posted: Posted, key: Key, listing: Listing, tick_micro: int, now_ms: int) -> Asked:
+Permits = Callable[[Key, str], bool]
+"""Whether a key's owner may name a wallet as maker."""
+
+
+def ask(posted: Posted, key: Key, listing: Listing, tick_micro: int, now_ms: int, permits: Permits) -> Asked:
     """Prove an order and hold it to the market's rules. Raises: Refused, on the first rule it breaks."""
-    asked = _asked(posted, key, listing, prove(posted, key), tick_micro)
+    order_id = prove(posted, key)
+    if not permits(key, posted.order.maker):
+        raise refusals.bad(refusals.MAKER_NOT_ALLOWED)
+    asked = _asked(posted, key, listing, order_id, tick_micro)
     for check in CHECKS:
         check(asked, struct_of(posted.order), tick_micro, now_ms)
     return asked
