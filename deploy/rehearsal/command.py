@@ -134,6 +134,7 @@ async def run(settings: Settings) -> None:
     day = _day(settings)
     record = _open(settings.record)
     memory, keyring = _memory(settings.record)
+    _check_world(settings, memory)
     clock = _clock(settings, day, memory)
     exchange = _exchange(settings, day, clock, memory, keyring)
     running = Venue(exchange, clock, record, settings.record, secrets.token_bytes)
@@ -153,9 +154,9 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _end, ended)
     clock = {"market_ns": running.clock.market_ns, "anchor_ns": running.clock.anchor_ns, "speed": running.clock.speed}
-    label = running.exchange.day.label
+    day = world_of(settings)
     running.note(
-        "start", {"day": label, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
+        "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
     )
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
@@ -212,6 +213,20 @@ def _memory(folder: Path) -> tuple[Memory, Keyring]:
         raise Stopped(EX_CANTCREAT, f"{reason}; choose another folder with --record") from error
 
 
+def world_of(settings: Settings) -> str | None:
+    """The name of the recorded day's folder, None for a made-up day."""
+    return settings.day.resolve().name if settings.day else None
+
+
+def _check_world(settings: Settings, memory: Memory) -> None:
+    """Refuse to go on with the record of another day or seed. Raises: Stopped."""
+    mine = (world_of(settings), settings.seed)
+    for day, seed in memory.worlds - {mine}:
+        what = f"day {day}" if day else "a made-up day"
+        reason = f"{settings.record} is the record of {what} with seed {seed}"
+        raise Stopped(EX_CANTCREAT, f"{reason}; start that one again, or choose another folder with --record")
+
+
 def _open(folder: Path) -> Record:
     try:
         return Record(folder)
@@ -229,11 +244,10 @@ def _clock(settings: Settings, day: Day, memory: Memory) -> RehearsalClock:
 
 def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
     """The market time at which the venue begins, unix milliseconds."""
-    recorded = isinstance(day, RecordedDay)
-    if memory.last_ms and (recorded or settings.speed != 1.0):
-        return memory.last_ms
     if not isinstance(day, RecordedDay):
-        return wall_ms
+        return max(wall_ms, memory.last_ms) if settings.speed == 1.0 else memory.last_ms or wall_ms
+    if memory.last_ms:
+        return memory.last_ms
     if settings.start_s is None:
         return day.first_ms
     return day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000

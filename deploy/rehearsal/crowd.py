@@ -38,7 +38,7 @@ _TAKER_MEDIAN_MICRO: Final = 9_000_000
 """The recorded tape of a window: half of all trades below 9 shares, one in a hundred above 388."""
 _TAKER_SPREAD: Final = 1.6
 _MAKER_SPREAD: Final = 0.8
-_TAKERS_PER_S: Final = 1.5
+_TAKERS_PER_S: Final = 3.0
 _PATIENCE_TICKS: Final = 2
 """A taker pays at most this many ticks beyond the odds: a careless quote of ours is not bought for that alone."""
 _SIZES: Final = {"BTC": 1.0, "ETH": 0.5, "SOL": 0.4}

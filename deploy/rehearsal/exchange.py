@@ -8,26 +8,38 @@ leaves; open orders never hold back more than an account has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count, groupby
 from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
-from deploy.rehearsal.accounts import Accounts, Hold, Leg, dearest_fee, taker_fee
+from deploy.rehearsal.accounts import Accounts, Hold, dearest_fee
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.days import Day, Outcome
 from deploy.rehearsal.floor import Dice, Floor, Rules
 from deploy.rehearsal.keys import Key, Keyring, Switches
 from deploy.rehearsal.markets import OUTCOMES, Market
-from deploy.rehearsal.matching import IMMEDIATE, Fill, Matched, Wish, collateral_of, in_up
+from deploy.rehearsal.matching import IMMEDIATE, Fill, Matched, Wish, collateral_of
 from deploy.rehearsal.memory import Memory
-from deploy.rehearsal.orders import GTD_EARLY_S, Asked, Order, Posted, ask, check_dollar, id_of, order_of, read_posted
+from deploy.rehearsal.orders import (
+    GTD_EARLY_S,
+    Asked,
+    Order,
+    Posted,
+    ask,
+    check_dollar,
+    fits,
+    id_of,
+    order_of,
+    read_posted,
+    seconds_of,
+)
 from deploy.rehearsal.outbox import Answer, Line, Outbox, ToUser
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.refusals import Refused
-from deploy.rehearsal.trades import NOBODY, STRANGER, Part, Trade, course, trade_id
+from deploy.rehearsal.trades import Trade, course, made, wanted
 
 BATCH_MAX: Final = 15
 CANCEL_MAX: Final = 1_000
@@ -126,7 +138,7 @@ class Exchange:
             return self._place(posted, key)
         except Refused as refused:
             order_id = id_of(posted) if posted else ""
-            self._line("reject", order_id=order_id, reason=refused.reason, http=refused.status)
+            self._line("reject", **reject_fields(order_id, key.owner, refused))
             raise
 
     def _place(self, posted: Posted, key: Key) -> Reply | Waiting:
@@ -276,20 +288,20 @@ class Exchange:
 
     def open_orders(self, owner: str, market: str = "", token_id: str = "", order_id: str = "") -> list[Order]:
         """An owner's open orders, oldest first; a blank filter lets everything pass."""
-        wanted = {"condition_id": market, "token_id": token_id, "order_id": order_id}
-        return [order for order in self.orders.values() if order.open and order.owner == owner and _fits(order, wanted)]
+        where = {"condition_id": market, "token_id": token_id, "order_id": order_id}
+        return [order for order in self.orders.values() if order.open and order.owner == owner and fits(order, where)]
 
     def trades_of(self, owner: str, asked: Mapping[str, str]) -> list[Trade]:
         """An owner's trades, newest first. asked: id, market, asset_id, maker_address; before and after in seconds.
 
         Raises: Refused: a bound that is no number of seconds.
         """
-        after, before = _seconds(asked.get("after")), _seconds(asked.get("before"))
+        after, before = seconds_of(asked.get("after")), seconds_of(asked.get("before"))
         return [
             trade
             for trade in reversed(self.trades.values())
             if any(leg.owner == owner for leg in trade.legs)
-            and _wanted(trade, asked)
+            and wanted(trade, asked)
             and (after is None or trade.match_ms >= after * 1_000)
             and (before is None or trade.match_ms < before * 1_000)
         ]
@@ -316,14 +328,9 @@ class Exchange:
             self._book(market, wish, taker, up_micro, list(level))
 
     def _book(self, market: Market, wish: Wish, taker: Order | None, up_micro: int, fills: list[Fill]) -> None:
-        part = self._taker_part(market, wish, taker, up_micro, sum(fill.size_micro for fill in fills))
-        identity = trade_id(wish.order_id, up_micro, self.now_ms, market.number)
-        makers = tuple(self._maker_part(market, fill) for fill in fills)
-        legs = self._legs(market, part, taker, makers)
-        listing, now_ms = market.listing, self.now_ms
-        trade = Trade(identity, listing.condition_id, listing.slug, part, makers, legs, now_ms, now_ms)
-        self.floor.tell(market, part, up_micro, "")
-        if not legs:
+        trade = made(market.listing, wish, fills, self.orders, self.now_ms, market.number)
+        self.floor.tell(market, trade.taker, up_micro, trade.transaction_hash)
+        if not trade.legs:
             return
         self._keep(trade)
         for fill in fills:
@@ -355,26 +362,6 @@ class Exchange:
         self.trades = {name: trade for name, trade in self.trades.items() if trade.condition_id != condition}
 
     # Booking.
-
-    def _taker_part(self, market: Market, wish: Wish, taker: Order | None, up_micro: int, size_micro: int) -> Part:
-        owner, wallet = (taker.api_key, taker.wallet) if taker else (STRANGER, NOBODY)
-        token, price = market.listing.token(wish.outcome), in_up(wish.outcome, up_micro)
-        return Part(wish.order_id, owner, wallet, token, wish.outcome, wish.side, price, size_micro)
-
-    def _maker_part(self, market: Market, fill: Fill) -> Part:
-        order = self.orders.get(fill.maker_id)
-        owner, wallet = (order.api_key, order.wallet) if order else (STRANGER, NOBODY)
-        token = market.listing.token(fill.outcome)
-        return Part(fill.maker_id, owner, wallet, token, fill.outcome, fill.side, fill.price_micro, fill.size_micro)
-
-    def _legs(self, market: Market, part: Part, taker: Order | None, makers: Iterable[Part]) -> tuple[Leg, ...]:
-        """The clients' legs of a trade; the taker's carries the fee."""
-        fee = taker_fee(part.size_micro, part.price_micro, market.listing.fee)
-        legs = [_leg(part, taker.owner, fee, maker=False)] if taker else []
-        legs += [
-            _leg(maker, self.orders[maker.order_id].owner, 0, maker=True) for maker in makers if maker.owner != STRANGER
-        ]
-        return tuple(legs)
 
     def _keep(self, trade: Trade) -> None:
         """Book a new trade's legs and plan its settlement."""
@@ -515,40 +502,6 @@ class Exchange:
         }
 
 
-def _fits(order: Order, wanted: Mapping[str, str]) -> bool:
-    return all(not want or getattr(order, name) == want for name, want in wanted.items())
-
-
-def _wanted(trade: Trade, asked: Mapping[str, str]) -> bool:
-    """Whether a trade fits the filters that are not blank; wallets and tokens may be of any of its parts."""
-    parts = (trade.taker, *trade.makers)
-    found = {
-        "id": {trade.trade_id},
-        "market": {trade.condition_id},
-        "asset_id": {part.token_id for part in parts},
-        "maker_address": {part.wallet.lower() for part in parts},
-    }
-    return all(not asked.get(name) or {asked[name], asked[name].lower()} & own for name, own in found.items())
-
-
-def _seconds(text: str | None) -> int | None:
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise refusals.bad("invalid timestamp")
-    return int(text)
-
-
-def _leg(part: Part, owner: str, fee_micro: int, maker: bool) -> Leg:
-    return Leg(
-        order_id=part.order_id,
-        owner=owner,
-        wallet=part.wallet,
-        token_id=part.token_id,
-        outcome=part.outcome,
-        side=part.side,
-        price_micro=part.price_micro,
-        size_micro=part.size_micro,
-        fee_micro=fee_micro,
-        maker=maker,
-    )
+def reject_fields(order_id: str, owner: str, refused: Refused) -> Json:
+    """The record's line of a refusal; order_id is blank where none could be computed."""
+    return {"order_id": order_id, "owner": owner, "reason": refused.reason, "http": refused.status}

@@ -157,66 +157,76 @@ def _series(listing: Listing) -> Json:
     }
 
 
+_ALWAYS: Final[Json] = {
+    "outcomes": '["Up", "Down"]',
+    "marketMakerAddress": "",
+    "new": False,
+    "featured": False,
+    "archived": False,
+    "restricted": True,
+    "groupItemThreshold": "0",
+    "enableOrderBook": True,
+    "liquidity": "0",
+    "liquidityNum": 0,
+    "liquidityClob": 0,
+    "volume": "0",
+    "volumeNum": 0,
+    "volumeClob": 0,
+    "makerBaseFee": BASE_FEE,
+    "takerBaseFee": BASE_FEE,
+    "negRisk": False,
+    "approved": True,
+    "rewardsMinSize": 50,
+    "rewardsMaxSpread": 4.5,
+    "automaticallyActive": True,
+    "umaResolutionStatuses": "[]",
+    "feeType": "crypto_fees_v2",
+    "version": "v1",
+}
+"""What every fresh market of these series says alike: the fields of a captured market of October 2026."""
+
+
 def _template(listing: Listing) -> Json:
-    """A fresh market's object: the fields of a captured 15-minute market of October 2026."""
-    source = f"https://data.chain.link/streams/{listing.asset.lower()}-usd"
-    config = f"{listing.asset.lower()}-{listing.interval_s // 60}m-twap-{listing.lookback_s}"
+    """A fresh market's object."""
+    listed, start, end = (iso(at) for at in (listing.listed_ms, listing.start_s * 1_000, listing.end_s * 1_000))
     return {
         "id": number_of(listing, "market"),
         "question": title(listing),
         "conditionId": listing.condition_id,
         "slug": listing.slug,
-        "resolutionSource": f"{source}-twap-{listing.lookback_s}s-streams" if listing.lookback_s else source,
-        "endDate": iso(listing.end_s * 1_000),
-        "liquidity": "0",
-        "startDate": iso(listing.listed_ms),
+        "startDate": listed,
+        "createdAt": listed,
+        "startDateIso": listed[:10],
+        "acceptingOrdersTimestamp": listed,
+        "eventStartTime": start,
+        "endDate": end,
+        "endDateIso": end[:10],
         "description": f"Up if the {listing.asset} value at the window's end is at least that at its start.",
-        "outcomes": '["Up", "Down"]',
-        "marketMakerAddress": "",
-        "createdAt": iso(listing.listed_ms),
-        "new": False,
-        "featured": False,
-        "archived": False,
-        "restricted": True,
-        "groupItemThreshold": "0",
         "questionID": "0x" + sha256(f"question/{listing.condition_id}".encode()).hexdigest(),
-        "enableOrderBook": True,
         "orderMinSize": listing.min_size_micro // MICRO,
-        "volume": "0",
-        "volumeNum": 0,
-        "liquidityNum": 0,
-        "endDateIso": iso(listing.end_s * 1_000)[:10],
-        "startDateIso": iso(listing.listed_ms)[:10],
         "clobTokenIds": f'["{listing.up_token}", "{listing.down_token}"]',
-        "volumeClob": 0,
-        "liquidityClob": 0,
-        "makerBaseFee": BASE_FEE,
-        "takerBaseFee": BASE_FEE,
-        "negRisk": False,
-        "acceptingOrdersTimestamp": iso(listing.listed_ms),
-        "approved": True,
-        "rewardsMinSize": 50,
-        "rewardsMaxSpread": 4.5,
-        "automaticallyActive": True,
-        "umaResolutionStatuses": "[]",
-        "eventStartTime": iso(listing.start_s * 1_000),
-        "feesEnabled": bool(listing.fee.rate_micro),
-        "feeType": "crypto_fees_v2",
-        "feeSchedule": {
-            "exponent": listing.fee.exponent,
-            "rate": listing.fee.rate_micro / MICRO,
-            "takerOnly": True,
-            "rebateRate": 0.2,
-        },
-        "cryptoMarketConfigId": config,
-        "cryptoMarketConfig": {
-            "id": config,
-            "asset": listing.asset.lower(),
-            "duration": f"{listing.interval_s // 60}m",
-            "twapEnabled": bool(listing.lookback_s),
-            "twapLookbackSeconds": listing.lookback_s,
-        },
-        "version": "v1",
+        **_ALWAYS,
+        **_fees(listing),
+        **_rule(listing),
+    }
+
+
+def _fees(listing: Listing) -> Json:
+    rate, exponent = listing.fee.rate_micro / MICRO, listing.fee.exponent
+    schedule = {"exponent": exponent, "rate": rate, "takerOnly": True, "rebateRate": 0.2}
+    return {"feesEnabled": bool(rate), "feeSchedule": schedule}
+
+
+def _rule(listing: Listing) -> Json:
+    """Which feed settles it, said twice as production does."""
+    asset, minutes, lookback_s = listing.asset.lower(), listing.interval_s // 60, listing.lookback_s
+    source = f"https://data.chain.link/streams/{asset}-usd"
+    name = f"{asset}-{minutes}m-twap-{lookback_s}"
+    config = {"id": name, "asset": asset, "duration": f"{minutes}m", "twapEnabled": bool(lookback_s)}
+    return {
+        "resolutionSource": f"{source}-twap-{lookback_s}s-streams" if lookback_s else source,
+        "cryptoMarketConfigId": name,
+        "cryptoMarketConfig": config | {"twapLookbackSeconds": lookback_s},
     }
 
 

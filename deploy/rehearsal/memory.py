@@ -20,14 +20,17 @@ from deploy.rehearsal.trades import FINAL, NOBODY, STRANGER, Part, Trade
 
 @dataclass(slots=True)
 class Memory:
-    """The fold. slugs: market names by condition id. last_ms: the market time of the last line, 0 for no record."""
+    """The fold. slugs: market names by condition id. worlds: the (day, seed) of every start; day None is made up.
+
+    last_ms: the market time of the last line, 0 for no record.
+    """
 
     accounts: Accounts = field(default_factory=Accounts)
     orders: dict[str, Order] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     slugs: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
-    resolved: set[str] = field(default_factory=set)
+    worlds: set[tuple[str | None, int]] = field(default_factory=set)
     last_ms: int = 0
 
     def fold(self, lines: Iterable[Json]) -> Memory:
@@ -45,11 +48,14 @@ class Memory:
         in_flight = {trade.condition_id for trade, _ in self.unsettled()}
         tokens = {token for account in self.accounts.all() for token in account.positions}
         held = {order.condition_id for order in self.orders.values() if order.token_id in tokens}
-        return {self.slugs[condition] for condition in (open_orders | in_flight | held) - self.resolved}
+        return {self.slugs[condition] for condition in open_orders | in_flight | held}
 
     def unsettled(self) -> list[tuple[Trade, set[str]]]:
         """Trades whose settlement is not final, with the statuses they went through."""
         return [(trade, self.seen[name]) for name, trade in self.trades.items() if not self.seen[name] & FINAL]
+
+    def _start(self, line: Json) -> None:
+        self.worlds.add((line["day"], line["seed"]))
 
     def _key(self, line: Json) -> None:
         self.accounts.grant(line["owner"], line["grant_micro"])
@@ -118,9 +124,6 @@ class Memory:
             for leg in trade.legs:
                 self.accounts.reverse(leg)
 
-    def _resolve(self, line: Json) -> None:
-        self.resolved.add(line["market"])
-
     def _payout(self, line: Json) -> None:
         self.accounts.redeem(line["owner"], line["token_id"], line["payout_micro"] != 0)
 
@@ -132,13 +135,13 @@ def _stranger(maker: Part) -> Part:
 
 
 TAKES: dict[str, Callable[[Memory, Json], None]] = {
+    "start": Memory._start,
     "key": Memory._key,
     "wallet": Memory._wallet,
     "order": Memory._order,
     "cancel": Memory._cancel,
     "trade": Memory._trade,
     "settlement": Memory._settlement,
-    "resolve": Memory._resolve,
     "payout": Memory._payout,
 }
 """What each kind of line does; a kind that is not here does nothing to clients."""

@@ -167,6 +167,11 @@ def order_of(asked: Asked, now_ms: int) -> Order:
     )
 
 
+def fits(order: Order, wanted: Mapping[str, str]) -> bool:
+    """Whether an order's fields are as wanted; a blank wish fits everything."""
+    return all(not want or getattr(order, name) == want for name, want in wanted.items())
+
+
 def read_posted(body: object) -> Posted:
     """Read one order body. Raises: Refused: not an order, or one of the time before CLOB V2."""
     fields = body.get("order") if isinstance(body, Mapping) else None
@@ -341,6 +346,15 @@ def check_dollar(asked: Asked) -> None:
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > 78:
         raise refusals.bad(refusals.INVALID_PAYLOAD)
+    return int(text)
+
+
+def seconds_of(text: str | None) -> int | None:
+    """Read a bound in seconds, None for a blank one. Raises: Refused."""
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise refusals.bad("invalid timestamp")
     return int(text)
 
 

@@ -48,12 +48,15 @@ class Record:
         self._lines.append(msgspec.json.encode({"kind": kind, "t_ms": at_ms, "wall_ms": wall_ms} | fields))
 
     def flush(self) -> None:
-        """Hand all lines to the kernel: they survive the process from here on."""
+        """Hand all lines to the kernel: they survive the process from here on. Raises: RecordUnusable."""
         if self._lines:
             block = b"\n".join(self._lines) + b"\n"
             self._lines.clear()
-            while block:
-                block = block[os.write(self._file, block) :]
+            try:
+                while block:
+                    block = block[os.write(self._file, block) :]
+            except OSError as error:
+                raise RecordUnusable(f"{self.path} cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Flush, and make it durable."""

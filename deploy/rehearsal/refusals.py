@@ -19,6 +19,11 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
+def fields_of(refused: Refused, order_id: str, owner: str) -> dict[str, str | int]:
+    """The record's line of a refusal; order_id is blank where none could be computed."""
+    return {"order_id": order_id, "owner": owner, "reason": refused.reason, "http": refused.status}
+
+
 def bad(reason: str) -> Refused:
     """A refusal of what was asked: HTTP 400."""
     return Refused(400, reason)

@@ -57,8 +57,8 @@ async def _answer_refusals(request: web.Request, handler: Handler) -> Answered:
         return answered(protocol.error(refused.reason), refused.status, refused.headers)
     except web.HTTPNotFound:
         return answered(protocol.error("not found"), 404)
-    except web.HTTPException:
-        raise
+    except (web.HTTPException, web.RequestPayloadError, OSError, EOFError):
+        raise  # the client's doing, or its leaving; a record that cannot be written is RecordUnusable, and ours
     except Exception as fault:
         request.app[FATAL](fault)
         raise
@@ -216,7 +216,7 @@ async def _balance(request: web.Request, key: Key, body: bytes) -> Answered:
 
 async def _post_order(request: web.Request, key: Key, body: bytes) -> Answered:
     venue = request.app[VENUE]
-    headers = venue.buckets.orders(key.owner, 1, venue.clock.monotonic_ns())
+    headers = venue.charge(key, 1)
     reply = await venue.place(body_of(body), key)
     return answered(reply.body, reply.status, headers)
 
@@ -228,7 +228,7 @@ async def _post_orders(request: web.Request, key: Key, body: bytes) -> Answered:
         raise bad(refusals.INVALID_PAYLOAD)
     if len(orders) > BATCH_MAX:
         raise refusals.too_many_orders(len(orders), BATCH_MAX)
-    headers = venue.buckets.orders(key.owner, len(orders), venue.clock.monotonic_ns())
+    headers = venue.charge(key, len(orders))
     return answered(await venue.place_all(orders, key), 200, headers)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.rehearsal import protocol
+from deploy.rehearsal import protocol, refusals
 from deploy.rehearsal.exchange import Exchange, Reply, Waiting
 from deploy.rehearsal.keys import HEARTBEAT_SWEEP_S, Buckets, Key, Tier
 from deploy.rehearsal.outbox import Answer, Effect, Line, ToEverybody, ToMarket, ToPrices, ToUser
@@ -101,6 +101,14 @@ class Venue:
         """Place a batch in its order, then wait for every leg; a refused leg is told as production tells it."""
         begun = [self.begin(body, key) for body in bodies]
         return [_leg(each if isinstance(each, (Reply, Refused)) else await each) for each in begun]
+
+    def charge(self, key: Key, count: int) -> dict[str, str]:
+        """Charge the order bucket; the headers to answer with. Raises: Refused: 429, which is on the record as well."""
+        try:
+            return self.buckets.orders(key.owner, count, self.clock.monotonic_ns())
+        except Refused as refused:
+            self.note("reject", refusals.fields_of(refused, "", key.owner))
+            raise
 
     def begin(self, body: object, key: Key) -> Reply | Refused | asyncio.Future[Reply]:
         """Place one order; its answer, its refusal, or the promise of an answer. What it caused is carried out."""

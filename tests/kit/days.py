@@ -32,7 +32,9 @@ def a_price_row(second: int, delay_ms: int = 1_600) -> str:
     return f"{at_ms},{price_at(second)},{price_e18(second)},{at_ms + delay_ms - 200},{at_ms + delay_ms}"
 
 
-def a_market_row(start_s: int = START_S, asset: str = "btc", interval_s: int = WINDOW_S, **changes: Any) -> dict[str, Any]:
+def a_market_row(
+    start_s: int = START_S, asset: str = "btc", interval_s: int = WINDOW_S, **changes: Any
+) -> dict[str, Any]:
     """One market as a recording holds it, captured after it resolved; `changes` replace whole fields."""
     slug = f"{asset}-updown-{interval_s // 60}m-{start_s}"
     won_up = price_at(start_s + interval_s) >= price_at(start_s)

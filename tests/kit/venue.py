@@ -55,7 +55,11 @@ def an_exchange(
 
 def lines_of(exchange: Exchange, kind: str) -> list[dict[str, Any]]:
     """The record lines of a kind among everything said since the last look."""
-    return [effect.fields | {"t_ms": effect.at_ms} for effect in exchange.out.take() if isinstance(effect, Line) and effect.kind == kind]
+    return [
+        effect.fields | {"t_ms": effect.at_ms}
+        for effect in exchange.out.take()
+        if isinstance(effect, Line) and effect.kind == kind
+    ]
 
 
 def said(effects: Sequence[object], kind: str) -> list[dict[str, Any]]:
@@ -98,7 +102,17 @@ class Trader:
     ) -> dict[str, Any]:
         """A signed body of POST /order; amounts in millionths; `changes` replace fields of the order after signing."""
         struct = SignedOrder(
-            salt, self.address, self.address, int(token_id), maker_amount, taker_amount, int(side == "SELL"), 0, 5, ZERO_WORD, ZERO_WORD
+            salt,
+            self.address,
+            self.address,
+            int(token_id),
+            maker_amount,
+            taker_amount,
+            int(side == "SELL"),
+            0,
+            5,
+            ZERO_WORD,
+            ZERO_WORD,
         )
         order = {
             "salt": salt,
