@@ -43,11 +43,14 @@ from deploy.rehearsal.trades import Trade, course, made, wanted
 
 BATCH_MAX: Final = 15
 CANCEL_MAX: Final = 1_000
+ROUNDING_MICRO: Final = 200
+"""What a fee ahead may be short of: half a step of rounding for each of forty trades."""
 CLOSED_STATUS: Final = {
     "client": "CANCELED",
     "heartbeat": "CANCELED",
     "market_closed": "CANCELED_MARKET_RESOLVED",
     "expired": "CANCELED_EXPIRED_ORDER",
+    "no_balance": "CANCELED_NOT_ENOUGH_BALANCE",
     "fak": "CANCELED",
     "fok": "CANCELED",
 }
@@ -188,7 +191,7 @@ class Exchange:
         if not crosses or best is None:
             return 0
         shares = asked.size_micro if asked.spend_micro is None else asked.spend_micro * 10**6 // best
-        return dearest_fee(shares, best, asked.price_micro, asked.listing.fee)
+        return dearest_fee(shares, best, asked.price_micro, asked.listing.fee) + ROUNDING_MICRO
 
     def _bind(self, asked: Asked) -> None:
         """Tie the wallet to its owner at first sight."""
@@ -213,13 +216,26 @@ class Exchange:
         order = order_of(asked, self.now_ms)
         self.orders[order.order_id] = order
         if market.over:
-            self._accept(market, order, "unmatched")
-            self._cancel(order, "market_closed")
-            return Reply(400, protocol.error(refusals.NOT_READY))
+            return self._too_late(market, order, "market_closed", refusals.NOT_READY)
+        if marketable and not self._still_affords(market, asked):
+            return self._too_late(market, order, "no_balance", refusals.NO_BALANCE)
         matched = self.floor.execute(market, asked.wish)
         self._shut(order, matched)
         status = "matched" if matched.fills else "unmatched" if marketable else "live"
         return self._conclude(market, order, matched, status)
+
+    def _still_affords(self, market: Market, asked: Asked) -> bool:
+        """Whether the fee can still be paid after the taker delay: at lower prices the same dollars cost more of it."""
+        account = self.accounts.get(asked.key.owner)
+        held = account.holds.get(asked.order_id, Hold("", 0))
+        needed = asked.worth_micro + self._fee_ahead(market, asked, True)
+        return asked.side == "SELL" or needed <= account.free_cash() + held.micro
+
+    def _too_late(self, market: Market, order: Order, cause: str, reason: str) -> Reply:
+        """What was fine when it came is not any more: the order is taken and cancelled at once."""
+        self._accept(market, order, "unmatched")
+        self._cancel(order, cause)
+        return Reply(400, protocol.error(reason))
 
     def _conclude(self, market: Market, order: Order, matched: Matched, status: str) -> Reply:
         """Record and tell an entered order: itself first, then its trades, then what of it was killed."""
@@ -372,9 +388,9 @@ class Exchange:
             order.trades.append(trade.trade_id)
             order.matched_micro += leg.size_micro
             collateral = collateral_of(leg.size_micro, leg.price_micro)
-            made, taken = (collateral, leg.size_micro) if leg.side == "BUY" else (leg.size_micro, collateral)
-            order.made_micro += made
-            order.taken_micro += taken
+            gave, got = (collateral, leg.size_micro) if leg.side == "BUY" else (leg.size_micro, collateral)
+            order.made_micro += gave
+            order.taken_micro += got
         self._plan_settlement(trade, course(trade.trade_id, self.rules.failing))
 
     def _maker_filled(self, fill: Fill) -> None:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Final
 
 from deploy.rehearsal import refusals
+from deploy.rehearsal.quantities import is_count
 from deploy.rehearsal.refusals import Refused
 from deploy.rehearsal.signatures import Forged, checksummed, key_signer, request_hmac
 
@@ -121,7 +122,7 @@ def authenticate(
 
 def fresh(stamp: str, clocks_s: Iterable[float]) -> bool:
     """Whether a timestamp in seconds is near one of the clocks: the world's, or a rehearsal's market time."""
-    return stamp.isdecimal() and any(abs(int(stamp) - clock_s) <= AUTH_TOLERANCE_S for clock_s in clocks_s)
+    return is_count(stamp) and any(abs(int(stamp) - clock_s) <= AUTH_TOLERANCE_S for clock_s in clocks_s)
 
 
 def uuid_of(chance: bytes) -> str:

@@ -17,7 +17,7 @@ from deploy.rehearsal import refusals
 from deploy.rehearsal.days import Listing, Outcome
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import IMMEDIATE, Kind, Side, Wish, collateral_of
-from deploy.rehearsal.quantities import MICRO, text_of
+from deploy.rehearsal.quantities import MICRO, is_count, text_of
 from deploy.rehearsal.refusals import Refused
 from deploy.rehearsal.signatures import (
     BEFORE_V2,
@@ -344,7 +344,7 @@ def check_dollar(asked: Asked) -> None:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 78:
+    if not is_count(text) or len(text) > 78:
         raise refusals.bad(refusals.INVALID_PAYLOAD)
     return int(text)
 
@@ -353,7 +353,7 @@ def seconds_of(text: str | None) -> int | None:
     """Read a bound in seconds, None for a blank one. Raises: Refused."""
     if not text:
         return None
-    if not text.isdecimal():
+    if not is_count(text):
         raise refusals.bad("invalid timestamp")
     return int(text)
 

@@ -32,6 +32,11 @@ def micro_of(text: str) -> int:
     return _scaled(text, 6)
 
 
+def is_count(text: str) -> bool:
+    """Whether a text is one or more plain digits and nothing else."""
+    return text.isascii() and text.isdecimal()
+
+
 def e18_of(text: str) -> int:
     """Read a decimal text of at most eighteen places as 1e-18. Raises: NotANumber."""
     return _scaled(text, 18)
@@ -45,6 +50,6 @@ def e18_text(value_e18: int) -> str:
 
 def _scaled(text: str, places: int) -> int:
     whole, _, part = text.strip().partition(".")
-    if not (whole + part).isdecimal() or len(part) > places:
+    if not is_count(whole + part) or len(part) > places:
         raise NotANumber(f"{text!r} is not a decimal number of at most {places} places")
     return int(whole or "0") * int(10**places) + int(part.ljust(places, "0") or "0")

@@ -19,7 +19,7 @@ from statistics import NormalDist
 from typing import Final
 
 from deploy.rehearsal.days import DAY_S, Fee, Listing, Point
-from deploy.rehearsal.quantities import E18
+from deploy.rehearsal.quantities import E18, is_count
 
 LOOKBACK_S: Final = 60
 STRETCH_S: Final = 1 << 17
@@ -74,7 +74,7 @@ class SeededDay:
     def listing(self, slug: str) -> Listing | None:
         asset, _, rest = slug.partition("-updown-")
         span, _, start = rest.partition("-")
-        if asset.upper() not in ASSETS or span not in {"5m", "15m"} or not start.isdecimal():
+        if asset.upper() not in ASSETS or span not in {"5m", "15m"} or not is_count(start):
             return None
         listing = self._listing(asset.upper(), int(span[:-1]) * 60, int(start))
         return listing if listing.slug == slug and listing.start_s % listing.interval_s == 0 else None

@@ -18,7 +18,7 @@ from deploy.rehearsal.exchange import BATCH_MAX, CANCEL_MAX
 from deploy.rehearsal.keys import Key, WrongHeartbeat, asker, authenticate
 from deploy.rehearsal.markets import Market
 from deploy.rehearsal.orders import body_of
-from deploy.rehearsal.quantities import MICRO, text_of
+from deploy.rehearsal.quantities import MICRO, is_count, text_of
 from deploy.rehearsal.refusals import Refused, bad
 from deploy.rehearsal.venue import Venue
 
@@ -204,7 +204,7 @@ async def _balance(request: web.Request, key: Key, body: bytes) -> Answered:
     """Dollars or shares of the key's owner, as the wallet of that signature type has them."""
     account = request.app[VENUE].exchange.accounts.get(key.owner)
     kind = request.query.get("signature_type", "0")
-    if not kind.isdecimal():
+    if not is_count(kind):
         raise bad("invalid signature type")
     dollars = request.query.get("asset_type", "COLLATERAL") == "COLLATERAL"
     owned = account.cash_micro if dollars else account.positions.get(request.query.get("token_id", ""), 0)

@@ -65,7 +65,8 @@ class Trade:
 
     def clients(self) -> list[str]:
         """API keys with a part in it."""
-        return [owner for owner in {part.owner for part in (self.taker, *self.makers)} if owner != STRANGER]
+        owners = dict.fromkeys(part.owner for part in (self.taker, *self.makers))
+        return [owner for owner in owners if owner != STRANGER]
 
 
 def made(
