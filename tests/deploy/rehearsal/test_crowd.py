@@ -42,7 +42,7 @@ def a_listing(lookback_s: int = 0) -> Listing:
 def a_day(listing: Listing, price: float = 64_000, later: float = 64_000, step_s: int = 60) -> RecordedDay:
     """Half an hour of twenty dollars up and down by the minute, then `price`, and `later` from 30 s before the end."""
     before = [(START_S - 1_800 + 60 * minute, 64_000 + 20 * (minute % 2)) for minute in range(30)]
-    rows = [*before, (START_S, 64_000), (START_S + 1, price), (END_S - 30, later)]
+    rows = [*before, (START_S, 64_000.25), (START_S + 1, price), (END_S - 30, later)]
     points = [Point("BTC", second * 1_000, int(value * DOLLAR), second * 1_000 + 1_500) for second, value in rows]
     return RecordedDay("a day", [listing], points)
 
