@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from deploy.rehearsal.days import Point, RecordedDay
+from deploy.rehearsal.recordings import listing_of
 
 DATE = "2026-07-24"
 START_S = 1_784_851_200
@@ -87,6 +91,19 @@ def a_raw_market(row: Mapping[str, Any], won_up: bool, **changes: Any) -> dict[s
     } | changes
 
 
+def steady_price(second: int) -> float:
+    """A price that trembles by three dollars around its strike: the odds stay near a half."""
+    return 64_000.0 + 3 * (second // 7 % 3 - 1)
+
+
+def a_day(windows: int = 12, price: Callable[[int], float] = steady_price) -> RecordedDay:
+    """The same rows as a day in memory, with prices from an hour before midnight on, one a second, 1.6 s late."""
+    listings = [listing_of(a_market_row(START_S + number * WINDOW_S)) for number in range(windows)]
+    seconds = range(START_S - 3_600, START_S + windows * WINDOW_S + 60)
+    points = [Point("BTC", at * 1_000, round(price(at) * 10**9) * 10**9, at * 1_000 + 1_600) for at in seconds]
+    return RecordedDay("a day", listings, points)
+
+
 def write_day(folder: Path, windows: int = 4, asset: str = "btc", seconds: int | None = None, **changes: Any) -> Path:
     """Write a day of some windows from midnight, prices every second; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +124,5 @@ def write_markets(folder: Path, rows: list[dict[str, Any]], asset: str = "btc") 
 
 
 def _stamp(second: int, between: str, end: str) -> str:
-    from datetime import UTC, datetime
-
     moment = datetime.fromtimestamp(second, UTC)
     return f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}{end}"

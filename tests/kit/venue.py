@@ -27,7 +27,7 @@ from deploy.rehearsal.signatures import CTF, Domain, SignedOrder, checksummed, k
 from deploy.rehearsal.venue import Venue
 from shared.clock import RehearsalClock, SystemClock
 
-SEEDED_MS = 1_795_000_020_000
+SEEDED_MS = 1_794_999_920_000
 """Twenty seconds into a five-minute window."""
 ZERO_WORD = "0x" + "0" * 64
 
