@@ -146,6 +146,7 @@ async def run(settings: Settings) -> None:
         await _serve(settings, running, port, ended)
     finally:
         await runner.cleanup()
+    running.close()
 
 
 async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.Future[None]) -> None:
@@ -161,7 +162,7 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
     await ended
-    running.stop()
+    running.leave()
 
 
 def _say(settings: Settings, running: Venue, where: Json) -> None:

@@ -75,9 +75,12 @@ class Sockets:
         self._wires.add(wire)
         agent = request.headers.get("User-Agent", "")
         self._note("connect", {"channel": channel, "conn": wire.number, "agent": agent})
-        reason = await self._hold(channel, socket, wire)
-        self._wires.discard(wire)
-        self._note("disconnect", {"channel": channel, "conn": wire.number, "agent": agent, "reason": reason})
+        reason = "venue stopped"
+        try:
+            reason = await self._hold(channel, socket, wire)
+        finally:
+            self._wires.discard(wire)
+            self._note("disconnect", {"channel": channel, "conn": wire.number, "agent": agent, "reason": reason})
         return socket
 
     def end_all(self) -> None:

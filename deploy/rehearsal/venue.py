@@ -45,6 +45,7 @@ class Venue:
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._leaving = False
 
     def now_ms(self) -> int:
         """Market time."""
@@ -59,13 +60,18 @@ class Venue:
         self.turn()
         self._sweep()
 
-    def stop(self) -> None:
-        """Turn a last time, close every connection and the record."""
+    def leave(self) -> None:
+        """Turn a last time, stop turning, and tell every connection to go."""
         self.turn()
+        self._leaving = True
         for timer in (self._alarm, self._sweeper):
             if timer:
                 timer.cancel()
+        self.exchange.out.watched = set()
         self.sockets.end_all()
+
+    def close(self) -> None:
+        """Write how everybody stood, and close the record; nobody is connected any more."""
         self.note("stop", {"balances": self.exchange.balances()})
         self._record.close()
 
@@ -112,6 +118,7 @@ class Venue:
 
     def begin(self, body: object, key: Key) -> Reply | Refused | asyncio.Future[Reply]:
         """Place one order; its answer, its refusal, or the promise of an answer. What it caused is carried out."""
+        self.turn()
         try:
             outcome = self.exchange.place(body, key)
         except Refused as refused:
@@ -142,6 +149,8 @@ class Venue:
         wait_s = IDLE_S if next_ms is None else min(IDLE_S, real_seconds(self.clock, next_ms * MS_NS))
         if self._alarm:
             self._alarm.cancel()
+        if self._leaving:
+            return
         self._alarm = asyncio.get_running_loop().call_later(wait_s, self.turn)
 
     def _sweep(self) -> None:

@@ -185,6 +185,7 @@ async def running_venue(
     try:
         yield Running(venue, endpoints("127.0.0.1", runner.addresses[0][1]), folder)
     finally:
-        venue.stop()
+        venue.leave()
         await runner.cleanup()
+        venue.close()
     assert not faults
