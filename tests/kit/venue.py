@@ -98,38 +98,28 @@ class Trader:
         post_only: bool = False,
         expiration: int = 0,
         domain: Domain = CTF,
-        **changes: Any,
+        maker: str = "",
     ) -> dict[str, Any]:
-        """A signed body of POST /order; amounts in millionths; `changes` replace fields of the order after signing."""
-        struct = SignedOrder(
-            salt,
-            self.address,
-            self.address,
-            int(token_id),
-            maker_amount,
-            taker_amount,
-            int(side == "SELL"),
-            0,
-            5,
-            ZERO_WORD,
-            ZERO_WORD,
-        )
+        """A signed body of POST /order; amounts in millionths. maker: a Safe of the trader's, type 2; else type 0."""
+        kind, owner, me, selling = 2 if maker else 0, maker or self.address, self.address, int(side == "SELL")
+        amounts = (maker_amount, taker_amount)
+        struct = SignedOrder(salt, owner, me, int(token_id), *amounts, selling, kind, 5, ZERO_WORD, ZERO_WORD)
         order = {
             "salt": salt,
-            "maker": self.address,
-            "signer": self.address,
+            "maker": owner,
+            "signer": me,
             "tokenId": token_id,
             "makerAmount": str(maker_amount),
             "takerAmount": str(taker_amount),
             "side": side,
             "expiration": str(expiration),
-            "signatureType": 0,
+            "signatureType": kind,
             "timestamp": "5",
             "metadata": ZERO_WORD,
             "builder": ZERO_WORD,
             "signature": self.sign(order_hash(struct, domain)),
         }
-        head = {"order": order | changes, "owner": key.api_key, "orderType": order_type}
+        head = {"order": order, "owner": key.api_key, "orderType": order_type}
         return head | ({"postOnly": True} if post_only else {})
 
     def limit(self, key: Key, token_id: str, side: str, price_micro: int, shares: int, **more: Any) -> dict[str, Any]:

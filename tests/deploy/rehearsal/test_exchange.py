@@ -372,10 +372,16 @@ def test_a_marketable_order_below_a_dollar_is_refused(scene: Scene) -> None:
 
 
 def test_somebody_elses_wallet_is_not_allowed(scene: Scene) -> None:
-    """The first owner who named it keeps it."""
-    scene.rest()
-    scene.exchange.accounts.grant("0xelse", 1)
-    assert not scene.exchange.accounts.permits("0xelse", Trader(1).address)
+    """The first owner who named it keeps it, and has no second one."""
+    safe = "0x" + "5a" * 20
+    assert scene.place(scene.limit(scene.up, "BUY", 5, 10, maker=safe)).status == 200
+    assert (
+        refusal(scene, scene.limit(scene.up, "BUY", 5, 10, trader=2, maker=safe), trader=2)
+        == refusals.MAKER_NOT_ALLOWED
+    )
+    assert refusal(scene, scene.limit(scene.up, "BUY", 5, 10)) == refusals.MAKER_NOT_ALLOWED
+    (line,) = scene.lines("wallet")
+    assert (line["owner"], line["wallet"], line["signature_type"]) == (scene.key().owner, safe, 2)
 
 
 def test_another_keys_name_on_the_order_is_refused(scene: Scene) -> None:

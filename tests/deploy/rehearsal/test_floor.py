@@ -79,10 +79,10 @@ def test_a_recorded_market_resolves_as_it_did_when_it_did(tmp_path: Path) -> Non
 def test_a_seeded_market_resolves_by_its_rule_within_the_known_delay() -> None:
     """20 to 150 seconds after its end, and its close is the next window's strike."""
     exchange = an_exchange(SeededDay(7))
-    exchange.advance(SEEDED_MS + 1_200_000)
+    exchange.advance(SEEDED_MS + 740_000)
     lines = {line["slug"]: line for line in lines_of(exchange, "resolve")}
     ended = [line for line in lines.values() if line["slug"].startswith("btc-updown-5m-")]
-    assert len(ended) >= 3
+    assert len(ended) >= 2
     for line in ended:
         start_s = int(line["slug"].rpartition("-")[2])
         assert 20_000 <= line["t_ms"] - (start_s + 300) * 1_000 <= 150_000

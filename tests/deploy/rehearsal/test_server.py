@@ -19,7 +19,7 @@ from kit.official import environment
 from kit.venue import Running, Trader, running_venue
 from polymarket import AsyncSecureClient
 from polymarket._internal.l1_auth import build_api_key_auth_typed_data
-from polymarket.streams import CryptoTwapPriceSpec, MarketSpec
+from polymarket.streams import CryptoTwapPriceSpec, MarketSpec, UserSpec
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.floor import Rules
@@ -45,6 +45,11 @@ class Desk:
     @property
     def market(self) -> Market:
         return self.running.exchange.floor.by_slug[SLUG]
+
+    @property
+    def lasting(self) -> str:
+        """A token that is quoted and will be for a quarter of an hour: its window has not begun."""
+        return self.running.exchange.floor.by_slug[f"btc-updown-5m-{START_S + 600}"].listing.up_token
 
     async def get(self, path: str) -> tuple[int, Any]:
         return await self.ask("GET", path)
@@ -324,7 +329,7 @@ def test_the_official_client_trades_from_its_deposit_wallet(tmp_path: Path) -> N
     """Derives keys, rests and cancels a limit order, buys at the market, sees its trades settle."""
 
     async def scenario(desk: Desk) -> None:
-        token = desk.market.listing.up_token
+        token = desk.lasting
         async with await AsyncSecureClient.create(
             private_key=PRIVATE, environment=environment(desk.running.where)
         ) as client:
@@ -354,7 +359,7 @@ def test_the_official_client_is_refused_in_words_it_knows(tmp_path: Path) -> Non
     """Codes and messages arrive where its users look for them."""
 
     async def scenario(desk: Desk) -> None:
-        token = desk.market.listing.up_token
+        token = desk.lasting
         where = environment(desk.running.where)
         address = Account.from_key(PRIVATE).address
         async with await AsyncSecureClient.create(private_key=PRIVATE, wallet=address, environment=where) as client:
@@ -370,7 +375,7 @@ def test_the_official_client_streams_books_and_prices(tmp_path: Path) -> None:
     """Market and price sockets, parsed by its own models."""
 
     async def scenario(desk: Desk) -> None:
-        token = desk.market.listing.up_token
+        token = desk.lasting
         async with await AsyncSecureClient.create(
             private_key=PRIVATE, environment=environment(desk.running.where)
         ) as client:
@@ -386,3 +391,28 @@ def test_the_official_client_streams_books_and_prices(tmp_path: Path) -> None:
                 await prices.close()
 
     play(tmp_path, scenario, speed=10.0)
+
+
+def test_the_official_client_follows_its_orders(tmp_path: Path) -> None:
+    """The user socket in its own parser: placed, cancelled, placed and matched, mined, confirmed; nothing dropped."""
+
+    async def scenario(desk: Desk) -> None:
+        token = desk.lasting
+        where = environment(desk.running.where)
+        async with (
+            await AsyncSecureClient.create(private_key=PRIVATE, environment=where) as client,
+            asyncio.timeout(20),
+        ):
+            events = await client.subscribe(UserSpec())
+            rested = await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=10)
+            assert rested.ok
+            await client.cancel_order(order_id=rested.order_id)
+            assert (await client.place_market_order(asset_id=token, side="BUY", amount=1)).ok
+            seen = [await anext(events) for _ in range(6)]
+            orders = [event.payload for event in seen if event.type == "order"]
+            assert [order.order_event_type for order in orders] == ["PLACEMENT", "CANCELLATION", "PLACEMENT"]
+            assert [order.status for order in orders] == ["LIVE", "CANCELED", "MATCHED"]
+            trades = [event.payload for event in seen if event.type == "trade"]
+            assert [trade.status for trade in trades] == ["MATCHED", "MINED", "CONFIRMED"]
+
+    play(tmp_path, scenario, speed=30.0)
