@@ -56,7 +56,9 @@ Note = Callable[[str, Json], None]
 
 
 class Sockets:
-    """All open connections."""
+    """All open connections. silence_s: how long a market or user connection may say nothing, in real time."""
+
+    silence_s: float = SILENCE_S
 
     def __init__(self, subscriptions: Subscriptions, before_frame: Callable[[], None], note: Note) -> None:
         self._subscriptions = subscriptions
@@ -90,7 +92,7 @@ class Sockets:
 
     async def _hold(self, channel: str, socket: web.WebSocketResponse, wire: Wire) -> str:
         listener = self._subscriptions.join(channel, wire)
-        silence = None if channel == "prices" else SILENCE_S
+        silence = None if channel == "prices" else self.silence_s
         writer = asyncio.ensure_future(_write(socket, wire))
         try:
             return await self._read(socket, listener, silence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from kit.days import START_S, WINDOW_S, a_day, write_day
 from kit.venue import Trader
 
-from deploy.rehearsal.command import Settings, endpoints, start_ms, venue
+from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.memory import Memory
@@ -236,6 +237,21 @@ def test_where_market_time_begins(recorded: bool, changes: dict[str, Any], last_
     """A made-up day at speed 1 is now; a recorded one starts with its first price; a record is gone on with."""
     day = a_day(windows=1) if recorded else SeededDay(1)
     assert start_ms(some_settings(**changes), day, Memory(last_ms=last_ms), 9_000) == begins_ms
+
+
+def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
+    """The first fault is the one that is told."""
+
+    async def scenario() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        fatal = _fatal(ended)
+        fatal(ValueError("first"))
+        fatal(ValueError("second"))
+        with pytest.raises(Stopped, match="first") as stopped:
+            await ended
+        assert stopped.value.code == 70
+
+    asyncio.run(scenario())
 
 
 def test_endpoints_share_one_port() -> None:

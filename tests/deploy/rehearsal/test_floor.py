@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kit.days import START_S, WINDOW_S, write_day
+from kit.days import START_S, WINDOW_S, a_market_row, write_day, write_markets
 from kit.shared_data import SETTLEMENT_DAY
 from kit.venue import SEEDED_MS, an_exchange, lines_of, said
 
@@ -102,6 +102,21 @@ def test_prices_are_told_as_they_arrive_spot_and_averaged() -> None:
     assert all(1_000 < effect.at_ms - effect.source_ms < 2_300 for effect in told)
     history = exchange.floor.history["btcusd", 60]
     assert len(history) == 120 and history[-1][0] - history[0][0] == 119_000
+
+
+def test_a_look_back_that_a_day_needs_is_published_as_well(tmp_path: Path) -> None:
+    """Markets of August 2026 settled on thirty seconds."""
+    row = a_market_row(strike_value=None)
+    row["raw"]["resolutionSource"] += "-twap-30s-streams"
+    folder = write_day(tmp_path, windows=1)
+    write_markets(folder, [row])
+    exchange = an_exchange(read_day(folder), START_MS)
+    exchange.advance(START_MS + 100_000)
+    lengths = {window_s: len(points) for (_, window_s), points in exchange.floor.history.items()}
+    assert lengths.keys() == {0, 30, 60}
+    latest = {window_s: points[-1] for (_, window_s), points in exchange.floor.history.items()}
+    assert latest[0][1] - latest[30][1] == 29 * 10**18
+    assert latest[0][1] - latest[60][1] == 59 * 10**18
 
 
 def test_nothing_is_made_for_markets_nobody_listens_to() -> None:

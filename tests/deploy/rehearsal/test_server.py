@@ -308,6 +308,18 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_a_fault_of_our_own_is_not_hidden_in_an_answer(tmp_path: Path) -> None:
+    """The process is told of it, so that it stops."""
+
+    async def scenario(desk: Desk) -> None:
+        desk.running.exchange.floor.by_token["5"] = object()  # type: ignore[assignment]
+        async with desk.http.get(desk.running.where["clob"] + "/book?token_id=5") as answer:
+            assert answer.status == 500
+
+    with pytest.raises(AssertionError):
+        play(tmp_path, scenario)
+
+
 def test_heartbeats_chain(tmp_path: Path) -> None:
     """The first is blank, each answer names the next, a wrong one is told the right one."""
 
@@ -340,7 +352,7 @@ def test_the_official_client_trades_from_its_deposit_wallet(tmp_path: Path) -> N
             listed = [order async for page in client.list_open_orders() for order in page.items]
             assert [order.id for order in listed] == [rested.order_id]
             assert (await client.cancel_order(order_id=rested.order_id)).canceled == (rested.order_id,)
-            bought = await client.place_market_order(asset_id=token, side="BUY", amount=20)
+            bought = await client.place_market_order(asset_id=token, side="BUY", amount=20, max_price="0.9")
             assert bought.ok and bought.status == "matched" and bought.trade_ids
             hashes = await client.wait_for_order_fill_settlement(bought)
             assert hashes and all(hashes)
@@ -407,7 +419,7 @@ def test_the_official_client_follows_its_orders(tmp_path: Path) -> None:
             rested = await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=10)
             assert rested.ok
             await client.cancel_order(order_id=rested.order_id)
-            assert (await client.place_market_order(asset_id=token, side="BUY", amount=1)).ok
+            assert (await client.place_market_order(asset_id=token, side="BUY", amount=1, max_price="0.9")).ok
             seen = [await anext(events) for _ in range(6)]
             orders = [event.payload for event in seen if event.type == "order"]
             assert [order.order_event_type for order in orders] == ["PLACEMENT", "CANCELLATION", "PLACEMENT"]

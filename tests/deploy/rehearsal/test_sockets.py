@@ -97,6 +97,19 @@ def test_a_venue_that_stops_says_goodbye(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_who_stays_silent_is_ended(tmp_path: Path) -> None:
+    """Clients are told to PING; one that does not is taken for dead."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS) as running:
+            running.venue.sockets.silence_s = 0.05
+            socket = await connect(running.where["market_ws"])
+            assert (await until_recorded(running, "disconnect"))["reason"] == "silent"
+            await socket.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_reader_that_falls_too_far_behind_is_ended() -> None:
     """Rather than waited for: what is queued, then the code, then nothing more."""
 

@@ -11,7 +11,7 @@ from kit.venue import Running, Trader, running_venue
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.exchange import Reply
-from deploy.rehearsal.keys import Key
+from deploy.rehearsal.keys import HEARTBEAT_EXPIRY_NS, Key
 from deploy.rehearsal.record import read_keys
 from deploy.rehearsal.refusals import Refused
 
@@ -85,6 +85,21 @@ def test_a_refusal_is_raised_and_recorded(tmp_path: Path) -> None:
             with pytest.raises(Refused):
                 running.venue.charge(key, 60)
             assert [line["http"] for line in running.record("reject")] == [400, 429]
+
+    asyncio.run(scenario())
+
+
+def test_the_sweep_cancels_for_a_silent_client(tmp_path: Path) -> None:
+    """The switch is looked at in real time, whatever the market's speed."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS, speed=60.0) as running:
+            key, token = a_client(running)
+            await running.venue.place(Trader().limit(key, token, "BUY", 50_000, 10), key)
+            running.exchange.switches.beat(key.api_key, "", running.venue.clock.monotonic_ns() - HEARTBEAT_EXPIRY_NS)
+            running.venue._sweep()
+            assert running.record("heartbeat_expired")[0]["cancelled"] == 1
+            assert running.exchange.open_orders(key.owner) == []
 
     asyncio.run(scenario())
 
