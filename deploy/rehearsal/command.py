@@ -1,0 +1,292 @@
+"""`foresight venue`: run the rehearsal venue until it is told to stop.
+
+Builds the day, the clock, the record and the exchange, says where everything is, and serves. Leaves all of them to
+their rooms. What always holds: a fault a person can mend is one line and an exit code; the record's last line says how
+everybody stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import secrets
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EADDRINUSE
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+import uvloop
+from aiohttp import web
+
+from deploy.rehearsal.days import DAY_S, Day, RecordedDay
+from deploy.rehearsal.exchange import Exchange
+from deploy.rehearsal.floor import Rules
+from deploy.rehearsal.keys import Keyring
+from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.protocol import Json
+from deploy.rehearsal.quantities import NotANumber, micro_of
+from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
+from deploy.rehearsal.recordings import DayUnreadable, read_day
+from deploy.rehearsal.seeded import SeededDay
+from deploy.rehearsal.server import application
+from deploy.rehearsal.venue import MS_NS, Venue
+from shared.clock import RehearsalClock, SystemClock
+
+EX_NOINPUT: Final = 66
+EX_UNAVAILABLE: Final = 69
+EX_SOFTWARE: Final = 70
+EX_CANTCREAT: Final = 73
+DEFAULT_PORT: Final = 8440
+CLOSE_WAIT_S: Final = 2.0
+_START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+
+
+class Stopped(Exception):
+    """The venue cannot run; code is the exit code, the text one line for a person."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was asked for on the command line. start: seconds into the recorded day, None for its first price."""
+
+    day: Path | None
+    speed: float
+    seed: int
+    start_s: int | None
+    host: str
+    port: int
+    record: Path
+    rules: Rules
+    as_json: bool
+
+
+@click.command()
+@click.option(
+    "--day", type=click.Path(path_type=Path), help="Folder of a recorded settlement day; else one is made up."
+)
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
+@click.option("--start", "start", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--record", type=click.Path(path_type=Path), default=Path("venue-record"), show_default=True)
+@click.option("--grant", default="1000", show_default=True, help="Play money of every new account, in dollars.")
+@click.option(
+    "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
+def venue(
+    day: Path | None,
+    speed: float,
+    seed: int,
+    start: str | None,
+    port: int,
+    host: str,
+    record: Path,
+    grant: str,
+    failing: float,
+    as_json: bool,
+) -> None:
+    """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
+    rules = Rules(grant_micro=_grant(grant), failing=failing)
+    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except Stopped as stopped:
+        click.echo(f"foresight venue: {stopped}", err=True)
+        raise SystemExit(stopped.code) from stopped
+
+
+def _grant(text: str) -> int:
+    try:
+        return micro_of(text)
+    except NotANumber as error:
+        raise click.BadParameter(f"{error}; write dollars, such as 1000 or 250.50", param_hint="--grant") from error
+
+
+def _start(text: str | None, day: Path | None) -> int | None:
+    if text is None:
+        return None
+    if day is None:
+        raise click.UsageError("--start is a time of a recorded day; give that day with --day")
+    found = _START.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no time; write HH:MM or HH:MM:SS, in UTC", param_hint="--start")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3_600 + minutes * 60 + seconds
+
+
+async def run(settings: Settings) -> None:
+    """Run the venue until SIGINT or SIGTERM. Raises: Stopped."""
+    day = _day(settings)
+    record = _open(settings.record)
+    memory, keyring = _memory(settings.record)
+    _check_world(settings, memory)
+    clock = _clock(settings, day, memory)
+    exchange = _exchange(settings, day, clock, memory, keyring)
+    running = Venue(exchange, clock, record, settings.record, secrets.token_bytes)
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    runner = web.AppRunner(application(running, _fatal(ended)), access_log=None, shutdown_timeout=CLOSE_WAIT_S)
+    await runner.setup()
+    try:
+        port = await _listen(runner, settings)
+        await _serve(settings, running, port, ended)
+    finally:
+        await runner.cleanup()
+    running.close()
+
+
+async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.Future[None]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: _fatal(ended)(context.get("exception") or context["message"]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _end, ended)
+    clock = {"market_ns": running.clock.market_ns, "anchor_ns": running.clock.anchor_ns, "speed": running.clock.speed}
+    day = world_of(settings)
+    running.note(
+        "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
+    )
+    running.start()
+    _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
+    await ended
+    running.leave()
+
+
+def _say(settings: Settings, running: Venue, where: Json) -> None:
+    day = str(settings.day) if settings.day else None
+    facts = where | {
+        "pid": os.getpid(),
+        "record": str(settings.record / "record.jsonl"),
+        "day": day,
+        "seed": settings.seed,
+    }
+    if settings.as_json:
+        click.echo(msgspec.json.encode(facts).decode())
+        return
+    click.echo(f"The rehearsal venue plays {running.exchange.day.label} at {settings.speed:g} times real time.")
+    for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws", "record"):
+        click.echo(f"  {name:<10} {facts[name]}")
+    click.echo("Stop it with Ctrl-C; start it again with the same --record to go on.")
+
+
+def endpoints(host: str, port: int) -> dict[str, Any]:
+    """Where everything is, for a venue on that host and port."""
+    http, socket = f"http://{host}:{port}", f"ws://{host}:{port}"
+    return {
+        "clob": http,
+        "gamma": f"{http}/gamma",
+        "relayer": f"{http}/relayer",
+        "market_ws": f"{socket}/ws/market",
+        "user_ws": f"{socket}/ws/user",
+        "price_ws": f"{socket}/prices/ws",
+    }
+
+
+def _day(settings: Settings) -> Day:
+    if settings.day is None:
+        return SeededDay(settings.seed)
+    try:
+        return read_day(settings.day)
+    except DayUnreadable as error:
+        raise Stopped(EX_NOINPUT, f"{error}; give a folder with a recorded day, or leave --day out") from error
+
+
+def _memory(folder: Path) -> tuple[Memory, Keyring]:
+    try:
+        return Memory().fold(read_lines(folder)), Keyring(read_keys(folder))
+    except RecordUnusable as error:
+        raise Stopped(EX_CANTCREAT, f"{error}; choose another folder with --record") from error
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{folder} holds a record that does not add up ({type(error).__name__}: {error})"
+        raise Stopped(EX_CANTCREAT, f"{reason}; choose another folder with --record") from error
+
+
+def world_of(settings: Settings) -> str | None:
+    """The name of the recorded day's folder, None for a made-up day."""
+    return settings.day.resolve().name if settings.day else None
+
+
+def _check_world(settings: Settings, memory: Memory) -> None:
+    """Refuse to go on with the record of another day or seed. Raises: Stopped."""
+    mine = (world_of(settings), settings.seed)
+    for day, seed in memory.worlds - {mine}:
+        what = f"day {day}" if day else "a made-up day"
+        reason = f"{settings.record} is the record of {what} with seed {seed}"
+        raise Stopped(EX_CANTCREAT, f"{reason}; start that one again, or choose another folder with --record")
+
+
+def _open(folder: Path) -> Record:
+    try:
+        return Record(folder)
+    except RecordUnusable as error:
+        raise Stopped(EX_CANTCREAT, f"{error}; choose another folder with --record") from error
+
+
+def _clock(settings: Settings, day: Day, memory: Memory) -> RehearsalClock:
+    """Market time: goes on from the record if there is one, but a made-up day at speed 1 is always now."""
+    now = SystemClock()
+    return RehearsalClock(
+        start_ms(settings, day, memory, now.wall_ns() // MS_NS) * MS_NS, now.monotonic_ns(), settings.speed
+    )
+
+
+def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
+    """The market time at which the venue begins, unix milliseconds."""
+    if not isinstance(day, RecordedDay):
+        return max(wall_ms, memory.last_ms) if settings.speed == 1.0 else memory.last_ms or wall_ms
+    if memory.last_ms:
+        return memory.last_ms
+    if settings.start_s is None:
+        return day.first_ms
+    return day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000
+
+
+def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:
+    seed = settings.seed
+    return Exchange(
+        day=day,
+        rules=settings.rules,
+        dice=lambda name: random.Random(f"{seed}/{name}"),
+        now_ms=clock.unix_ns() // MS_NS,
+        keyring=keyring,
+        memory=memory,
+    )
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> int:
+    site = web.TCPSite(runner, settings.host, settings.port)
+    try:
+        await site.start()
+    except OSError as error:
+        taken = "is taken" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
+        where = f"port {settings.port} of {settings.host}"
+        raise Stopped(
+            EX_UNAVAILABLE, f"{where} {taken}; choose another with --port, or --port 0 for a free one"
+        ) from error
+    return int(runner.addresses[0][1])
+
+
+def _end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
+def _fatal(ended: asyncio.Future[None]) -> Callable[[object], None]:
+    def stop(fault: object) -> None:
+        if not ended.done():
+            ended.set_exception(Stopped(EX_SOFTWARE, f"a promise of the venue's own broke: {fault!r}"))
+
+    return stop

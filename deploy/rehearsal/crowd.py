@@ -1,0 +1,256 @@
+"""Everybody else: makers who quote around the odds, takers who come at random. Both go through the same book as ours.
+
+The odds are P(settlement value >= strike) for a driftless price with the volatility of the last half hour; near the
+end of an averaged window part of the average is already fixed, and only the rest is uncertain. Sizes, spreads and the
+thinning of the last seconds follow recorded books and trades of 5-minute markets. Leaves matching to `matching.py`
+and the moments to the exchange. Chance arrives as a `random.Random` that the caller seeds by (seed, market, second),
+so what the crowd does depends on no scheduling. What always holds: makers never quote across each other, and when
+they take size away they take the newest first, so a client's place in the queue is never given a present.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import erf, exp, log, sqrt
+from typing import TYPE_CHECKING, Final
+
+from deploy.rehearsal.days import Day, Listing, Outcome, strike_of
+from deploy.rehearsal.matching import CROWD, Book, Side, Wish, in_up
+from deploy.rehearsal.quantities import CENT_MICRO, MICRO
+
+if TYPE_CHECKING:
+    from random import Random
+
+LEVELS: Final = 9
+THIN_S: Final = 30
+"""Depth shrinks over this last part of a window; recorded depth at T-20 s is a twentieth of that at T-60 s."""
+THINNEST: Final = 0.1
+FINE_BELOW_MICRO: Final = 100_000
+"""Nearer than this to 0 or 1 makers use the fine tick, when the market has it; elsewhere they keep to cents."""
+TICK_TURNS_MICRO: Final = 40_000
+"""A mid price nearer than this to 0 or 1 makes the venue refine the tick from a cent to a tenth. Source: facts 4.1."""
+FINE_TICK_MICRO: Final = 1_000
+STEADY: Final = 0.75
+"""The chance that a level which is still wanted is left alone at a refresh."""
+_MAKER_MEDIAN_MICRO: Final = 90_000_000
+_TAKER_MEDIAN_MICRO: Final = 9_000_000
+"""The recorded tape of a window: half of all trades below 9 shares, one in a hundred above 388."""
+_TAKER_SPREAD: Final = 1.6
+_MAKER_SPREAD: Final = 0.8
+_TAKERS_PER_S: Final = 3.0
+_PATIENCE_TICKS: Final = 2
+"""A taker pays at most this many ticks beyond the odds: a careless quote of ours is not bought for that alone."""
+_SIZES: Final = {"BTC": 1.0, "ETH": 0.5, "SOL": 0.4}
+_SIZE_ELSEWHERE: Final = 0.3
+_VOLATILITY_STEPS: Final = 30
+_VOLATILITY_STEP_S: Final = 60
+_VOLATILITY_FLOOR: Final = 1e-5
+_VOLATILITY_UNKNOWN: Final = 7e-5
+_OPINION: Final = 0.003
+"""How far makers' opinion of the odds strays at a coin toss."""
+_MEMORY_MAX: Final = 4_096
+
+
+class Odds:
+    """What makers believe, from the day's own prices alone. Remembers strikes and volatilities, within a bound."""
+
+    def __init__(self, day: Day) -> None:
+        self._day = day
+        self._strikes: dict[str, int | None] = {}
+        self._volatilities: dict[tuple[str, int], float] = {}
+
+    def up(self, listing: Listing, second: int) -> float:
+        """P(Up) as seen at a second, 0 to 1; a half before the window starts or while no price is known."""
+        spot = self._day.value_at(listing.asset, second)
+        strike = self._strike(listing) if second >= listing.start_s else None
+        if spot is None or strike is None:
+            return 0.5
+        left_s = max(0, listing.end_s - second)
+        volatility = self._volatility(listing.asset, second)
+        if listing.lookback_s == 0 or self._day.settles_directly(listing.asset):
+            return _reaches(spot, strike, spot * volatility * sqrt(left_s))
+        return self._average(listing, second, spot, strike, volatility)
+
+    def _average(self, listing: Listing, second: int, spot: int, strike: int, volatility: float) -> float:
+        """The mean over the look-back ends above the strike: its fixed part is known, the rest is a forecast."""
+        left_s, span_s = max(0, listing.end_s - second), listing.lookback_s
+        if left_s >= span_s:
+            return _reaches(spot, strike, spot * volatility * sqrt(left_s - span_s + span_s / 3))
+        seconds = range(listing.end_s - span_s + 1, second + 1)
+        fixed = sum(self._day.value_at(listing.asset, at) or spot for at in seconds[:span_s])
+        mean = (fixed + left_s * spot) / span_s
+        return _reaches(mean, strike, spot * volatility * sqrt(left_s**3 / 3) / span_s)
+
+    def _strike(self, listing: Listing) -> int | None:
+        if listing.slug not in self._strikes:
+            _make_room(self._strikes)
+            self._strikes[listing.slug] = strike_of(self._day, listing)
+        return self._strikes[listing.slug]
+
+    def _volatility(self, asset: str, second: int) -> float:
+        key = (asset, second // _VOLATILITY_STEP_S)
+        if key not in self._volatilities:
+            _make_room(self._volatilities)
+            self._volatilities[key] = volatility(self._day, asset, key[1] * _VOLATILITY_STEP_S)
+        return self._volatilities[key]
+
+
+def volatility(day: Day, asset: str, second: int) -> float:
+    """The standard deviation of one second's relative move, from minute steps of the last half hour."""
+    seen = [day.value_at(asset, second - step * _VOLATILITY_STEP_S) for step in range(_VOLATILITY_STEPS + 1)]
+    values = [value for value in seen if value is not None]
+    moves = [log(newer / older) for newer, older in pairwise(values)]
+    if not moves:
+        return _VOLATILITY_UNKNOWN
+    return max(_VOLATILITY_FLOOR, sqrt(sum(move * move for move in moves) / len(moves) / _VOLATILITY_STEP_S))
+
+
+def _reaches(value: float, strike: float, deviation: float) -> float:
+    if deviation <= 0:
+        return 1.0 if value >= strike else 0.0
+    return 0.5 + erf((value - strike) / deviation / sqrt(2)) / 2
+
+
+def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> None:
+    if len(memory) >= _MEMORY_MAX:
+        memory.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step."""
+
+    asset: str
+    up: float
+    left_s: float
+    tick_micro: int
+
+    @property
+    def grid_micro(self) -> int:
+        """The step quotes use: the market's tick near 0 and 1, cents elsewhere."""
+        near = min(self.up, 1 - self.up) * MICRO < FINE_BELOW_MICRO
+        return self.tick_micro if near else max(self.tick_micro, CENT_MICRO)
+
+    @property
+    def depth(self) -> float:
+        """How thick the book is against a BTC market in mid-window."""
+        return _SIZES.get(self.asset, _SIZE_ELSEWHERE) * max(THINNEST, min(1.0, self.left_s / THIN_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Makers take size away at a price."""
+
+    bid: bool
+    up_micro: int
+    size_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Makers add an order at a price; it trades first if a client left something crossing it."""
+
+    bid: bool
+    up_micro: int
+    size_micro: int
+
+
+def refresh(book: Book, scene: Scene, rng: Random) -> list[Trim | Add]:
+    """What makers change so that the book says what they believe: first all that goes, then all that comes."""
+    wanted = quotes(scene, rng)
+    standing = [(bid, price) for bid in (True, False) for price in book.prices(bid)]
+    trims = [Trim(*where, book.crowd_micro(*where)) for where in standing if where not in wanted]
+    adds: list[Add] = []
+    for (bid, price), size_micro in wanted.items():
+        present = book.crowd_micro(bid, price)
+        if present and rng.random() < STEADY:
+            continue
+        if size_micro < present:
+            trims.append(Trim(bid, price, present - size_micro))
+        elif size_micro > present:
+            adds.append(Add(bid, price, size_micro - present))
+    return [*(step for step in trims if step.size_micro), *adds]
+
+
+def quotes(scene: Scene, rng: Random) -> dict[tuple[bool, int], int]:
+    """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares. At most LEVELS a side."""
+    grid = scene.grid_micro
+    doubt = 4 * scene.up * (1 - scene.up)
+    middle = round((scene.up + rng.gauss(0, _OPINION) * doubt) * MICRO)
+    bid = middle // grid * grid - (0 if middle % grid else grid)
+    ask = bid + grid * _spread(scene, rng)
+    found: dict[tuple[bool, int], int] = {}
+    for level in range(LEVELS):
+        for is_bid, price in ((True, bid - level * grid), (False, ask + level * grid)):
+            if scene.tick_micro <= price <= MICRO - scene.tick_micro:
+                found[is_bid, price] = _maker_size(scene, level, rng)
+    return found
+
+
+def _spread(scene: Scene, rng: Random) -> int:
+    usual = 1 if rng.random() < 0.7 else 2
+    return usual + (rng.randrange(3) if scene.left_s < THIN_S else 0)
+
+
+def _maker_size(scene: Scene, level: int, rng: Random) -> int:
+    median = _MAKER_MEDIAN_MICRO * scene.depth * (1 + level / 3)
+    return max(5, round(median * exp(rng.gauss(0, _MAKER_SPREAD)) / MICRO)) * MICRO
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Somebody who comes within a second: when, what he wants, and how much of it."""
+
+    after_ms: int
+    outcome: Outcome
+    side: Side
+    size_micro: int
+
+
+def takers(asset: str, elapsed_share: float, rng: Random) -> list[Taker]:
+    """Who comes in one second. elapsed_share: how much of the window is over; below 0 before it starts.
+
+    Arrivals are Poisson, densest in the first half of a window, as in the recorded tape.
+    """
+    eager = 0.02 if elapsed_share < 0 else max(0.05, 1.0 - max(0.0, elapsed_share - 0.4) / 0.6)
+    rate = _TAKERS_PER_S * _SIZES.get(asset, _SIZE_ELSEWHERE) * eager
+    moment, found = rng.expovariate(rate), []
+    while moment < 1.0:
+        found.append(_taker(round(moment * 999), rng))
+        moment += rng.expovariate(rate)
+    return found
+
+
+def _taker(after_ms: int, rng: Random) -> Taker:
+    outcome: Outcome = "Up" if rng.random() < 0.5 else "Down"
+    side: Side = "BUY" if rng.random() < 0.9 else "SELL"
+    size = round(_TAKER_MEDIAN_MICRO * exp(rng.gauss(0, _TAKER_SPREAD)) / CENT_MICRO) * CENT_MICRO
+    return Taker(after_ms, outcome, side, max(MICRO, size))
+
+
+def taker_wish(order_id: str, taker: Taker, scene: Scene) -> Wish:
+    """The immediate order a taker sends: at most a few ticks worse than the odds, in his own token's terms."""
+    buys_up = (taker.side == "BUY") == (taker.outcome == "Up")
+    grid = scene.grid_micro
+    reach = _PATIENCE_TICKS * grid if buys_up else -_PATIENCE_TICKS * grid
+    nearest = round(scene.up * MICRO / grid) * grid + reach
+    up_micro = min(max(nearest, scene.tick_micro), MICRO - scene.tick_micro)
+    return Wish(
+        order_id, CROWD, taker.outcome, taker.side, in_up(taker.outcome, up_micro), taker.size_micro, kind="FAK"
+    )
+
+
+def maker_wish(order_id: str, add: Add, mint: bool) -> Wish:
+    """The resting order behind an added quote: of the Up token, or, when `mint`, the same thing said with Down."""
+    outcome: Outcome = "Down" if mint else "Up"
+    side: Side = "BUY" if add.bid != mint else "SELL"
+    return Wish(order_id, CROWD, outcome, side, in_up(outcome, add.up_micro), add.size_micro)
+
+
+def turned_tick(book: Book, tick_micro: int) -> int:
+    """The tick the market should have: finer for good once the mid price came near 0 or 1."""
+    bid, ask = book.best(True), book.best(False)
+    middle = ((bid or 0) + (MICRO if ask is None else ask)) // 2
+    near = middle < TICK_TURNS_MICRO or middle > MICRO - TICK_TURNS_MICRO
+    return FINE_TICK_MICRO if near and (bid or ask) else tick_micro

@@ -1,0 +1,339 @@
+"""The markets and the crowd in them: listing, quoting, trading, closing and resolving, driven by market time alone.
+
+Leaves clients - their orders, money and messages - to `exchange.py`, which is told through `Desk` what concerns them.
+What always holds: everything that happens at a market time happens in that order, however late the process runs; what
+the crowd does is drawn from (seed, market, second) and so does not depend on how the process was scheduled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Protocol
+
+from deploy.rehearsal import gamma, protocol
+from deploy.rehearsal.agenda import Agenda
+from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
+from deploy.rehearsal.days import RESOLVE_MAX_S, RESOLVE_MIN_S, Day, Listing, Point, settle, settlement_value
+from deploy.rehearsal.markets import OUTCOMES, Market
+from deploy.rehearsal.matching import Book, Matched, Wish
+from deploy.rehearsal.outbox import Line, Outbox, ToEverybody, ToMarket, ToPrices
+from deploy.rehearsal.quantities import e18_text
+from deploy.rehearsal.trades import Part
+
+if TYPE_CHECKING:
+    from random import Random
+
+Dice = Callable[[str], "Random"]
+"""Chance for one name: the same name gives the same numbers."""
+
+QUOTED_AHEAD_S: Final = 900
+"""Makers come to a market this long before its window starts; before that its book is empty."""
+EARLY_BEAT_S: Final = 5
+BEAT_S: Final = 1
+"""How often the crowd stirs, before and inside a window."""
+EARLY_REQUOTE, REQUOTE = 0.5, 0.2
+"""The chance that a beat moves quotes; every reference price does."""
+HORIZON_S: Final = 25 * 3_600
+EXTEND_S: Final = 1_800
+LATENCY_S: Final = 2
+"""Makers know the price of so long ago even while the feed is silent."""
+HISTORY_S: Final = 120
+"""A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
+TWAP_S: Final = 60
+OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What can be set about the venue. Amounts are millionths; *_ms and *_s are market time.
+
+    failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
+    the exchange knows it. keep_s: a resolved market is forgotten this long after.
+    """
+
+    grant_micro: int = 1_000_000_000
+    taker_delay_ms: int = 150
+    gamma_lead_s: int = 5
+    failing: float = 0.0
+    keep_s: int = 3_600
+
+
+class Desk(Protocol):
+    """Who is told what concerns clients."""
+
+    def filled(self, market: Market, wish: Wish, matched: Matched) -> None:
+        """An order traded; clients may be on either side."""
+
+    def closed(self, market: Market) -> None:
+        """A window ended; its orders are gone."""
+
+    def resolved(self, market: Market) -> None:
+        """A market has a winner."""
+
+    def forgotten(self, market: Market) -> None:
+        """A market is dropped."""
+
+
+@dataclass(slots=True)
+class Floor:
+    """All listed markets. staked: slugs that clients hold something of; they are never skipped when starting late."""
+
+    day: Day
+    rules: Rules
+    dice: Dice
+    out: Outbox
+    agenda: Agenda
+    now_ms: int
+    desk: Desk
+    staked: frozenset[str] = frozenset()
+    by_slug: dict[str, Market] = field(default_factory=dict)
+    by_condition: dict[str, Market] = field(default_factory=dict)
+    by_token: dict[str, Market] = field(default_factory=dict)
+    history: dict[tuple[str, int], deque[tuple[int, int]]] = field(default_factory=dict)
+    _seen_s: dict[str, int] = field(default_factory=dict)
+    _quoted: dict[str, dict[str, Market]] = field(default_factory=dict)
+    _odds: Odds = field(init=False)
+    _points: Iterator[Point] = field(init=False)
+    _strangers: int = field(init=False)
+    _horizon_s: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._odds = Odds(self.day)
+        self._strangers = self.now_ms << 20
+        self._points = self.day.points(self.now_ms - HISTORY_S * 1_000)
+        self._horizon_s = self.now_ms // 1_000 - self.rules.keep_s
+
+    def start(self) -> None:
+        """Fill history and catalogue as they stand now, and plan everything that follows."""
+        for slug in sorted(self.staked):
+            listing = self.day.listing(slug)
+            if listing is not None:
+                self._plan(listing)
+        self._extend()
+        for point in self._points:
+            if point.arrival_ms > self.now_ms:
+                self.agenda.add(point.arrival_ms, partial(self._arrive, point))
+                return
+            self._remember(point, tell=False)
+
+    def known(self, market: Market | None) -> Market | None:
+        """The market, if the exchange knows of it by now."""
+        since_ms = market.listing.listed_ms + self.rules.gamma_lead_s * 1_000 if market else 0
+        return market if market and self.now_ms >= since_ms else None
+
+    def accepting(self, market: Market) -> bool:
+        """Whether orders are taken: from listing to the window's end."""
+        return self.known(market) is not None and not market.over
+
+    def execute(self, market: Market, wish: Wish) -> Matched:
+        """Match an order, tell everybody of its trades, and the desk of what concerns clients."""
+        matched = market.book.place(wish)
+        if matched.fills:
+            self.desk.filled(market, wish, matched)
+        return matched
+
+    def tell(self, market: Market, part: Part, up_micro: int, hash_: str) -> int:
+        """Note a trade and show it to the public. part: the taker's. Returns the trade's number."""
+        number = market.traded(up_micro, part.size_micro, part.price_micro)
+        if self.watched(market):
+            message = protocol.last_trade_price(market.listing.condition_id, part, hash_, self.now_ms)
+            self.out.put(ToMarket(market.listing.condition_id, message))
+        return number
+
+    def watched(self, market: Market) -> bool:
+        """Whether a connection listens to this market."""
+        return market.listing.condition_id in self.out.watched
+
+    def publish(self, market: Market, traded: bool = False) -> None:
+        """Show what changed in a book since the last time, whole books after a trade; refine the tick when due."""
+        touched = market.book.drain()
+        if touched and self.watched(market):
+            self._show(market, touched, traded)
+        self._turn_tick(market)
+
+    def stranger(self) -> str:
+        """An order id for somebody of the crowd."""
+        self._strangers += 1
+        return f"0xc0de{self._strangers:060x}"
+
+    def catalogue(self, slug: str) -> tuple[Market, gamma.Shown] | None:
+        """A market and its state for Gamma, None while it is not listed."""
+        market = self.by_slug.get(slug)
+        if market is None or market.listing.listed_ms > self.now_ms:
+            return None
+        return market, market.shown(self.now_ms, self.accepting(market))
+
+    def _show(self, market: Market, touched: list[tuple[bool, int]], traded: bool) -> None:
+        views = {market.listing.token(outcome): market.view(outcome, self.now_ms) for outcome in OUTCOMES}
+        condition = market.listing.condition_id
+        self.out.put(ToMarket(condition, protocol.price_change(views, market.changes(touched))))
+        for view in views.values():
+            if traded:
+                self.out.put(ToMarket(condition, protocol.book_event(view)))
+            self.out.put(ToMarket(condition, protocol.best_bid_ask(view), custom=True))
+
+    def _turn_tick(self, market: Market) -> None:
+        old, new = market.tick_micro, turned_tick(market.book, market.tick_micro)
+        if new == old or market.over:
+            return
+        market.tick_micro = new
+        condition = market.listing.condition_id
+        for outcome in OUTCOMES if self.watched(market) else ():
+            token = market.listing.token(outcome)
+            self.out.put(ToMarket(condition, protocol.tick_size_change(condition, token, old, new, self.now_ms)))
+
+    # Listing: from the catalogue to the end.
+
+    def _extend(self) -> None:
+        """Bring in the markets of the next stretch of time, and plan to do so again before it is used up."""
+        until_s = self.now_ms // 1_000 + HORIZON_S
+        for listing in self.day.listings(self._horizon_s, until_s):
+            if listing.slug not in self.by_slug:
+                self._plan(listing)
+        self._horizon_s = until_s
+        self.agenda.add(self.now_ms + EXTEND_S * 1_000, self._extend)
+
+    def _plan(self, listing: Listing) -> None:
+        """Index a market and plan its life. One that ended before we looked, and nobody has a stake in, is history."""
+        market = Market(listing, listing.tick_micro)
+        self.by_slug[listing.slug] = self.by_condition[listing.condition_id] = market
+        self.by_token[listing.up_token] = self.by_token[listing.down_token] = market
+        resolve_ms = self._resolve_ms(listing)
+        if resolve_ms <= self.now_ms and listing.slug not in self.staked:
+            market.over, market.settled, market.closed_ms = True, settle(self.day, listing), resolve_ms
+            self.agenda.add(resolve_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
+            return
+        if listing.listed_ms > self.now_ms:
+            self.agenda.add(listing.listed_ms, partial(self._announce, market))
+        opens_ms = (listing.start_s - QUOTED_AHEAD_S) * 1_000 + _drawn(listing, "open", 1_000)
+        self.agenda.add(max(self.now_ms, opens_ms), partial(self._open, market))
+        self.agenda.add(listing.end_s * 1_000, partial(self._close, market))
+        self.agenda.add(resolve_ms, partial(self._resolve, market))
+
+    def _resolve_ms(self, listing: Listing) -> int:
+        if listing.closed_ms is not None:
+            return max(listing.closed_ms, listing.end_s * 1_000)
+        return (listing.end_s + RESOLVE_MIN_S) * 1_000 + _drawn(listing, "resolve", OUTCOME_DELAYS_S * 1_000)
+
+    def _announce(self, market: Market) -> None:
+        shown = market.shown(self.now_ms, False)
+        objects = gamma.market(market.listing, shown), gamma.event(market.listing, shown)
+        self.out.put(ToEverybody(protocol.new_market(market.listing, *objects, self.now_ms)))
+
+    def _open(self, market: Market) -> None:
+        if market.over or market.listing.end_s * 1_000 <= self.now_ms:
+            return
+        self._quoted.setdefault(market.listing.asset, {})[market.listing.slug] = market
+        self._requote(market, "open")
+        self._beat(market)
+
+    def _close(self, market: Market) -> None:
+        """The window ended: makers leave, clients' orders are cancelled, the book is empty."""
+        self._quoted.get(market.listing.asset, {}).pop(market.listing.slug, None)
+        market.over = True
+        self.desk.closed(market)
+        market.book = Book()
+        for outcome in OUTCOMES if self.watched(market) else ():
+            message = protocol.book_event(market.view(outcome, self.now_ms))
+            self.out.put(ToMarket(market.listing.condition_id, message))
+
+    def _resolve(self, market: Market) -> None:
+        settled = settle(self.day, market.listing)
+        market.settled, market.closed_ms = settled, self.now_ms
+        listing = market.listing
+        fields = {
+            "market": listing.condition_id,
+            "slug": listing.slug,
+            "winner": settled.winner,
+            "strike": None if settled.strike_e18 is None else e18_text(settled.strike_e18),
+            "close": None if settled.close_e18 is None else e18_text(settled.close_e18),
+            "official": listing.official is not None,
+        }
+        self.out.put(Line(self.now_ms, "resolve", fields))
+        message = protocol.market_resolved(listing, gamma.number_of(listing, "market"), settled.winner, self.now_ms)
+        self.out.put(ToMarket(listing.condition_id, message, custom=True))
+        self.desk.resolved(market)
+        self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
+
+    def _forget(self, market: Market) -> None:
+        listing = market.listing
+        self.desk.forgotten(market)
+        self.by_slug.pop(listing.slug, None)
+        self.by_condition.pop(listing.condition_id, None)
+        for outcome in OUTCOMES:
+            self.by_token.pop(listing.token(outcome), None)
+
+    # The crowd.
+
+    def _scene(self, market: Market) -> Scene:
+        listing = market.listing
+        second = max(self._seen_s.get(listing.asset, 0), self.now_ms // 1_000 - LATENCY_S)
+        left_s = listing.end_s - self.now_ms / 1_000
+        return Scene(listing.asset, self._odds.up(listing, second), left_s, market.tick_micro)
+
+    def _requote(self, market: Market, name: str) -> None:
+        rng = self.dice(f"{market.listing.slug}/{name}")
+        traded = False
+        for step in refresh(market.book, self._scene(market), rng):
+            if isinstance(step, Trim):
+                market.book.trim(step.bid, step.up_micro, step.size_micro)
+            else:
+                wish = maker_wish(self.stranger(), step, rng.random() < 0.5)
+                traded = bool(self.execute(market, wish).fills) or traded
+        self.publish(market, traded)
+
+    def _beat(self, market: Market) -> None:
+        """One stir of the crowd: perhaps new quotes, perhaps takers; then the next beat."""
+        listing, second = market.listing, self.now_ms // 1_000
+        if market.over:
+            return
+        early = second < listing.start_s
+        rng = self.dice(f"{listing.slug}/beat/{second}")
+        if rng.random() < (EARLY_REQUOTE if early else REQUOTE):
+            self._requote(market, f"requote/{second}")
+        for taker in takers(listing.asset, (second - listing.start_s) / listing.interval_s, rng):
+            self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
+        self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
+
+    def _take(self, market: Market, taker: Taker) -> None:
+        if not market.over:
+            matched = self.execute(market, taker_wish(self.stranger(), taker, self._scene(market)))
+            self.publish(market, bool(matched.fills))
+
+    # Reference prices.
+
+    def _arrive(self, point: Point) -> None:
+        self._remember(point, tell=True)
+        second = point.source_ms // 1_000
+        for market in list(self._quoted.get(point.asset, {}).values()):
+            if market.listing.start_s <= second:
+                self._requote(market, f"price/{second}")
+        following = next(self._points, None)
+        if following is not None:
+            self.agenda.add(following.arrival_ms, partial(self._arrive, following))
+
+    def _remember(self, point: Point, tell: bool) -> None:
+        second = point.source_ms // 1_000
+        self._seen_s[point.asset] = max(second, self._seen_s.get(point.asset, 0))
+        symbol = f"{point.asset.lower()}usd"
+        for window_s, value in self._values(point):
+            history = self.history.setdefault((symbol, window_s), deque(maxlen=HISTORY_S))
+            history.append((point.source_ms, value))
+            if tell:
+                self.out.put(ToPrices(symbol, window_s, point.source_ms, value, self.now_ms))
+
+    def _values(self, point: Point) -> Iterator[tuple[int, int]]:
+        """The instantaneous price, and the averaged one for each look-back this asset's markets use."""
+        yield 0, point.value_e18
+        lookbacks = {TWAP_S} | {market.listing.lookback_s for market in self._quoted.get(point.asset, {}).values()}
+        for lookback_s in sorted(lookbacks - {0}):
+            value = settlement_value(self.day, point.asset, point.source_ms // 1_000, lookback_s)
+            yield lookback_s, point.value_e18 if value is None else value
+
+
+def _drawn(listing: Listing, what: str, below: int) -> int:
+    return int.from_bytes(sha256(f"{what}/{listing.condition_id}".encode()).digest()[:4]) % below

@@ -1,0 +1,266 @@
+"""`foresight venue` as a person and a program meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from kit.days import START_S, WINDOW_S, a_day, write_day
+from kit.venue import Trader
+
+from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
+from deploy.rehearsal.floor import Rules
+from deploy.rehearsal.keys import Key
+from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.record import Record, read_lines, write_keys
+from deploy.rehearsal.seeded import SeededDay
+from deploy.rehearsal.signatures import request_hmac
+from shared.clock import SystemClock
+
+ROOT = Path(__file__).resolve().parents[3]
+WAIT_S = 20
+
+
+class Process:
+    """The command in a process of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "deploy.foresight", "venue", "--port", "0", "--record", str(folder), *options]
+        self.child = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+
+    def said(self) -> dict[str, Any]:
+        """The one line of --json."""
+        assert self.child.stdout
+        return dict(json.loads(self.child.stdout.readline()))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it; its exit code."""
+        self.child.send_signal(number)
+        return self.child.wait(WAIT_S)
+
+
+@contextmanager
+def a_process(folder: Path, *options: str) -> Iterator[Process]:
+    process = Process(folder, *options)
+    try:
+        yield process
+    finally:
+        process.child.kill()
+        process.child.wait()
+        for stream in (process.child.stdout, process.child.stderr):
+            if stream:
+                stream.close()
+
+
+def run(*options: str) -> Any:
+    return CliRunner().invoke(venue, list(options))
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+        return json.loads(answer.read())
+
+
+def keyed(said: dict[str, Any], key: dict[str, str], method: str, path: str, body: Any = None) -> Any:
+    raw = b"" if body is None else json.dumps(body).encode()
+    stamp = str(SystemClock().wall_ns() // 10**9)
+    headers = {
+        "POLY_ADDRESS": Trader().address,
+        "POLY_API_KEY": key["api_key"],
+        "POLY_PASSPHRASE": key["passphrase"],
+        "POLY_TIMESTAMP": stamp,
+        "POLY_SIGNATURE": request_hmac(key["secret"], stamp, method, path.partition("?")[0], raw),
+    }
+    request = urllib.request.Request(said["clob"] + path, data=raw or None, headers=headers, method=method)
+    return get(request)  # type: ignore[arg-type]
+
+
+def a_key_on_disk(folder: Path) -> dict[str, str]:
+    """Leave a key as an earlier run would have."""
+    key = Key("00000000-0000-4000-8000-000000000001", "c2VjcmV0", "phrase", Trader().address, 0)
+    record = Record(folder)
+    record.add("key", 0, 0, {"owner": key.owner, "api_key": key.api_key, "wallet": "", "grant_micro": 10**9})
+    record.close()
+    write_keys(folder, [key])
+    return {"api_key": key.api_key, "secret": key.secret, "passphrase": key.passphrase}
+
+
+@pytest.mark.system
+def test_one_line_says_where_everything_is_and_sigterm_ends_it_well(tmp_path: Path) -> None:
+    """Endpoints answer as said; the record has a first and a last line."""
+    with a_process(tmp_path, "--json", "--seed", "5") as process:
+        said = process.said()
+        assert said["pid"] == process.child.pid
+        assert (said["day"], said["seed"], said["record"]) == (None, 5, str(tmp_path / "record.jsonl"))
+        assert said["clock"].keys() == {"market_ns", "anchor_ns", "speed"}
+        assert get(said["clob"] + "/ok") == "OK"
+        assert get(said["gamma"] + "/markets?slug=nothing") == []
+        assert process.end() == 0
+    lines = list(read_lines(tmp_path))
+    assert [lines[0]["kind"], lines[-1]["kind"]] == ["start", "stop"]
+    assert (lines[0]["version"], lines[0]["seed"], lines[0]["clock"]) == (1, 5, said["clock"])
+
+
+@pytest.mark.system
+def test_a_person_is_told_in_words(tmp_path: Path) -> None:
+    """And Ctrl-C ends it as well."""
+    with a_process(tmp_path) as process:
+        assert process.child.stdout
+        words = [process.child.stdout.readline() for _ in range(8)]
+        assert words[0].startswith("The rehearsal venue plays seed 1 at 1 times real time.")
+        assert "clob" in words[1] and "Ctrl-C" in words[7]
+        assert process.end(signal.SIGINT) == 0
+
+
+@pytest.mark.system
+def test_a_killed_venue_goes_on_with_its_accounts(tmp_path: Path) -> None:
+    """Killed without warning in the middle of a recorded day: order, key and time are there again."""
+    day = write_day(tmp_path / "day", windows=12)
+    folder = tmp_path / "record"
+    key = a_key_on_disk(folder)
+    options = ("--json", "--day", str(day), "--start", "00:01")
+    slug = f"btc-updown-5m-{START_S + 10 * WINDOW_S}"
+    with a_process(folder, *options) as process:
+        said = process.said()
+        assert said["clock"]["market_ns"] == (START_S + 60) * 10**9
+        market = get(f"{said['gamma']}/markets?slug={slug}")[0]
+        token = json.loads(market["clobTokenIds"])[0]
+        proved = Key(key["api_key"], key["secret"], key["passphrase"], Trader().address, 0)
+        order = keyed(said, key, "POST", "/order", Trader().limit(proved, token, "BUY", 50_000, 10))
+        process.end(signal.SIGKILL)
+    last_ms = max(line["t_ms"] for line in read_lines(folder))
+    with a_process(folder, *options) as process:
+        said = process.said()
+        assert said["clock"]["market_ns"] == last_ms * 10**6
+        listed = keyed(said, key, "GET", "/data/orders")["data"]
+        assert [row["id"] for row in listed] == [order["orderID"]]
+        assert keyed(said, key, "GET", "/balance-allowance?signature_type=0")["balance"] == "1000000000"
+        assert process.end() == 0
+
+
+def test_a_day_that_cannot_be_read_is_exit_66(tmp_path: Path) -> None:
+    """One line: what, and what to do."""
+    result = run("--day", str(tmp_path / "nothing"), "--record", str(tmp_path / "r"))
+    assert result.exit_code == 66
+    assert result.output.startswith("foresight venue: ") and result.output.count("\n") == 1
+    assert "nothing is no folder; give a folder with a recorded day" in result.output
+
+
+def test_a_taken_port_is_exit_69(tmp_path: Path) -> None:
+    """With the way out."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run("--port", port, "--record", str(tmp_path))
+    assert result.exit_code == 69
+    assert f"port {port} of 127.0.0.1 is taken; choose another with --port" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--start", "10:00"], "--start is a time of a recorded day"),
+        (["--day", "x", "--start", "25:00"], "'25:00' is no time; write HH:MM"),
+        (["--grant", "much"], "write dollars, such as 1000"),
+        (["--speed", "0"], "--speed"),
+        (["--port", "70000"], "--port"),
+        (["--failing", "2"], "--failing"),
+    ],
+)
+def test_usage_faults_are_exit_2(options: list[str], said: str) -> None:
+    """Each names the option."""
+    result = run(*options)
+    assert (result.exit_code, said in result.output) == (2, True)
+
+
+def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Positions of one day mean nothing in another."""
+    line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 4}
+    (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
+    result = run("--seed", "5", "--record", str(tmp_path))
+    assert result.exit_code == 73
+    assert "is the record of a made-up day with seed 4; start that one again" in result.output
+
+
+@pytest.mark.parametrize("line", ["nonsense", '{"kind": "cancel", "t_ms": 1, "wall_ms": 1, "order_id": "x"}'])
+def test_a_record_that_does_not_add_up_is_not_gone_on_with(tmp_path: Path, line: str) -> None:
+    """It is named, and another folder is asked for."""
+    (tmp_path / "record.jsonl").write_text(line + "\n")
+    result = run("--record", str(tmp_path))
+    assert result.exit_code == 73
+    assert "choose another folder with --record" in result.output
+
+
+def some_settings(**changes: Any) -> Settings:
+    fields: dict[str, Any] = {
+        "day": None,
+        "speed": 1.0,
+        "seed": 1,
+        "start_s": None,
+        "host": "127.0.0.1",
+        "port": 0,
+        "record": Path("r"),
+        "rules": Rules(),
+        "as_json": True,
+    }
+    return Settings(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "changes", "last_ms", "begins_ms"),
+    [
+        (False, {}, 0, 9_000),
+        (False, {}, 5_000, 9_000),
+        (False, {}, 12_000, 12_000),
+        (False, {"speed": 60.0}, 0, 9_000),
+        (False, {"speed": 60.0}, 5_000, 5_000),
+        (True, {}, 0, START_S * 1_000 - 3_600_000),
+        (True, {"start_s": 90}, 0, (START_S - 86_400 + 90) * 1_000),
+        (True, {"start_s": 90}, 5_000, 5_000),
+    ],
+)
+def test_where_market_time_begins(recorded: bool, changes: dict[str, Any], last_ms: int, begins_ms: int) -> None:
+    """A made-up day at speed 1 is now; a recorded one starts with its first price; a record is gone on with."""
+    day = a_day(windows=1) if recorded else SeededDay(1)
+    assert start_ms(some_settings(**changes), day, Memory(last_ms=last_ms), 9_000) == begins_ms
+
+
+def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
+    """The first fault is the one that is told."""
+
+    async def scenario() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        fatal = _fatal(ended)
+        fatal(ValueError("first"))
+        fatal(ValueError("second"))
+        with pytest.raises(Stopped, match="first") as stopped:
+            await ended
+        assert stopped.value.code == 70
+
+    asyncio.run(scenario())
+
+
+def test_endpoints_share_one_port() -> None:
+    """Under the paths that were agreed."""
+    assert endpoints("127.0.0.1", 5) == {
+        "clob": "http://127.0.0.1:5",
+        "gamma": "http://127.0.0.1:5/gamma",
+        "relayer": "http://127.0.0.1:5/relayer",
+        "market_ws": "ws://127.0.0.1:5/ws/market",
+        "user_ws": "ws://127.0.0.1:5/ws/user",
+        "price_ws": "ws://127.0.0.1:5/prices/ws",
+    }
