@@ -43,6 +43,13 @@ class Term(_Entry, frozen=True, tag="TERM"):
     seq: int
 
 
+class Configuration(_Entry, frozen=True, tag="CONFIG"):
+    """The settings in force from here on, whole; they hold no secret. `digest` names them in every Term."""
+
+    digest: str
+    values: dict[str, Any]
+
+
 class Release(_Entry, frozen=True, tag="RELEASE"):
     """A release became known to the desk. `modules`: name and digest of each file."""
 
@@ -340,6 +347,7 @@ class Snapshot(_Entry, frozen=True, tag="SNAPSHOT"):
 
 Entry = (
     Term
+    | Configuration
     | Release
     | Parameters
     | Grant

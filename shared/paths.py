@@ -1,7 +1,8 @@
 """Where things are: every file of a state folder, and which folder that is.
 
-One folder holds everything one desk knows. Under systemd it is $STATE_DIRECTORY; else $FORESIGHT_STATE_DIR; else
-`foresight` under $XDG_STATE_HOME or ~/.local/state. Sockets live in it as well, so its path has to be short.
+One folder holds everything one desk knows. It is $FORESIGHT_STATE_DIR; else, under systemd, $STATE_DIRECTORY; else the
+rehearsal's, `foresight/rehearsal` under $XDG_STATE_HOME or ~/.local/state. Sockets live in it as well, so its path has
+to be short.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def default_state(environ: Mapping[str, str] | None = None) -> Path:
     if named:
         return Path(named)
     home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "state")
-    return Path(home) / "foresight"
+    return Path(home) / "foresight" / "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Accounts:
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     last_ticks: dict[str, int] = field(default_factory=dict)
     operations: dict[str, Operated] = field(default_factory=dict)
+    configuration: str = ""
     parameters: e.Parameters | None = None
     active: e.Active | None = None
     previous: str = ""
@@ -151,6 +152,9 @@ class Accounts:
 
     def _on_term(self, entry: e.Term) -> None:
         self.term, self.last_seq = entry.term, max(entry.seq, self.last_seq)
+
+    def _on_configuration(self, entry: e.Configuration) -> None:
+        self.configuration = entry.digest
 
     def _on_release(self, entry: e.Release) -> None:
         self.releases[entry.release] = entry
@@ -335,6 +339,7 @@ def rebuild(lines: Iterable[e.Line]) -> Accounts:
 
 _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Term: Accounts._on_term,
+    e.Configuration: Accounts._on_configuration,
     e.Release: Accounts._on_release,
     e.Parameters: Accounts._on_parameters,
     e.Grant: Accounts._on_grant,

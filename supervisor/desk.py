@@ -7,6 +7,8 @@ the whole desk can be run in one thread on a made-up clock.
 
 from __future__ import annotations
 
+import msgspec
+
 from shared import entries as e
 from shared import ledger
 from shared import messages as m
@@ -53,6 +55,8 @@ class Desk:
         board.now(now)
         config = digest(board.settings)
         board.write(e.Term(accounts.term + 1, board.pid, board.code, board.settings.mode, config, board.seq))
+        if accounts.configuration != config:
+            board.write(e.Configuration(config, msgspec.to_builtins(board.settings)))
         parameters = digest(board.settings.strategy)
         if board.parameters != parameters:
             board.write(e.Parameters(parameters, dict(board.settings.strategy)))

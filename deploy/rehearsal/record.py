@@ -36,7 +36,7 @@ class Record:
         self.path = folder / RECORD_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise RecordUnusable(f"{self.path} cannot be written: {error.strerror}") from error
         self._lock()

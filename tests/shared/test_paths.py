@@ -12,8 +12,8 @@ from shared.paths import PathTooLong, State, default_state
     [
         ({"FORESIGHT_STATE_DIR": "/a", "STATE_DIRECTORY": "/b", "HOME": "/h"}, "/a"),
         ({"STATE_DIRECTORY": "/b:/c", "XDG_STATE_HOME": "/x"}, "/b"),
-        ({"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/foresight"),
-        ({"HOME": "/h"}, "/h/.local/state/foresight"),
+        ({"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/foresight/rehearsal"),
+        ({"HOME": "/h"}, "/h/.local/state/foresight/rehearsal"),
     ],
 )
 def test_the_state_folder_is_named_or_found(environ: dict[str, str], folder: str) -> None:

@@ -1,0 +1,379 @@
+"""The offline judge: journal, tape and the venue's own record, held against one another and against the calendar.
+
+It reads files, asks nobody, and shares no code with what it judges. What a promise of the README says of ticks, owners,
+orders and money is counted here; `verified` is true only when every count that should be nothing is nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from deploy.rehearsal.record import RecordUnusable, read_lines
+from shared import entries as e
+from shared import messages as m
+from shared import wire
+from shared.config import Settings
+from shared.paths import State
+from shared.records import Damaged, read
+from shared.slots import parse_slot, schedule
+
+AGENT: Final = "foresight/"
+"""How our own connections call themselves at the venue."""
+FAULTS_TOLD: Final = 20
+_FINAL_CANCELS: Final = frozenset({"market_closed", "fak", "fok", "expired", "no_balance"})
+"""Ends of an order that are the venue's own doing and nobody's fault."""
+
+
+class NotThere(Exception):
+    """There is nothing to verify in this folder."""
+
+
+@dataclass
+class Verdict:
+    """What was counted. Everything after `windows_resolved` must be 0, the lists empty, for `verified` to be true."""
+
+    ticks: int = 0
+    outcomes: int = 0
+    decided: int = 0
+    skipped: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict)
+    flips: int = 0
+    flips_with_open_orders: int = 0
+    flips_with_open_positions: int = 0
+    terms: int = 0
+    releases: int = 0
+    orders: int = 0
+    fills: int = 0
+    windows: int = 0
+    windows_settled: int = 0
+    windows_resolved: int = 0
+    missed: int = 0
+    doubled: int = 0
+    reconnects: int = 0
+    stale_decisions: int = 0
+    ungranted_ticks: int = 0
+    orders_unattributed: int = 0
+    orders_touched_by_flips: int = 0
+    orders_lost_to_heartbeat: int = 0
+    fill_mismatches: int = 0
+    position_mismatches: int = 0
+    payout_mismatches: int = 0
+    cash_difference_micro: int = 0
+    outcome_mismatches: int = 0
+    tape_holes: int = 0
+    faults: list[str] = field(default_factory=list)
+    verified: bool = False
+
+    def fault(self, counter: str, text: str) -> None:
+        """Count one thing that should not be, and tell the first few of them."""
+        setattr(self, counter, getattr(self, counter) + 1)
+        if len(self.faults) < FAULTS_TOLD:
+            self.faults.append(text)
+
+    def judge(self) -> None:
+        """Say whether every promise held."""
+        counted = asdict(self)
+        names = list(counted)
+        promises = names[names.index("windows_resolved") + 1 : names.index("faults")]
+        self.verified = not self.faults and not any(counted[name] for name in promises) and self.outcomes == self.ticks
+
+
+@dataclass
+class Evidence:
+    """The three records of one state folder, read once."""
+
+    lines: list[e.Line]
+    frames: list[m.Streamed]
+    venue: list[dict[str, Any]]
+
+    def said(self, *kinds: type) -> Iterator[Any]:
+        """Journal entries of some kinds, in order."""
+        return (line.entry for line in self.lines if isinstance(line.entry, kinds))
+
+    def told(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Lines of the venue's record, in order."""
+        return (line for line in self.venue if line["kind"] == kind)
+
+
+def gather(state: State) -> Evidence:
+    """Read the records of a state folder, every checksum and chain checked.
+
+    Raises: NotThere; Damaged, UnknownEntry, BadFrame, RecordUnusable: a record cannot be believed, and where.
+    """
+    if not state.journal.is_dir():
+        raise NotThere(f"{state.root} holds no journal")
+    return Evidence(
+        lines=[e.decode_line(record) for _, record in read(state.journal, "journal")],
+        frames=[wire.decode_streamed(record) for _, record in read(state.tape, "tape")] if state.tape.is_dir() else [],
+        venue=list(read_lines(state.venue)),
+    )
+
+
+def verify(state: State) -> Verdict:
+    """Judge everything a desk did. Raises: NotThere. A record that cannot be believed is a fault of the verdict."""
+    verdict = Verdict()
+    try:
+        evidence = gather(state)
+    except (Damaged, e.UnknownEntry, wire.BadFrame, RecordUnusable) as error:
+        verdict.faults.append(str(error))
+        return verdict
+    for judgement in (_ticks, _owners, _stream, _orders, _fills, _money, _windows, _connections):
+        judgement(evidence, verdict)
+    verdict.judge()
+    return verdict
+
+
+def _ticks(evidence: Evidence, verdict: Verdict) -> None:
+    """Each tick has one outcome: those that were shown, and those the calendar owes."""
+    counts = Counter((entry.slot, entry.tick) for entry in evidence.said(e.OutcomeOf))
+    shown = {(f.event.slot, f.event.tick) for f in evidence.frames if isinstance(f.event, m.Tick)}
+    owed = set(_owed(evidence))
+    verdict.ticks = len(shown | owed | counts.keys())
+    verdict.outcomes = sum(counts.values())
+    reasons = Counter(entry.reason for entry in evidence.said(e.OutcomeOf) if entry.kind == "SKIP")
+    verdict.skipped, verdict.skip_reasons = reasons.total(), dict(sorted(reasons.items()))
+    verdict.decided = verdict.outcomes - verdict.skipped
+    for slot, tick in sorted((shown | owed) - counts.keys()):
+        verdict.fault("missed", f"{slot} tick {tick} has no outcome ({'shown' if (slot, tick) in shown else 'owed'})")
+    for (slot, tick), count in counts.items():
+        for _ in range(count - 1):
+            verdict.fault("doubled", f"{slot} tick {tick} has {count} outcomes")
+
+
+def _owed(evidence: Evidence) -> Iterator[tuple[str, int]]:
+    """Scheduled ticks of every window from when it could be evaluated to its end, computed from the calendar alone."""
+    configuration = next(evidence.said(e.Configuration), None)
+    settings = msgspec.convert(configuration.values, Settings) if configuration is not None else Settings()
+    granted: dict[str, int] = {}
+    opened: dict[tuple[str, int], int] = {}
+    for line in evidence.lines:
+        if isinstance(line.entry, e.Grant):
+            granted.setdefault(line.entry.slot, line.at_ns // 1_000_000)
+        elif isinstance(line.entry, e.Opened):
+            opened.setdefault((line.entry.slot, line.entry.start_s), line.at_ns // 1_000_000)
+    last_ms = {name: max(ticks) for name, ticks in _outcome_ticks(evidence).items()}
+    for (name, start_s), opened_ms in opened.items():
+        slot = parse_slot(name)
+        from_ms = max(opened_ms, granted.get(name, 2**62))
+        until_ms = min((start_s + slot.window_s) * 1_000 - 1, last_ms.get(name, 0))
+        yield from ((name, tick) for tick in schedule(slot, settings.beat(slot), from_ms, until_ms))
+
+
+def _outcome_ticks(evidence: Evidence) -> dict[str, list[int]]:
+    ticks = defaultdict(list)
+    for entry in evidence.said(e.OutcomeOf):
+        ticks[entry.slot].append(entry.tick)
+    return ticks
+
+
+def _owners(evidence: Evidence, verdict: Verdict) -> None:
+    """Decisions count only from the holder of the grant in force; epochs only grow; a tick is shown to its owner."""
+    holder: dict[str, e.Grant] = {}
+    granted: set[tuple[str, int, str]] = set()
+    for entry in evidence.said(e.Grant, e.OutcomeOf):
+        if isinstance(entry, e.Grant):
+            if entry.slot in holder and entry.epoch <= holder[entry.slot].epoch:
+                verdict.fault("stale_decisions", f"{entry.slot}: epoch {entry.epoch} was granted after a higher one")
+            holder[entry.slot] = entry
+            granted.add((entry.slot, entry.epoch, entry.uid))
+        elif entry.kind != "SKIP":
+            grant, by = holder.get(entry.slot), entry.by
+            if grant is None or (grant.epoch, grant.uid, grant.release) != (by.epoch, by.uid, by.release):
+                verdict.fault("stale_decisions", f"{entry.slot} tick {entry.tick} was decided by {by}, not by {grant}")
+    _shown_to_holders(evidence, verdict, granted)
+
+
+def _shown_to_holders(evidence: Evidence, verdict: Verdict, granted: set[tuple[str, int, str]]) -> None:
+    for frame in evidence.frames:
+        tick = frame.event
+        if isinstance(tick, m.Tick) and (tick.slot, tick.epoch, tick.owner) not in granted:
+            verdict.fault("ungranted_ticks", f"{tick.slot} tick {tick.tick} was shown to {tick.owner} without a grant")
+    boundaries = [entry for entry in evidence.said(e.Boundary) if entry.op]
+    verdict.flips = len(boundaries)
+    verdict.flips_with_open_orders = sum(bool(boundary.orders) for boundary in boundaries)
+    verdict.flips_with_open_positions = sum(bool(boundary.positions) for boundary in boundaries)
+    verdict.releases = len({entry.release for entry in evidence.said(e.Grant)})
+    verdict.terms = sum(1 for _ in evidence.said(e.Term))
+
+
+def _stream(evidence: Evidence, verdict: Verdict) -> None:
+    """The tape has no hole that it does not name itself, and its time never runs back."""
+    last: m.Streamed | None = None
+    for frame in evidence.frames:
+        named = isinstance(frame.event, m.FeedGap) and frame.event.feed == "tape"
+        if last is not None and frame.seq != last.seq + 1 and not named:
+            verdict.fault("tape_holes", f"the tape jumps from frame {last.seq} to {frame.seq}")
+        if last is not None and frame.at_ns < last.at_ns:
+            verdict.fault("tape_holes", f"the tape's time runs back at frame {frame.seq}")
+        last = frame
+
+
+def _orders(evidence: Evidence, verdict: Verdict) -> None:
+    """Every order the venue has was decided by a release under an epoch, and ended only as somebody decided."""
+    intents = {entry.order_id: entry for entry in evidence.said(e.Placing)}
+    cancels = {entry.order_id for entry in evidence.said(e.Cancelling) if entry.cause == "decision"}
+    for order in evidence.told("order"):
+        verdict.orders += 1
+        intent = intents.get(order["order_id"])
+        if intent is None or not (intent.by.release and intent.by.parameters and intent.by.epoch):
+            verdict.fault("orders_unattributed", f"order {order['order_id'][:10]} cannot be led back to a decision")
+    for cancel in evidence.told("cancel"):
+        order_id, cause = cancel["order_id"], cancel["cause"]
+        if cause == "heartbeat":
+            verdict.fault(
+                "orders_lost_to_heartbeat", f"order {order_id[:10]} was cancelled because the heartbeat lapsed"
+            )
+        elif cause not in _FINAL_CANCELS and order_id not in cancels:
+            verdict.fault("orders_touched_by_flips", f"order {order_id[:10]} was cancelled and no decision wished it")
+
+
+def _fills(evidence: Evidence, verdict: Verdict) -> None:
+    """Our fills are the venue's, leg for leg, with their price, size, fee and settlement."""
+    ours = _our_legs(evidence)
+    theirs = _venue_legs(evidence)
+    verdict.fills = len(theirs)
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key):
+            verdict.fault(
+                "fill_mismatches", f"trade {key[0][:8]} of {key[1][:10]}: we {ours.get(key)}, venue {theirs.get(key)}"
+            )
+
+
+_Leg = tuple[str, int, int, int, bool]
+"""Side, price, size, fee in millionths, and whether its settlement failed."""
+
+
+def _our_legs(evidence: Evidence) -> dict[tuple[str, str], _Leg]:
+    status: dict[tuple[str, str], str] = {}
+    for entry in evidence.said(e.Fill, e.FillStatus):
+        if status.get((entry.trade_id, entry.order_id)) not in {"CONFIRMED", "FAILED"}:
+            status[entry.trade_id, entry.order_id] = entry.status
+    legs = {}
+    for entry in evidence.said(e.Fill):
+        key = (entry.trade_id, entry.order_id)
+        failed = status[key] == "FAILED"
+        legs[key] = (entry.side, entry.price_micro, entry.size_micro, entry.fee_micro, failed)
+    return legs
+
+
+def _venue_legs(evidence: Evidence) -> dict[tuple[str, str], _Leg]:
+    failed = {line["trade_id"] for line in evidence.told("settlement") if line["status"] == "FAILED"}
+    legs = {}
+    for trade in evidence.told("trade"):
+        for leg in trade["legs"]:
+            facts = (leg["side"], leg["price_micro"], leg["size_micro"], leg["fee_micro"], trade["trade_id"] in failed)
+            legs[trade["trade_id"], leg["order_id"]] = facts
+    return legs
+
+
+def _money(evidence: Evidence, verdict: Verdict) -> None:
+    """Positions are the sum of the fills, payouts and cash are the venue's, to the millionth."""
+    held: dict[tuple[str, int, str], int] = defaultdict(int)
+    legs = _our_legs(evidence)
+    for entry in evidence.said(e.Fill):
+        _, _, size, _, failed = legs[entry.trade_id, entry.order_id]
+        held[entry.slot, entry.start_s, entry.outcome] += 0 if failed else size if entry.side == "BUY" else -size
+    resolved = {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}
+    snapshot = next(iter(list(evidence.said(e.Snapshot))[::-1]), None)
+    if snapshot is not None:
+        said = {(p.slot, p.start_s, p.outcome): p.size_micro for p in snapshot.positions}
+        open_now = {key: size for key, size in held.items() if size and key[:2] not in resolved}
+        for key in said.keys() | open_now.keys():
+            if said.get(key, 0) != open_now.get(key, 0):
+                text = f"{key}: the desk holds {said.get(key, 0)}, its fills add up to {open_now.get(key, 0)}"
+                verdict.fault("position_mismatches", text)
+    _payouts(evidence, verdict, resolved)
+    _cash(evidence, verdict, snapshot)
+
+
+def _payouts(evidence: Evidence, verdict: Verdict, resolved: dict[tuple[str, int], e.Resolved]) -> None:
+    markets = {entry.terms.condition_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Opened)}
+    paid: dict[tuple[str, int], int] = defaultdict(int)
+    for line in evidence.told("payout"):
+        paid[markets.get(line["market"], ("?", 0))] += line["payout_micro"]
+    for window, entry in resolved.items():
+        if entry.payout_micro != paid.get(window, 0):
+            text = f"{window}: we booked {entry.payout_micro}, the venue paid {paid.get(window, 0)}"
+            verdict.fault("payout_mismatches", text)
+
+
+def _cash(evidence: Evidence, verdict: Verdict, snapshot: e.Snapshot | None) -> None:
+    """Only a venue that ended after the desk says what everybody has; else there is nothing to compare."""
+    stops = list(evidence.told("stop"))
+    if snapshot is None or not stops or not stops[-1]["balances"]:
+        return
+    theirs = sum(account["cash_micro"] for account in stops[-1]["balances"])
+    verdict.cash_difference_micro = snapshot.cash_micro - theirs
+    if verdict.cash_difference_micro:
+        verdict.faults.append(f"the desk says its cash is {snapshot.cash_micro}, the venue says {theirs}")
+
+
+def _windows(evidence: Evidence, verdict: Verdict) -> None:
+    """What the reference prices on the tape say of a window is what the venue declared."""
+    prices: dict[tuple[str, str, int], int] = {
+        (frame.event.asset, frame.event.feed, frame.event.source_ms): int(frame.event.exact)
+        for frame in reversed(evidence.frames)
+        if isinstance(frame.event, m.PriceSeen)
+    }
+    strikes = {(entry.slot, entry.start_s): int(entry.exact) for entry in evidence.said(e.Strike)}
+    opened = {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Opened)}
+    resolved = {(entry.slot, entry.start_s): entry.winner for entry in evidence.said(e.Resolved)}
+    verdict.windows, verdict.windows_resolved = len(opened), len(resolved)
+    for window, entry in opened.items():
+        slot = parse_slot(window[0])
+        feed = "spot" if entry.terms.rule == "spot" else "twap"
+        close = prices.get((slot.asset, feed, (window[1] + slot.window_s) * 1_000))
+        strike = prices.get((slot.asset, feed, window[1] * 1_000), strikes.get(window))
+        if close is None or strike is None or window not in resolved:
+            continue
+        verdict.windows_settled += 1
+        computed = "Up" if close >= strike else "Down"
+        if computed != resolved[window]:
+            verdict.fault("outcome_mismatches", f"{window}: the prices say {computed}, the venue {resolved[window]}")
+    _declared(evidence, verdict, opened, resolved)
+
+
+def _declared(
+    evidence: Evidence,
+    verdict: Verdict,
+    opened: dict[tuple[str, int], e.Opened],
+    resolved: dict[tuple[str, int], m.Outcome],
+) -> None:
+    """What the desk took for a window's winner is what the venue wrote down."""
+    by_market = {entry.terms.condition_id: window for window, entry in opened.items()}
+    for line in evidence.told("resolve"):
+        window = by_market.get(line["market"])
+        if window in resolved and resolved[window] != line["winner"]:
+            verdict.fault(
+                "outcome_mismatches", f"{window}: we took {resolved[window]}, the venue wrote {line['winner']}"
+            )
+
+
+def _connections(evidence: Evidence, verdict: Verdict) -> None:
+    """Each reign of a supervisor connects once to each channel; more is a feed that was not kept."""
+    connects = Counter(line["channel"] for line in evidence.told("connect") if line["agent"].startswith(AGENT))
+    for channel, count in connects.items():
+        for _ in range(count - verdict.terms):
+            verdict.fault("reconnects", f"the {channel} channel was connected {count} times in {verdict.terms} terms")
+
+
+def as_json(verdict: Verdict) -> bytes:
+    """The verdict as one document."""
+    return msgspec.json.encode(asdict(verdict))
+
+
+def as_text(verdict: Verdict, folder: Path) -> str:
+    """The verdict for a person: what held, and what did not."""
+    counted = asdict(verdict)
+    lines = [f"{folder}: {'verified' if verdict.verified else 'NOT VERIFIED'}"]
+    lines += [
+        f"  {name:<26} {value}" for name, value in counted.items() if isinstance(value, int) and name != "verified"
+    ]
+    lines += [f"  skipped because of {reason}: {count}" for reason, count in verdict.skip_reasons.items()]
+    return "\n".join([*lines, *(f"  ! {fault}" for fault in verdict.faults)])

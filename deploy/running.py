@@ -1,0 +1,253 @@
+"""A rehearsal desk as processes: the venue, and the supervisor that trades on it, started, watched and stopped in
+order.
+
+Used by the commands that run one. It decides nothing about trading: the supervisor is started exactly as a service
+manager would start it, on the same state folder it would find there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from deploy import client
+from deploy.release import Stager, index
+from shared.clock import NS, SystemClock
+from shared.paths import State
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+VENUE_S: Final = 20.0
+"""How long the venue may take to say where it is, real seconds."""
+STOP_S: Final = 15.0
+"""How long a process may take to end when it is told to, before it is killed."""
+RESTARTS_MAX: Final = 5
+"""Unexpected ends of the supervisor in a minute after which it is not started again."""
+_NOT_AGAIN: Final = {2, 10, 14, 74, 78}
+"""Ends that starting again would only repeat."""
+_POLL_S: Final = 0.05
+
+
+class CannotRun(Exception):
+    """The desk cannot be started or kept; `code` names an exit code, the text is one line for a person."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance."""
+
+    day: Path | None = None
+    speed: float = 1.0
+    seed: int = 1
+    start: str = ""
+    port: int = 0
+
+
+class RehearsalDesk:
+    """Args: configs: settings files of the user, after the rehearsal's own. say: told what happens, for people."""
+
+    def __init__(
+        self, state: State, world: World, configs: tuple[Path, ...] = (), say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self.state, self.world, self.configs, self.say = state, world, configs, say
+        self.where: dict[str, Any] = {}
+        self._venue: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._clock = SystemClock()
+        self._ends_ns: list[int] = []
+
+    def start(self) -> None:
+        """Bring everything up. Raises: CannotRun; whatever was started is stopped again."""
+        self.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._refuse_second()
+        self._make_credentials()
+        self._stage_first()
+        try:
+            self._start_venue()
+            self._write_settings()
+            self._start_supervisor()
+        except CannotRun:
+            self.stop()
+            raise
+
+    def keep(self) -> None:
+        """Look after the processes:
+
+        a supervisor that ended is started again. Raises: CannotRun: nothing can be kept.
+        """
+        assert self._venue is not None
+        assert self._supervisor is not None
+        if self._venue.poll() is not None:
+            raise CannotRun(
+                "UNAVAILABLE", f"the rehearsal venue ended with {self._venue.returncode}: {self._tail('venue.log')}"
+            )
+        code = self._supervisor.poll()
+        if code is None:
+            return
+        if code in _NOT_AGAIN:
+            raise CannotRun("UNAVAILABLE", f"the supervisor ended with {code}: {self._tail('supervisor.log')}")
+        now_ns = self._clock.monotonic_ns()
+        self._ends_ns = [end for end in self._ends_ns if now_ns - end < 60 * NS] + [now_ns]
+        if len(self._ends_ns) > RESTARTS_MAX:
+            raise CannotRun("UNAVAILABLE", f"the supervisor keeps ending: {self._tail('supervisor.log')}")
+        self.say(f"the supervisor ended with {code}; it is started again")
+        self._start_supervisor()
+
+    def stop(self) -> None:
+        """Stop the supervisor, then the venue; wait for both."""
+        for process in (self._supervisor, self._venue):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(STOP_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The supervisor's process."""
+        assert self._supervisor is not None
+        return self._supervisor.pid
+
+    def wait_for(self, done: Callable[[dict[str, Any]], bool], seconds: float, what: str) -> dict[str, Any]:
+        """Wait until the desk's status is as wanted, keeping the processes. Raises: CannotRun: it never was."""
+        end_ns = self._clock.monotonic_ns() + int(seconds * NS)
+        while self._clock.monotonic_ns() < end_ns:
+            self.keep()
+            try:
+                status: dict[str, Any] = client.ask(self.state, "status").data
+                if done(status):
+                    return status
+            except client.Unavailable:
+                pass
+            time.sleep(_POLL_S)
+        raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:.0f} s: {self._tail('supervisor.log')}")
+
+    def _refuse_second(self) -> None:
+        """One desk for a state folder; a supervisor holds its lock."""
+        with self.state.lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                text = f"a desk runs here already, pid {file.read().strip() or '?'}; type: foresightctl status"
+                raise CannotRun("LOCKED", text) from None
+
+    def _make_credentials(self) -> None:
+        """A throwaway key for play money; a rehearsal never sees a real one."""
+        path = self.state.credentials
+        if not path.exists():
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(msgspec.json.encode({"private_key": f"0x{secrets.token_hex(32)}"}))
+
+    def _stage_first(self) -> None:
+        """A desk that never had a release begins with this checkout's."""
+        if not index(self.state):
+            self.say("staging this checkout as the first release")
+            staged = Stager(self.state).stage(str(ROOT))
+            self.say(f"staged {staged.indexed.name}")
+
+    def _start_venue(self) -> None:
+        world = self.world
+        command = [
+            *_python("deploy.foresight"),
+            "venue",
+            "--json",
+            "--port",
+            str(world.port),
+            "--record",
+            str(self.state.venue),
+        ]
+        command += ["--seed", str(world.seed), "--speed", str(world.speed)]
+        command += ["--day", str(world.day)] if world.day is not None else []
+        command += ["--start", world.start] if world.start else []
+        with (self.state.root / "venue.log").open("ab") as log:
+            self._venue = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        self.where = self._hear_venue(self._venue)
+
+    def _hear_venue(self, venue: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert venue.stdout is not None
+        ready, _, _ = select.select([venue.stdout], [], [], VENUE_S)
+        line = venue.stdout.readline() if ready else b""
+        try:
+            where: dict[str, Any] = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            code = venue.poll() if ready else None
+            raise CannotRun(
+                _NAMES.get(code, "UNAVAILABLE"), self._tail("venue.log") or "the venue said nothing"
+            ) from None
+        return where
+
+    def _write_settings(self) -> None:
+        """What the supervisor must know of this rehearsal: where the venue is, and which time it is there."""
+        where = self.where
+        venue = {name: where[name] for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws")}
+        made_up = self.world.day is not None or self.world.speed != 1.0
+        document: dict[str, Any] = {"mode": "rehearsal", "venue": venue}
+        if made_up:
+            document["clock"] = where["clock"]
+        self._settings_path.write_bytes(_toml(document))
+
+    def _start_supervisor(self) -> None:
+        command = [*_python("supervisor"), "--state-dir", str(self.state.root)]
+        for path in (self._settings_path, *self.configs):
+            command += ["--config", str(path)]
+        with (self.state.root / "supervisor.log").open("ab") as log:
+            self._supervisor = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def _settings_path(self) -> Path:
+        return self.state.root / "rehearsal.toml"
+
+    def _tail(self, name: str) -> str:
+        try:
+            lines = (self.state.root / name).read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1][:400] if lines else ""
+
+
+_NAMES: Final = {2: "USAGE", 66: "NOINPUT", 69: "UNAVAILABLE", 73: "IOERR"}
+
+
+def _python(module: str) -> list[str]:
+    """A module as a process that ends when we do, however we end."""
+    setpriv = shutil.which("setpriv")
+    tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+    return [*tied, sys.executable, "-m", module]
+
+
+def _toml(document: dict[str, Any]) -> bytes:
+    """Enough TOML for the settings above: tables of texts and numbers."""
+    lines = [
+        f"{key} = {msgspec.json.encode(value).decode()}"
+        for key, value in document.items()
+        if not isinstance(value, dict)
+    ]
+    for name, table in document.items():
+        if isinstance(table, dict):
+            lines.append(f"[{name}]")
+            lines += [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items()]
+    return ("\n".join(lines) + "\n").encode()
