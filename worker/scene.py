@@ -76,12 +76,12 @@ def other(outcome: Outcome) -> Outcome:
     return "Down" if outcome == "Up" else "Up"
 
 
-def look(view: View, tick: Tick) -> Scene | Blind:
-    """Put a tick's window together from the view."""
+def look(view: View, tick: Tick, *, candles: int = CANDLES) -> Scene | Blind:
+    """Put a tick's window together from the view; with fewer than so many closed candles it is still blind."""
     slot = parse_slot(tick.slot)
     window = view.windows.get((tick.slot, tick.start_s))
     price, fast = view.prices.get((slot.asset, "spot")), view.closed(slot.asset, FAST_S)
-    missing = _missing(view, window, price, fast)
+    missing = _missing(view, window, price) or _young(fast, candles)
     if missing or window is None or window.terms is None or window.strike_micro is None or price is None:
         return Blind(missing)
     closes = [candle.close_micro for candle in fast]
@@ -113,7 +113,7 @@ def look(view: View, tick: Tick) -> Scene | Blind:
     )
 
 
-def _missing(view: View, window: Window | None, price: Price | None, fast: list[Candle]) -> str:
+def _missing(view: View, window: Window | None, price: Price | None) -> str:
     """What a scene lacks, empty when nothing."""
     if window is None or window.terms is None:
         return "no market known for this window"
@@ -128,7 +128,11 @@ def _missing(view: View, window: Window | None, price: Price | None, fast: list[
     age_s = view.at_ns / NS - price.source_ms / 1_000
     if age_s > view.parameters.price_age_s:
         return f"price is {age_s:.1f} s old > {view.parameters.price_age_s:.1f}"
-    return f"{len(fast)} candles of {CANDLES}" if len(fast) < CANDLES else ""
+    return ""
+
+
+def _young(fast: list[Candle], candles: int) -> str:
+    return f"{len(fast)} candles of {candles}" if len(fast) < candles else ""
 
 
 def _volatility(closes: list[int]) -> float:

@@ -45,11 +45,13 @@ class Paper:
     stake_micro: int
     orders_max: int
     fills: int = 0
-    rested_s: int = 0
-    held_s: int = 0
+    ticks: int = 0
+    rested_ticks: int = 0
+    busy_ticks: int = 0
     placed: int = 0
     cancelled: int = 0
     broken: list[str] = field(default_factory=list)
+    trail: list[tuple[int, str, int]] = field(default_factory=list)
     terms: dict[tuple[str, int], Terms] = field(default_factory=dict)
     books: dict[tuple[str, int, str], BookSeen] = field(default_factory=dict)
     orders: dict[str, tuple[str, int, int, OrderView]] = field(default_factory=dict)
@@ -96,8 +98,9 @@ class Paper:
 
     def _note(self, tick: Tick, decision: Decision) -> None:
         """Rules that hold for a decision as a whole, and how the time is spent."""
-        self.rested_s += any(order.state == "open" for order in tick.account.orders)
-        self.held_s += bool(tick.account.positions)
+        rests = any(order.state == "open" for order in tick.account.orders)
+        self.ticks, self.rested_ticks = self.ticks + 1, self.rested_ticks + rests
+        self.busy_ticks += rests or bool(tick.account.positions)
         places = [intent for intent in decision.intents if isinstance(intent, Place)]
         self._rule(not (tick.entries and any(p.side == "BUY" for p in places)), "an entry although entries are closed")
         self._rule("verdict" in decision.reasons, "no verdict")
@@ -115,6 +118,7 @@ class Paper:
     def _place(self, tick: Tick, place: Place, at_ns: int) -> None:
         terms = self.terms[tick.slot, tick.start_s]
         self.placed, self.number = self.placed + 1, self.number + 1
+        self.trail.append((tick.tick, place.side, place.price_micro))
         self._rule(place.price_micro % terms.tick_micro == 0, f"price {place.price_micro} is off the grid")
         self._rule(terms.tick_micro <= place.price_micro <= MICRO - terms.tick_micro, "price at or beyond 0 or 1")
         self._rule(place.size_micro >= terms.min_size_micro, f"size {place.size_micro} is below the minimum")

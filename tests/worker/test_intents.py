@@ -91,3 +91,80 @@ def test_committed_is_what_is_held_and_what_may_still_be_bought() -> None:
     account = an_account(an_order("a", state="unknown"), an_order("b", side="SELL"), positions=held)
     assert intents.committed(account) == 2_600_000 + 3_000_000
     assert intents.held(account, "Up") == 5_000_000
+
+
+def test_an_offer_is_above_the_best_bid_and_rounded_up() -> None:
+    """Never below its floor, never crossing; None where the grid ends."""
+    book = a_book("BTC/5m", START_S, "Up", 50, 53)
+    assert intents.offer_price(551_000, book, 10_000) == 560_000
+    assert intents.offer_price(300_000, book, 10_000) == 510_000
+    assert intents.offer_price(995_000, book, 10_000) is None
+
+
+def test_a_share_costs_what_was_paid_with_its_fee() -> None:
+    """2.60 for five shares is 52 cents; nothing held has cost nothing."""
+    account = an_account(positions=(PositionView("Up", 5_000_000, 2_600_000),))
+    assert intents.cost_per_share(account, "Up") == 520_000
+    assert intents.cost_per_share(account, "Down") == 0
+
+
+def a_quote(price: int = 500_000, side: str = "BUY", outcome: str = "Up") -> intents.Quote:
+    return intents.Quote(outcome, side, price, 5_000_000)  # type: ignore[arg-type]
+
+
+def towards(
+    wanted: list[intents.Quote], account: Account, budget: int = 10_000_000, *, entries: bool = True
+) -> list[object]:
+    return list(intents.towards(wanted, account, drift_micro=20_000, budget_micro=budget, entries=entries))
+
+
+def test_what_should_rest_and_does_not_is_placed() -> None:
+    """Post-only, for as long as the budget lasts."""
+    placed = intents.rest("Up", "BUY", 500_000, 5_000_000)
+    assert towards([a_quote(), a_quote(400_000), a_quote(300_000)], an_account(), 4_600_000) == [
+        placed,
+        intents.rest("Up", "BUY", 400_000, 5_000_000),
+    ]
+
+
+def test_an_order_near_enough_keeps_its_place() -> None:
+    """Within the drift nothing is done; beyond it the order goes, and the new one waits for the next tick."""
+    assert towards([a_quote(520_000)], an_account(an_order("a"))) == []
+    assert towards([a_quote(530_000)], an_account(an_order("a"))) == [Cancel("a")]
+    assert towards([], an_account(an_order("a"), an_order("s", "SELL"))) == [Cancel("a"), Cancel("s")]
+
+
+def test_one_order_serves_one_quote() -> None:
+    """Two equal quotes need two orders."""
+    wanted = [a_quote(), a_quote()]
+    assert towards(wanted, an_account(an_order("a")), 20_000_000) == [intents.rest("Up", "BUY", 500_000, 5_000_000)]
+
+
+def test_an_unanswered_order_stops_its_own_token_and_side() -> None:
+    """The other token, and the other side, are not concerned."""
+    account = an_account(an_order("a", state="unknown"))
+    wanted = [a_quote(), a_quote(outcome="Down"), a_quote(600_000, "SELL")]
+    assert towards(wanted, account) == [
+        intents.rest("Down", "BUY", 500_000, 5_000_000),
+        intents.rest("Up", "SELL", 600_000, 5_000_000),
+    ]
+
+
+def test_closed_entries_stop_bids_and_not_offers_or_cancels() -> None:
+    """Exits go on."""
+    account = an_account(an_order("a", price=100_000))
+    wanted = [a_quote(outcome="Down"), a_quote(600_000, "SELL")]
+    assert towards(wanted, account, entries=False) == [Cancel("a"), intents.rest("Up", "SELL", 600_000, 5_000_000)]
+
+
+@given(st.lists(st.builds(a_quote, st.integers(1, 99).map(lambda c: c * 10_000), st.just("BUY")), max_size=12))
+def test_never_more_orders_or_money_than_allowed(wanted: list[intents.Quote]) -> None:
+    """Whatever is wanted."""
+    account = an_account(an_order("a"), an_order("b", outcome="Down", state="pending"))
+    made = towards(wanted, account, 15_000_000)
+    gone = sum(isinstance(intent, Cancel) for intent in made)
+    places = [intent for intent in made if not isinstance(intent, Cancel)]
+    assert 2 + len(places) <= intents.ORDERS_MAX
+    assert gone <= 1
+    cost = sum(cost_of(place.size_micro, place.price_micro) for place in places)  # type: ignore[attr-defined]
+    assert intents.committed(account) + cost <= 15_000_000
