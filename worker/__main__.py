@@ -81,8 +81,9 @@ def _value(name: str, kind: Callable[[str], Any], text: str | None) -> Any:
 
 def _live(options: dict[str, Any]) -> int:
     from shared.clock import SystemClock
-    from worker.app import Worker, block_signals
+    from worker.app import Worker
     from worker.channel import Channel
+    from worker.process import block_signals
 
     block_signals()
     if "--scratch" in options:

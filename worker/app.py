@@ -1,23 +1,19 @@
 """The process: greet, warm up from the tape, then frame by frame - fold it, and answer when it is a tick.
 
 One loop, one thread: the heartbeat comes from the same turns that decide, so it stops when deciding stops. Holds the
-stream's socket and the clock; leaves the fold and the decision to `reading`, the channel's bytes to `channel`, the
-files to `tape`, the testimony to `manifest`. What always holds: a tick that was read is answered before the process
-ends, unless it is killed; whatever goes wrong, the last word on the channel names it.
+order of things; leaves the fold and the decision to `reading`, bytes to `channel` and `subscription`, files to `tape`,
+the testimony to `manifest`. What always holds: a tick that was read is answered before the process ends, unless it is
+killed; whatever goes wrong, the last word on the channel names it.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NoReturn
-
-import zmq
 
 from shared.clock import NS, Clock
 from shared.ledger import LedgerMissing, LedgerUnreadable, Reader
@@ -38,12 +34,13 @@ from shared.messages import (
     ToWorker,
     Welcome,
 )
-from shared.wire import BadFrame, decode_streamed
-from worker import manifest
+from shared.wire import BadFrame
+from worker import manifest, process
 from worker.agreement import difference
 from worker.channel import Channel, Gone
 from worker.failure import summary
 from worker.reading import WARM_UP_S, Reading, Unexplained
+from worker.subscription import Subscription
 from worker.tape import Tape, Unreadable, begin_at, begin_with
 from worker.view import LOOKBACK_S
 
@@ -61,12 +58,7 @@ TAPE_POLL_MS: Final = 2
 BEAT_MS: Final = 200
 TURN_FRAMES: Final = 256
 """Frames between two looks at the channel: a few milliseconds of folding, at worst tens of them deciding."""
-RECONNECT_MS: Final = 10
-"""A successor supervisor binds the stream anew; what is missed until then comes from the tape."""
 WORDS_MAX: Final = 500
-GC_THRESHOLDS: Final = (20_000, 20, 100)
-
-_FAULTS: Final = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
 
 
 class Leaving(Exception):
@@ -87,12 +79,9 @@ class Worker:
         self._welcome: Welcome | None = None
         self._asked: Leaving | None = None
         self._ledger: Reader | None = None
-        self._stream: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._poller = zmq.Poller()
         self._catching_up: tuple[int, int] | None = None
         self._beat_ns = 0
-        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        self._page_kib = os.sysconf("SC_PAGE_SIZE") // 1024
+        self._resident = process.Resident()
 
     def run(self) -> int:
         """Live until there is a reason not to; the exit code. Raises: whatever the release's own code raised."""
@@ -106,6 +95,9 @@ class Worker:
         except (Unreadable, Unexplained) as error:
             self._last_words("tape", str(error))
             return NO_TAPE
+        except BadFrame as error:
+            self._last_words("undecodable", str(error))
+            return NO_SENSE
         except Exception as error:
             self._last_words("raised", summary(error, self.root))
             raise
@@ -122,24 +114,26 @@ class Worker:
             self.channel.wait(BEAT_MS)
             self._attend()
             self._go_if_asked()
-        if not PROTOCOLS[0] <= self._welcome.protocol <= PROTOCOLS[1]:
-            raise Leaving(
-                NO_SENSE, "protocol", f"welcomed in protocol {self._welcome.protocol}, this speaks {PROTOCOLS}"
-            )
+        protocol = self._welcome.protocol
+        if not PROTOCOLS[0] <= protocol <= PROTOCOLS[1]:
+            raise Leaving(NO_SENSE, "protocol", f"welcomed in protocol {protocol}, this speaks {PROTOCOLS}")
         return self._welcome
 
     def _live(self, welcome: Welcome) -> NoReturn:
         self._open_ledger(welcome.ledger)
-        self._subscribe(welcome.stream)
-        first = self._first_frame()
-        gc.disable()  # millions of frames are folded now, none in a cycle: nothing to find, and much to look through
+        stream = Subscription(welcome.stream, self.channel.fileno())
+        first = self._first_frame(stream)
+        process.warm_up_memory()
         self._warm_up(first)
-        settle_memory()
+        process.settle_memory()
         self._take(first)
         while True:
-            self._poller.poll(self._ms_to_beat())
+            stream.wait(self._ms_to_beat())
             self._attend()
-            self._drain()
+            for frame in stream.frames(TURN_FRAMES):
+                if frame.seq != self.reading.read_seq + 1:
+                    self._mend(frame)
+                self._take(frame)
             self._go_if_asked()
 
     def _open_ledger(self, name: str) -> None:
@@ -147,22 +141,14 @@ class Worker:
         with suppress(LedgerMissing, LedgerUnreadable):
             self._ledger = Reader(name) if name else None
 
-    def _subscribe(self, stream: str) -> None:
-        for option, value in ((zmq.RCVHWM, 0), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, RECONNECT_MS)):
-            self._stream.setsockopt(option, value)
-        self._stream.setsockopt(zmq.SUBSCRIBE, b"")
-        self._stream.connect(stream)
-        self._poller.register(self._stream, zmq.POLLIN)
-        self._poller.register(self.channel.fileno(), zmq.POLLIN)
-
-    def _first_frame(self) -> Streamed:
+    def _first_frame(self, stream: Subscription) -> Streamed:
         deadline_ns = self.clock.monotonic_ns() + int(STREAM_S * NS)
         while self.clock.monotonic_ns() < deadline_ns:
-            self._poller.poll(self._ms_to_beat())
+            stream.wait(self._ms_to_beat())
             self._attend()
             self._go_if_asked()
-            with suppress(zmq.Again):
-                return _decode(self._stream.recv(zmq.NOBLOCK))
+            for frame in stream.frames(1):
+                return frame
         raise Leaving(NO_SENSE, "no_stream", f"nothing was published within {STREAM_S:.0f} s of the welcome")
 
     def _warm_up(self, first: Streamed) -> None:
@@ -173,15 +159,6 @@ class Worker:
         self._ready_if_whole()
 
     # --- a turn -----------------------------------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        """Read what has arrived, so much of it that the channel does not starve."""
-        with suppress(zmq.Again):
-            for _ in range(TURN_FRAMES):
-                frame = _decode(self._stream.recv(zmq.NOBLOCK))
-                if frame.seq != self.reading.read_seq + 1:
-                    self._mend(frame)
-                self._take(frame)
 
     def _take(self, frame: Streamed) -> None:
         self.reading.fold(frame)
@@ -211,16 +188,13 @@ class Worker:
 
     def _attend(self) -> None:
         """Between two frames: hear the channel, see a SIGTERM, beat when it is time."""
-        try:
-            for message in self.channel.heard():
-                self._obey(message)
-        except BadFrame as error:
-            raise Leaving(NO_SENSE, "undecodable", str(error)) from error
-        if signal.SIGTERM in signal.sigpending():
+        for message in self.channel.heard():
+            self._obey(message)
+        if process.asked_to_end():
             self._asked = Leaving(OK, "retired", "SIGTERM")
         if self.clock.monotonic_ns() >= self._beat_ns and self._welcome is not None:
             self._beat_ns = self.clock.monotonic_ns() + BEAT_MS * 1_000_000
-            self.channel.beat(Beating(self.reading.read_seq, self.decided, self._rss_kib()))
+            self.channel.beat(Beating(self.reading.read_seq, self.decided, self._resident.kib()))
 
     def _obey(self, message: ToWorker) -> None:
         if isinstance(message, Attest):
@@ -303,33 +277,3 @@ class Worker:
 
     def _ms_to_beat(self) -> int:
         return max(0, -(-(self._beat_ns - self.clock.monotonic_ns()) // 1_000_000))
-
-    def _rss_kib(self) -> int:
-        return int(os.pread(self._statm, 128, 0).split()[1]) * self._page_kib
-
-
-def block_signals() -> None:
-    """No signal interrupts anything from here on; a pending SIGTERM is looked at between two turns.
-
-    What a fault of the process itself raises is not blocked: that would only hide where it happened.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-
-
-def settle_memory() -> None:
-    """Put what the warm-up has built out of the collector's sight, and let it look at the rest rarely.
-
-    Frames and our own structs are in no cycle. The collector stays on, because a strategy may make some: with it off
-    they would be a leak, with it at its defaults a full collection would fall into some decision.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    gc.enable()
-
-
-def _decode(frame: bytes) -> Streamed:
-    try:
-        return decode_streamed(frame)
-    except BadFrame as error:
-        raise Leaving(NO_SENSE, "undecodable", str(error)) from error

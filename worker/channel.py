@@ -12,11 +12,15 @@ import socket
 from collections.abc import Iterator
 
 from shared.messages import Beating, FromWorker, ToWorker
-from shared.wire import MAX_FRAME, decode_to_worker, encode
+from shared.wire import MAX_FRAME, BadFrame, decode_to_worker, encode
 
 
 class Gone(Exception):
     """The supervisor's end is closed: nobody is there to work for."""
+
+
+class TooLarge(Exception):
+    """What was to be said is larger than a frame may be: a fault of this release."""
 
 
 class Channel:
@@ -33,10 +37,11 @@ class Channel:
         return self._socket.fileno()
 
     def say(self, message: FromWorker) -> None:
-        """Send a message. Raises: Gone; BadFrame: it is larger than a frame may be."""
-        frame = encode(message)
+        """Send a message. Raises: Gone, TooLarge."""
         try:
-            self._socket.send(frame)
+            self._socket.send(encode(message))
+        except BadFrame as error:
+            raise TooLarge(str(error)) from error
         except ConnectionError as error:
             raise Gone from error
 

@@ -50,7 +50,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How far the averages must have parted in the direction of the bet, in standard deviations."""
     max_jump: Annotated[float, msgspec.Meta(ge=1, le=50)] = 4.5
     """A move of the last seconds beyond so many standard deviations is an overreaction and is not followed."""
-    noise_bp: Annotated[float, msgspec.Meta(ge=0, le=50)] = 0.5
+    noise_bp: Annotated[float, msgspec.Meta(ge=0, le=50)] = 1.0
     """How far the price we see may be from the one that settles: keeps a near-tie from looking certain."""
     min_price: Price = 0.10
     """No entry below: cheap tickets are where the model is most wrong."""

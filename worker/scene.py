@@ -86,18 +86,9 @@ def look(view: View, tick: Tick, *, candles: int = CANDLES) -> Scene | Blind:
         return Blind(missing)
     closes = [candle.close_micro for candle in fast]
     volatility, left_ms = _volatility(closes), max(0, window.end_ns - view.at_ns) // _MS
-    known_micro = _settled(view, slot.asset, window.end_ns // _MS, MEAN_OVER_S[window.terms.rule] * 1_000)
-    if known_micro is None and left_ms < MEAN_OVER_S[window.terms.rule] * 1_000:
+    fair_up = _fair_up(view, slot.asset, window.terms, window.strike_micro, left_ms, price, volatility)
+    if fair_up is None:
         return Blind("the settling seconds were not seen from their beginning")
-    fair_up = up_probability(
-        price_micro=price.micro,
-        strike_micro=window.strike_micro,
-        volatility=volatility,
-        noise=view.parameters.noise_bp / 10_000,
-        left_s=left_ms / 1_000,
-        rule=window.terms.rule,
-        known_micro=known_micro,
-    )
     return Scene(
         minutes=slot.minutes,
         left_s=left_ms / 1_000,
@@ -110,6 +101,26 @@ def look(view: View, tick: Tick, *, candles: int = CANDLES) -> Scene | Blind:
         closes=closes,
         volatility=volatility,
         fair_up=fair_up,
+    )
+
+
+def _fair_up(
+    view: View, asset: str, terms: Terms, strike_micro: int, left_ms: int, price: Price, volatility: float
+) -> float | None:
+    """The probability of Up; None in settling seconds that were not all seen."""
+    now_ms, over_ms = view.at_ns // _MS, MEAN_OVER_S[terms.rule] * 1_000
+    known_micro = known_mean(view.samples(asset), now_ms + left_ms - over_ms, now_ms)
+    if known_micro is None and left_ms < over_ms:
+        return None
+    return up_probability(
+        price_micro=price.micro,
+        strike_micro=strike_micro,
+        volatility=volatility,
+        noise=view.parameters.noise_bp / 10_000,
+        left_s=left_ms / 1_000,
+        age_s=max(0, now_ms - price.source_ms) / 1_000,
+        rule=terms.rule,
+        known_micro=known_micro,
     )
 
 
@@ -139,8 +150,3 @@ def _volatility(closes: list[int]) -> float:
     """Relative volatility per square root of a second: the larger of a short and a long look back."""
     looks = (realised_volatility(closes[-1 - count :]) for count in (VOLATILITY_CANDLES, CALM_CANDLES))
     return max(look or 0.0 for look in looks) / sqrt(FAST_S)
-
-
-def _settled(view: View, asset: str, end_ms: int, over_ms: int) -> float | None:
-    """The mean of the settling seconds gone by; None before they began, or when they were not all seen."""
-    return known_mean(view.samples(asset), end_ms - over_ms, min(view.at_ns // _MS, end_ms))

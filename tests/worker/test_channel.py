@@ -10,7 +10,7 @@ import pytest
 
 from shared.messages import Attest, Beating, LastWords, Retire
 from shared.wire import MAX_FRAME, BadFrame, decode_from_worker, encode
-from worker.channel import Channel, Gone
+from worker.channel import Channel, Gone, TooLarge
 
 
 @pytest.fixture
@@ -60,6 +60,12 @@ def test_words_without_sense_are_refused(pair: tuple[socket.socket, Channel], ga
     theirs.send(garbage)
     with pytest.raises(BadFrame):
         list(channel.heard())
+
+
+def test_what_is_too_large_to_be_said_is_a_fault_of_ours(pair: tuple[socket.socket, Channel]) -> None:
+    """Named as such: it must not look like something senseless that was heard."""
+    with pytest.raises(TooLarge, match="over the bound"):
+        pair[1].say(LastWords("a", "x" * MAX_FRAME))
 
 
 def test_a_heartbeat_is_dropped_when_nobody_reads(pair: tuple[socket.socket, Channel]) -> None:

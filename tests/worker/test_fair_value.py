@@ -10,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messages import Rule
-from worker.fair_value import known_mean, up_probability
+from worker.fair_value import WILD_SHARE, WILD_TIMES, known_mean, up_probability
 
 STRIKE = 60_000_000_000
 
 
 def probability(
-    price_micro: int, left_s: float, rule: Rule = "twap60", known_micro: float | None = STRIKE, noise: float = 0.0
+    price_micro: int,
+    left_s: float,
+    rule: Rule = "twap60",
+    known_micro: float | None = STRIKE,
+    noise: float = 0.0,
+    age_s: float = 0.0,
 ) -> float:
     return up_probability(
         price_micro=price_micro,
@@ -24,18 +29,20 @@ def probability(
         volatility=6e-5,
         noise=noise,
         left_s=left_s,
+        age_s=age_s,
         rule=rule,
         known_micro=known_micro,
     )
 
 
 def simulated(price: float, left_s: int, over_s: int, known: float) -> float:
-    """The share of random walks, a step a second, that settle at the strike or above."""
+    """The share of random walks, a step a second, calm or wild, that settle at the strike or above."""
     random, wins, runs = Random(7), 0, 4_000
     for _ in range(runs):
+        volatility = 6e-5 * (WILD_TIMES if random.random() < WILD_SHARE else 1.0)
         walk, total = price, known * max(0, over_s - left_s)
         for second in range(left_s):
-            walk += price * random.gauss(0.0, 6e-5)
+            walk += price * random.gauss(0.0, volatility)
             total += walk if left_s - second <= over_s else 0.0
         wins += (total / over_s if over_s else walk) >= STRIKE
     return wins / runs
@@ -60,8 +67,16 @@ def test_the_formula_agrees_with_walking_it(dollars: int, left_s: int, rule: Rul
 
 def test_the_settling_seconds_are_partly_decided() -> None:
     """With the mean far below the strike, a price just above it comes too late."""
-    assert probability(STRIKE + 5_000_000, 10, "twap60", STRIKE - 40_000_000) < 0.01
+    assert probability(STRIKE + 5_000_000, 10, "twap60", STRIKE - 60_000_000) < 0.01
     assert probability(STRIKE + 5_000_000, 10, "spot") > 0.6
+
+
+def test_an_old_price_is_less_certain() -> None:
+    """It has walked on since: ten seconds of age count like ten seconds to go."""
+    assert probability(STRIKE + 9_000_000, 20, "spot", age_s=10) == probability(STRIKE + 9_000_000, 30, "spot")
+    settling = [probability(STRIKE + 9_000_000, 20, "twap60", age_s=age) for age in (0, 5, 10)]
+    assert settling == sorted(settling, reverse=True)
+    assert settling[0] > settling[2]
 
 
 def test_a_tie_is_up() -> None:
@@ -71,13 +86,14 @@ def test_a_tie_is_up() -> None:
 
 
 def test_noise_keeps_a_near_tie_uncertain() -> None:
-    """Half a basis point of doubt about the feed is three dollars at this price."""
+    """Half a basis point of doubt about the feed is three dollars at this price: one dollar decides little."""
     assert 0.5 < probability(STRIKE + 1_000_000, 0, "spot", noise=5e-5) < 0.7
 
 
 def test_nothing_is_ever_certain() -> None:
     """Feeds stall and fills fail, however far away the strike."""
     assert probability(2 * STRIKE, 1) == 0.995
+    assert probability(STRIKE // 2, 1) == pytest.approx(0.005)
 
 
 @given(

@@ -203,7 +203,7 @@ def test_on_any_market_the_rules_are_kept(seed: int, rule: str, values: dict[str
 
 def test_it_trades() -> None:
     """The rules above are not kept by doing nothing: it takes, and with other parameters it rests and takes back."""
-    eager, patient = [[traded(seed, "twap60", values) for seed in range(4)] for values in (EAGER, PATIENT)]
+    eager, patient = [[traded(seed, "twap60", values) for seed in range(6)] for values in (EAGER, PATIENT)]
     assert sum(paper.fills for paper in eager) >= 4
     assert sum(paper.rested_ticks for paper in patient) >= 20
     assert sum(paper.cancelled for paper in patient) >= 4

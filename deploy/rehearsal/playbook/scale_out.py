@@ -22,7 +22,7 @@ SIZE_MICRO: Final = 5_000_000
 PARTS: Final = 2
 BUDGET_MICRO: Final = 13_000_000
 LAST_S: Final = 12.0
-LATE_PART: Final = 0.3
+LATE_PART: Final = 0.1
 """Bids rest while more than this part of the window is left."""
 
 

@@ -15,6 +15,7 @@ from kit.paper import Paper, broken_rules
 from kit.releases import ROOT, stage
 from kit.tapes import Market, Stream
 
+from shared.fingerprint import file_digest
 from shared.messages import Decision, ParametersSet, Tick
 from worker.reading import Reading
 from worker.view import View
@@ -93,14 +94,8 @@ def test_each_is_a_release_that_passes_its_self_check(path: Path, tmp_path: Path
     assert (out.returncode, out.stderr) == (0, "")
     loaded = {module["module"]: module["digest"] for module in json.loads(out.stdout)["modules"]}
     own = stage(tmp_path / "own")
-    assert loaded["worker.strategy"] != _digest(own / "worker" / "strategy.py")
-    assert loaded["worker.strategy"] == _digest(path)
-
-
-def _digest(path: Path) -> str:
-    from shared.fingerprint import file_digest
-
-    return file_digest(path)
+    assert loaded["worker.strategy"] != file_digest(own / "worker" / "strategy.py")
+    assert loaded["worker.strategy"] == file_digest(path)
 
 
 @pytest.mark.system
