@@ -22,8 +22,10 @@ import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from multiprocessing import resource_tracker, shared_memory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from multiprocessing import shared_memory
 
 LAYOUT_VERSION: Final = 1
 MAX_SLOTS: Final = 32
@@ -220,7 +222,12 @@ def _attach_or_create(name: str) -> shared_memory.SharedMemory:
 
 
 def _untracked(**arguments: Any) -> shared_memory.SharedMemory:
-    """Shared memory that no resource tracker knows of: one would unlink it as soon as some process ends."""
+    """Shared memory that no resource tracker knows of: one would unlink it as soon as some process ends.
+
+    Imported here: only the writer needs the package, and it would be a fifth of a worker's start.
+    """
+    from multiprocessing import resource_tracker, shared_memory
+
     if sys.version_info >= (3, 13):
         return shared_memory.SharedMemory(track=False, **arguments)
     register = resource_tracker.register

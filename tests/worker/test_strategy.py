@@ -1,0 +1,224 @@
+"""worker.strategy: what it wishes, when it does not, and that it always says why."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kit.paper import Paper, broken_rules
+from kit.tapes import EXACT, NS, START_S, TERMS, Market, Stream, a_book, a_price
+
+from shared.messages import (
+    Account,
+    Cancel,
+    Decision,
+    OrderView,
+    ParametersSet,
+    Place,
+    PositionView,
+    StrikeSet,
+    Tick,
+    WindowOpened,
+)
+from shared.wire import encode
+from worker.parameters import Parameters
+from worker.reading import Reading
+from worker.strategy import decide
+from worker.view import View
+
+SLOT = "BTC/5m"
+FREE = Account(1, 100_000_000, 0, (), ())
+
+
+def a_view(
+    parameters: Parameters | None = None, *, left_s: int = 30, fall: bool = False, ask: int = 61, bid: int = 60
+) -> View:
+    """A price that has climbed (or fallen) all along and stands beyond its strike, and a book that does not know it."""
+    view, way = View(parameters or Parameters()), -1 if fall else 1
+    for second in range(-300, 300 - left_s):
+        at_s = START_S + second
+        view.apply(at_s * NS, a_price(at_s, 60_000 + way * (second // 3 + 6 * (second // 5 % 3))))
+    at_ns = (START_S + 300 - left_s) * NS
+    view.apply(at_ns, WindowOpened(SLOT, START_S, TERMS))
+    view.apply(at_ns, StrikeSet(SLOT, START_S, str(60_000_000_000 * EXACT)))
+    winner, loser = ("Down", "Up") if fall else ("Up", "Down")
+    view.apply(at_ns, a_book(SLOT, START_S, winner, bid, ask))
+    view.apply(at_ns, a_book(SLOT, START_S, loser, 100 - ask, 100 - bid))
+    return view
+
+
+def answer(view: View, account: Account = FREE, entries: str = "") -> Decision:
+    return decide(view, Tick(SLOT, view.at_ns // 1_000_000, START_S, "w1", 1, "", entries, account))
+
+
+def a_bid(price: int = 600_000, outcome: str = "Up", state: str = "open", size: int = 6_000_000) -> OrderView:
+    return OrderView("0x" + "11" * 32, outcome, "BUY", price, size, state)  # type: ignore[arg-type]
+
+
+def with_orders(*orders: OrderView) -> Account:
+    return msgspec.structs.replace(FREE, orders=orders)
+
+
+def verdict(decision: Decision) -> str:
+    return str(decision.reasons["verdict"])
+
+
+# --- entering -------------------------------------------------------------------------------------------------------
+
+
+def test_an_ask_below_fair_value_is_taken_for_the_stake() -> None:
+    """Five dollars with the fee, at the ask, immediately."""
+    assert answer(a_view()).intents == (Place("Up", "BUY", 610_000, 7_970_000, "FAK"),)
+
+
+def test_a_falling_market_is_the_mirror_image() -> None:
+    """Down is bought as Up would have been."""
+    assert answer(a_view(fall=True)).intents == (Place("Down", "BUY", 610_000, 7_970_000, "FAK"),)
+
+
+def test_an_edge_too_small_to_take_rests_a_bid() -> None:
+    """Post-only, a tick above the best, no fee to pay: all of the stake is shares."""
+    decision = answer(a_view(Parameters(min_edge_bp=4_900, max_price=0.99), ask=70, bid=66))
+    assert decision.intents == (Place("Up", "BUY", 670_000, 7_460_000, "GTC", post_only=True),)
+    assert verdict(decision) == "rest"
+
+
+def test_a_bid_that_rests_is_enough() -> None:
+    """One at a time, kept while it is worth keeping."""
+    decision = answer(a_view(Parameters(min_edge_bp=4_900), ask=70, bid=66), with_orders(a_bid(670_000)))
+    assert (decision.intents, verdict(decision)) == ((), "hold: a bid rests")
+
+
+def test_taking_first_frees_the_stake_that_rests() -> None:
+    """Never both: the bid goes at this tick, the ask is taken at the next."""
+    decision = answer(a_view(), with_orders(a_bid()))
+    assert decision.intents == (Cancel("0x" + "11" * 32),)
+
+
+def test_a_window_never_costs_more_than_the_stake() -> None:
+    """Three dollars are spent: what is left buys less than the market's minimum."""
+    spent = msgspec.structs.replace(FREE, positions=(PositionView("Up", 5_000_000, 3_000_000),))
+    decision = answer(a_view(), spent)
+    assert (decision.intents, verdict(decision)) == ((), "hold: 2 left buys nothing at 0.61")
+
+
+# --- holding and taking back ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (View(), "no market known for this window"),
+        (a_view(left_s=120), "120.0 s left > snipe window of 90 s"),
+        (a_view(left_s=3), "3.0 s left < last 4 s"),
+        (a_view(Parameters(min_volatility_bp=400, max_volatility_bp=500)), "volatility 4.86 bp < 400.00"),
+        (a_view(Parameters(max_volatility_bp=0.1, min_volatility_bp=0)), "volatility 4.86 bp > 0.10"),
+        (a_view(Parameters(min_momentum=9)), "momentum 0.45 does not confirm Up"),
+        (a_view(ask=98, bid=97), "price 0.980 > 0.960"),
+        (a_view(Parameters(mode="exit-only")), "mode is exit-only"),
+        (a_view(Parameters(mode="off")), "mode is off"),
+    ],
+)
+def test_a_hold_names_its_reason_in_numbers(view: View, why: str) -> None:
+    """The verdict is the first gate that was shut."""
+    decision = answer(view)
+    assert (decision.intents, verdict(decision)) == ((), f"hold: {why}")
+
+
+def test_closed_entries_let_nothing_in_but_cancels_out() -> None:
+    """Paused: no new order; a bid that has lost its reason still goes."""
+    paused = answer(a_view(), entries="paused")
+    assert (paused.intents, verdict(paused)) == ((), "hold: entries are closed: paused")
+    wrong_side = answer(a_view(), with_orders(a_bid(380_000, "Down")), entries="paused")
+    assert wrong_side.intents == (Cancel("0x" + "11" * 32),)
+
+
+def test_an_unanswered_order_is_left_alone_and_nothing_is_added() -> None:
+    """Neither cancelled nor doubled."""
+    for state in ("pending", "unknown"):
+        decision = answer(a_view(), with_orders(a_bid(state=state)))
+        assert (decision.intents, verdict(decision)) == ((), "hold: the venue has not answered for an order")
+
+
+@pytest.mark.parametrize(
+    ("view", "bid", "why"),
+    [
+        (a_view(left_s=3), a_bid(), "3.0 s left < last 4 s"),
+        (a_view(Parameters(mode="off")), a_bid(), "mode is off"),
+        (a_view(), a_bid(380_000, "Down"), "1 bids are not worth keeping"),
+        (a_view(ask=92, bid=90), a_bid(600_000), "1 bids are not worth keeping"),
+        (a_view(Parameters(keep_edge_bp=3_990)), a_bid(600_000), "1 bids are not worth keeping"),
+    ],
+)
+def test_a_bid_without_its_reason_is_taken_back(view: View, bid: OrderView, why: str) -> None:
+    """The end of the snipe window, a mode, the wrong token, a market that moved on, an edge that shrank."""
+    decision = answer(view, with_orders(bid))
+    assert (decision.intents, verdict(decision)) == ((Cancel(bid.order_id),), f"cancel: {why}")
+
+
+def test_exit_only_keeps_what_rests() -> None:
+    """Nothing is opened; a bid worth keeping keeps its place in the queue."""
+    decision = answer(a_view(Parameters(mode="exit-only")), with_orders(a_bid()))
+    assert decision.intents == ()
+
+
+def test_blind_is_hold() -> None:
+    """With a stale book nothing is known that could justify giving up a place in the queue."""
+    view = a_view()
+    view.apply(view.at_ns, a_book(SLOT, START_S, "Down", 39, 40, stale=True))
+    decision = answer(view, with_orders(a_bid()))
+    assert (decision.intents, verdict(decision)) == ((), "hold: stale book of Down")
+
+
+# --- always ---------------------------------------------------------------------------------------------------------
+
+
+def test_reasons_begin_with_the_verdict_and_carry_every_number() -> None:
+    """Integers and text only, so that they are the same bytes everywhere."""
+    reasons = answer(a_view()).reasons
+    assert next(iter(reasons)) == "verdict"
+    assert {"left_ms", "fair_up_bp", "volatility_bp_e2", "momentum_e3", "edge_bp", "gate_timing"} <= reasons.keys()
+    assert all(type(value) in (int, str) for value in reasons.values())
+
+
+def test_deciding_changes_nothing_and_repeats_itself() -> None:
+    """Pure: twice the same bytes, and the view is as before."""
+    view = a_view()
+    before = view.state()
+    assert encode(answer(view)) == encode(answer(view))
+    assert view.state() == before
+
+
+EAGER: dict[str, object] = {}
+PATIENT: dict[str, object] = {"min_edge_bp": 3_000, "rest_edge_bp": 20, "keep_edge_bp": 0, "min_momentum": 0}
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["spot", "twap30", "twap60"]), st.sampled_from([EAGER, PATIENT]))
+def test_on_any_market_the_rules_are_kept(seed: int, rule: str, values: dict[str, object]) -> None:
+    """Against a toy venue: sizes, grid, stake, post-only, and nothing on top of an unanswered order."""
+    assert broken_rules(traded(seed, rule, values)) == []
+
+
+def test_it_trades() -> None:
+    """The rules above are not kept by doing nothing: it takes, and with other parameters it rests and takes back."""
+    eager, patient = [[traded(seed, "twap60", values) for seed in range(6)] for values in (EAGER, PATIENT)]
+    assert sum(paper.fills for paper in eager) >= 4
+    assert sum(paper.rested_ticks for paper in patient) >= 20
+    assert sum(paper.cancelled for paper in patient) >= 4
+
+
+def traded(seed: int, rule: str, values: dict[str, object]) -> Paper:
+    paper, reading = Paper(stake_micro=5_000_000, orders_max=1), Reading()
+    market = Market(
+        Stream(),
+        seed=seed,
+        slots=(SLOT,),
+        terms=msgspec.structs.replace(TERMS, rule=rule),
+        parameters=ParametersSet("p", values),
+        account=paper.account,
+        seen=lambda frame: paper.watch(reading, frame),
+    )
+    market.run(900)
+    return paper

@@ -1,0 +1,152 @@
+"""One window at one tick: everything a strategy weighs, put together, or why that cannot be done.
+
+`look(view, tick)` finds the window's terms, strike, books, price, candles and volatility in the view and prices Up.
+Leaves to others what to do about it. What always holds: a Scene is complete - a strategy that has one never meets a
+missing strike, a stale book or an old price - and a Blind says which part is missing, in numbers.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Final
+
+import msgspec
+
+from shared.clock import NS
+from shared.messages import BookSeen, Outcome, Terms, Tick
+from shared.slots import parse_slot
+from worker.candles import Candle
+from worker.fair_value import MEAN_OVER_S, known_mean, up_probability
+from worker.indicators import realised_volatility
+from worker.momentum import CANDLES
+from worker.view import FAST_S, SLOW_S, Price, View, Window
+
+VOLATILITY_CANDLES: Final = 36
+"""Three minutes of five-second candles."""
+CALM_CANDLES: Final = 120
+"""Ten minutes: the volatility used is the larger of both, a lull does not make the next minute safe."""
+OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
+_MS: Final = 1_000_000
+
+
+class Blind(msgspec.Struct, frozen=True):
+    """The window cannot be judged; `why` names what is missing."""
+
+    why: str
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """See the room's docstring. `volatility` is relative, per square root of a second; `fair_up` a probability."""
+
+    minutes: int
+    left_s: float
+    terms: Terms
+    price_micro: int
+    strike_micro: int
+    books: dict[Outcome, BookSeen]
+    fast: list[Candle]
+    slow: list[Candle]
+    closes: list[int]
+    volatility: float
+    fair_up: float
+
+    @property
+    def volatility_bp(self) -> float:
+        """Volatility per square root of a minute in ten-thousandths of the price."""
+        return self.volatility * sqrt(60.0) * 10_000
+
+    def fair_micro(self, outcome: Outcome) -> int:
+        """What a share of a token is worth, in millionths."""
+        up = round(self.fair_up * 1_000_000)
+        return up if outcome == "Up" else 1_000_000 - up
+
+    def best_bid(self, outcome: Outcome) -> int | None:
+        """The best bid of a token, in millionths; None when there is none."""
+        bids = self.books[outcome].bids
+        return bids[0].price_micro if bids else None
+
+    def best_ask(self, outcome: Outcome) -> int | None:
+        """The best ask of a token, in millionths; None when there is none."""
+        asks = self.books[outcome].asks
+        return asks[0].price_micro if asks else None
+
+
+def other(outcome: Outcome) -> Outcome:
+    """The token that wins when this one loses."""
+    return "Down" if outcome == "Up" else "Up"
+
+
+def look(view: View, tick: Tick, *, candles: int = CANDLES) -> Scene | Blind:
+    """Put a tick's window together from the view; with fewer than so many closed candles it is still blind."""
+    slot = parse_slot(tick.slot)
+    window = view.windows.get((tick.slot, tick.start_s))
+    price, fast = view.prices.get((slot.asset, "spot")), view.closed(slot.asset, FAST_S)
+    missing = _missing(view, window, price) or _young(fast, candles)
+    if missing or window is None or window.terms is None or window.strike_micro is None or price is None:
+        return Blind(missing)
+    closes = [candle.close_micro for candle in fast]
+    volatility, left_ms = _volatility(closes), max(0, window.end_ns - view.at_ns) // _MS
+    fair_up = _fair_up(view, slot.asset, window.terms, window.strike_micro, left_ms, price, volatility)
+    if fair_up is None:
+        return Blind("the settling seconds were not seen from their beginning")
+    return Scene(
+        minutes=slot.minutes,
+        left_s=left_ms / 1_000,
+        terms=window.terms,
+        price_micro=price.micro,
+        strike_micro=window.strike_micro,
+        books=window.books,
+        fast=fast,
+        slow=view.closed(slot.asset, SLOW_S),
+        closes=closes,
+        volatility=volatility,
+        fair_up=fair_up,
+    )
+
+
+def _fair_up(
+    view: View, asset: str, terms: Terms, strike_micro: int, left_ms: int, price: Price, volatility: float
+) -> float | None:
+    """The probability of Up; None in settling seconds that were not all seen."""
+    now_ms, over_ms = view.at_ns // _MS, MEAN_OVER_S[terms.rule] * 1_000
+    known_micro = known_mean(view.samples(asset), now_ms + left_ms - over_ms, now_ms)
+    if known_micro is None and left_ms < over_ms:
+        return None
+    return up_probability(
+        price_micro=price.micro,
+        strike_micro=strike_micro,
+        volatility=volatility,
+        noise=view.parameters.noise_bp / 10_000,
+        left_s=left_ms / 1_000,
+        age_s=max(0, now_ms - price.source_ms) / 1_000,
+        rule=terms.rule,
+        known_micro=known_micro,
+    )
+
+
+def _missing(view: View, window: Window | None, price: Price | None) -> str:
+    """What a scene lacks, empty when nothing."""
+    if window is None or window.terms is None:
+        return "no market known for this window"
+    if window.strike_micro is None:
+        return "no strike yet"
+    for outcome in OUTCOMES:
+        book = window.books.get(outcome)
+        if book is None or book.stale:
+            return f"{'no' if book is None else 'stale'} book of {outcome}"
+    if price is None:
+        return "no reference price"
+    age_s = view.at_ns / NS - price.source_ms / 1_000
+    if age_s > view.parameters.price_age_s:
+        return f"price is {age_s:.1f} s old > {view.parameters.price_age_s:.1f}"
+    return ""
+
+
+def _young(fast: list[Candle], candles: int) -> str:
+    return f"{len(fast)} candles of {candles}" if len(fast) < candles else ""
+
+
+def _volatility(closes: list[int]) -> float:
+    """Relative volatility per square root of a second: the larger of a short and a long look back."""
+    looks = (realised_volatility(closes[-1 - count :]) for count in (VOLATILITY_CANDLES, CALM_CANDLES))
+    return max(look or 0.0 for look in looks) / sqrt(FAST_S)

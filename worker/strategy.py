@@ -1,0 +1,209 @@
+"""What to trade, how much and when: momentum inside the snipe window, priced against the market's own fee schedule.
+
+`decide(view, tick)` looks at one window. While every gate is open and the price moves the bet's way, a token whose
+fair value is above its ask by the fee and `min_edge_bp` is bought at once; one that is only worth `rest_edge_bp` more
+than a bid is bid for, one bid at a time. What is bought is held to the resolution. A resting bid is taken back when
+its reason is gone or the snipe window ends; an order that the venue has not answered for is left alone.
+
+What always holds: the same view and tick give the same decision; a window never costs more than the stake; with
+`tick.entries` not empty nothing new is wished for, cancels still are; `reasons` carries every number that was weighed
+and, first, the verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from shared.messages import Decision, Intent, OrderView, Outcome, Tick
+from shared.units import MICRO, show_micro
+from worker import gates
+from worker.intents import (
+    bid_price,
+    cancels,
+    committed,
+    fee_per_share,
+    rest,
+    resting,
+    shares,
+    take,
+    unsettled,
+)
+from worker.momentum import Momentum, confirms, measure
+from worker.overreaction import jump
+from worker.parameters import Parameters
+from worker.patterns import engulfing
+from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.view import View
+
+Reasons = dict[str, int | str]
+
+_LEFT_BEHIND: Final = 2
+"""A bid more than so many ticks below the best has lost its place to others."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything weighed at one tick. `edge_micro`: what the better token is worth above its ask, after the fee."""
+
+    scene: Scene
+    tick: Tick
+    parameters: Parameters
+    momentum: Momentum
+    outcome: Outcome
+    fair_micro: int
+    ask_micro: int
+    edge_micro: int
+
+    @property
+    def way(self) -> int:
+        """1 when the bet is on a rise."""
+        return 1 if self.outcome == "Up" else -1
+
+
+def decide(view: View, tick: Tick) -> Decision:
+    """The decision of one tick; never raises for anything the stream can say."""
+    parameters = view.parameters
+    if parameters.mode == "off":
+        return _withdraw(tick, "mode is off", {})
+    scene = look(view, tick)
+    if isinstance(scene, Blind):
+        return _hold(scene.why, {})
+    momentum, leap = measure(scene.closes), jump(scene.closes)
+    assert momentum is not None, "a scene has as many candles as both of them look at"
+    assert leap is not None
+    reasons = _numbers(scene, momentum, leap)
+    shut = _first_shut(scene, leap, parameters, reasons)
+    if shut:
+        return _withdraw(tick, shut, reasons)
+    case = _best(scene, tick, parameters, momentum)
+    return _withdraw(tick, "no asks", reasons) if case is None else _weigh(case, reasons)
+
+
+# --- the numbers and the gates --------------------------------------------------------------------------------------
+
+
+def _numbers(scene: Scene, momentum: Momentum, leap: float) -> Reasons:
+    return {
+        "left_ms": round(scene.left_s * 1_000),
+        "price_micro": scene.price_micro,
+        "strike_micro": scene.strike_micro,
+        "fair_up_bp": round(scene.fair_up * 10_000),
+        "volatility_bp_e2": round(scene.volatility_bp * 100),
+        "momentum_e3": round(momentum.score * 1_000),
+        "change_bp_e2": round(momentum.change_percent * 10_000),
+        "rsi_e2": round(momentum.strength * 100),
+        "jump_e3": round(leap * 1_000),
+        "turn": engulfing(scene.slow),
+    }
+
+
+def _first_shut(scene: Scene, leap: float, parameters: Parameters, reasons: Reasons) -> str:
+    """Ask every gate in order and write each down; the first shut one's words, empty when all are open."""
+    asked = (
+        gates.timing(scene.left_s, parameters.snipe_s(scene.minutes), parameters.last_s),
+        gates.volatility(scene.volatility_bp, parameters.min_volatility_bp, parameters.max_volatility_bp),
+        gates.reaction(leap, parameters.max_jump),
+    )
+    for gate in asked:
+        reasons[f"gate_{gate.name}"] = gate.shut or "open"
+    return next((gate.shut for gate in asked if gate.shut), "")
+
+
+def _best(scene: Scene, tick: Tick, parameters: Parameters, momentum: Momentum) -> Case | None:
+    """The case for the token with the larger edge; None where nobody sells either."""
+    cases = []
+    for outcome in OUTCOMES:
+        ask, fair = scene.best_ask(outcome), scene.fair_micro(outcome)
+        if ask is not None:
+            edge = fair - ask - fee_per_share(ask, scene.terms)
+            cases.append(Case(scene, tick, parameters, momentum, outcome, fair, ask, edge))
+    return max(cases, key=lambda case: case.edge_micro, default=None)
+
+
+# --- what to do about it --------------------------------------------------------------------------------------------
+
+
+def _weigh(case: Case, reasons: Reasons) -> Decision:
+    """Take back what lost its reason; enter where nothing speaks against it."""
+    price = gates.price(case.ask_micro, case.parameters.min_price, case.parameters.max_price)
+    reasons |= {
+        "bet": case.outcome,
+        "ask_micro": case.ask_micro,
+        "edge_bp": case.edge_micro // 100,
+        "gate_price": price.shut or "open",
+    }
+    bids = resting(case.tick.account, "BUY")
+    gone = [order for order in bids if not _worth_keeping(case, order)]
+    if gone:
+        return _decision(f"cancel: {len(gone)} bids are not worth keeping", reasons, cancels(gone))
+    refusal = price.shut or _not_now(case)
+    if refusal:
+        return _hold(refusal, reasons)
+    if case.edge_micro >= case.parameters.min_edge_bp * 100:
+        return _take(case, bids, reasons)
+    return _hold("a bid rests", reasons) if bids else _rest(case, reasons)
+
+
+def _not_now(case: Case) -> str:
+    """Why nothing may be opened now, whatever it is worth; empty when it may."""
+    if not confirms(case.momentum, case.outcome, case.parameters.min_momentum):
+        return f"momentum {case.momentum.score:.2f} does not confirm {case.outcome}"
+    if engulfing(case.scene.slow) == -case.way:
+        return f"the last minute turned against {case.outcome}"
+    if case.parameters.mode != "on":
+        return f"mode is {case.parameters.mode}"
+    if case.tick.entries:
+        return f"entries are closed: {case.tick.entries}"
+    return "the venue has not answered for an order" if unsettled(case.tick.account) else ""
+
+
+def _take(case: Case, bids: list[OrderView], reasons: Reasons) -> Decision:
+    if bids:
+        return _decision("cancel: taking needs the stake that rests", reasons, cancels(bids))
+    budget_micro = case.parameters.stake_micro - committed(case.tick.account)
+    size = shares(budget_micro, case.ask_micro, case.scene.terms, taking=True)
+    if not size:
+        return _hold(f"{show_micro(budget_micro)} left buys nothing at {show_micro(case.ask_micro)}", reasons)
+    return _decision("take", reasons, (take(case.outcome, "BUY", case.ask_micro, size),))
+
+
+def _rest(case: Case, reasons: Reasons) -> Decision:
+    ceiling_micro = case.fair_micro - round(case.parameters.rest_edge_bp * 100)
+    price_micro = bid_price(ceiling_micro, case.scene.books[case.outcome], case.scene.terms.tick_micro)
+    least_micro = max(case.scene.best_bid(case.outcome) or 0, round(case.parameters.min_price * MICRO))
+    if price_micro is None or price_micro < least_micro:  # behind the best bid it would wait for a crash
+        return _hold(f"edge {case.edge_micro // 100} bp < {case.parameters.min_edge_bp:.0f}, no bid to rest", reasons)
+    budget_micro = case.parameters.stake_micro - committed(case.tick.account)
+    size = shares(budget_micro, price_micro, case.scene.terms, taking=False)
+    if not size:
+        return _hold(f"{show_micro(budget_micro)} left buys nothing at {show_micro(price_micro)}", reasons)
+    return _decision("rest", reasons, (rest(case.outcome, "BUY", price_micro, size),))
+
+
+def _worth_keeping(case: Case, order: OrderView) -> bool:
+    """Whether a bid still has its reason: the better token, enough edge, near the top of the book, no move against."""
+    best_micro = case.scene.best_bid(order.outcome) or 0
+    return (
+        order.outcome == case.outcome
+        and case.fair_micro - order.price_micro >= case.parameters.keep_edge_bp * 100
+        and order.price_micro >= best_micro - _LEFT_BEHIND * case.scene.terms.tick_micro
+        and case.way * case.momentum.score >= 0
+    )
+
+
+# --- how it is said -------------------------------------------------------------------------------------------------
+
+
+def _decision(verdict: str, reasons: Reasons, intents: tuple[Intent, ...]) -> Decision:
+    return Decision(intents, {"verdict": verdict, **reasons})
+
+
+def _hold(why: str, reasons: Reasons) -> Decision:
+    return _decision(f"hold: {why}", reasons, ())
+
+
+def _withdraw(tick: Tick, why: str, reasons: Reasons) -> Decision:
+    """No reason to be in the book: take back every bid that rests; hold when none does."""
+    bids = resting(tick.account, "BUY")
+    return _decision(f"cancel: {why}", reasons, cancels(bids)) if bids else _hold(why, reasons)
