@@ -10,7 +10,12 @@ from typing import Final
 
 import click
 
-VERBS: Final = {"venue": "deploy.rehearsal.command"}
+VERBS: Final = {
+    "run": "deploy.run",
+    "venue": "deploy.rehearsal.command",
+    "rehearse": "deploy.rehearse",
+    "verify": "deploy.analysis.command",
+}
 """The module of each verb; the command in it has the verb's name."""
 
 

@@ -44,3 +44,6 @@ def main() -> None:
 
 for _command in (look.status, look.slots, look.events, look.releases, look.operation, act.pause, act.resume):
     main.add_command(_command)
+
+if __name__ == "__main__":
+    main()

@@ -192,10 +192,9 @@ class RehearsalDesk:
         try:
             where: dict[str, Any] = msgspec.json.decode(line)
         except msgspec.DecodeError:
-            code = venue.poll() if ready else None
-            raise CannotRun(
-                _NAMES.get(code, "UNAVAILABLE"), self._tail("venue.log") or "the venue said nothing"
-            ) from None
+            said = self._tail("venue.log") or "the venue said nothing"
+            code = _NAMES.get(venue.wait(1) if ready else 0, "UNAVAILABLE")
+            raise CannotRun(code, said) from None
         return where
 
     def _write_settings(self) -> None:

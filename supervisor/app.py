@@ -170,8 +170,8 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for uid in list(self.desk.board.crew.members):
-            self.workers.end(uid)
+        with self._turn():
+            self.desk.operations.close("the supervisor ends")
         await self._wait_until(lambda: not self.workers.living, deadline)
         self.workers.kill_all()
         await self._wait_until(lambda: not self.workers.living, deadline + NS)

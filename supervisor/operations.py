@@ -56,6 +56,7 @@ class Operations:
         self.current: Operation | None = None
         self._respawn_ns = 0
         self._old = ""
+        self._closing = False
         handover.crossed = self._crossed
 
     def resume(self) -> None:
@@ -108,6 +109,12 @@ class Operations:
         self.board.now(now)
         self.rollout, commands = self._stepped(rollout.Abort(actor))
         self._carry_out(commands)
+
+    def close(self, why: str) -> None:
+        """The reign ends: let every worker go, and start none."""
+        self._closing = True
+        for uid in list(self.board.crew.members):
+            self._retire(uid, why)
 
     # --- what workers do ---
 
@@ -184,7 +191,8 @@ class Operations:
         self._respawn_ns = self.board.mono_ns + int(self.board.crew.respawn_after_s() * NS)
         if uid == self.blue:
             self.blue = ""
-            self.board.alarm("worker_lost", f"{uid} of {member.release}: {why}")
+            if not retired:
+                self.board.alarm("worker_lost", f"{uid} of {member.release}: {why}")
         for name in self.turns.slots:
             self.turns.step(name, slotstate.Lost(uid))
         if uid == self.green:
@@ -206,7 +214,7 @@ class Operations:
     def ensure_active(self) -> None:
         """Bring a worker of the active release back if there is none and nobody is about to take over."""
         active = self.board.accounts.active
-        if self.blue or active is None or self.board.mono_ns < self._respawn_ns:
+        if self.blue or active is None or self.board.mono_ns < self._respawn_ns or self._closing:
             return
         if self.rollout.phase not in {"flipping", "attesting"}:
             self.blue = self._spawn(active.release)

@@ -194,7 +194,7 @@ def _shown_to_holders(evidence: Evidence, verdict: Verdict, granted: set[tuple[s
         tick = frame.event
         if isinstance(tick, m.Tick) and (tick.slot, tick.epoch, tick.owner) not in granted:
             verdict.fault("ungranted_ticks", f"{tick.slot} tick {tick.tick} was shown to {tick.owner} without a grant")
-    boundaries = [entry for entry in evidence.said(e.Boundary) if entry.op]
+    boundaries = [b for b in evidence.said(e.Boundary) if b.was.release and b.was.release != b.now.release]
     verdict.flips = len(boundaries)
     verdict.flips_with_open_orders = sum(bool(boundary.orders) for boundary in boundaries)
     verdict.flips_with_open_positions = sum(bool(boundary.positions) for boundary in boundaries)

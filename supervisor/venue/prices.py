@@ -32,7 +32,7 @@ class _PricePayload(msgspec.Struct):
     window_seconds: int = 0
     timestamp: int = 0
     full_accuracy_value: str = ""
-    data: list[_Point] = []
+    data: list[_Point] | None = None
 
 
 class _PriceFrame(msgspec.Struct):
@@ -67,7 +67,9 @@ def parse_price_frame(frame: bytes) -> list[Price] | PriceControl:
         if payload is None:
             return PriceControl(message.op, message.code)
         asset = payload.symbol.removesuffix("usd").upper()
-        points = payload.data or [_Point(payload.timestamp, payload.full_accuracy_value)]
+        points = payload.data
+        if points is None:
+            points = [_Point(payload.timestamp, payload.full_accuracy_value)]
         return [
             Price(asset, payload.window_seconds, point.timestamp, parse_exact(point.full_accuracy_value))
             for point in points

@@ -1,0 +1,30 @@
+"""`foresight verify`: judge what a desk did, offline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from deploy.analysis import verify as judge
+from shared.outcomes import EXIT
+from shared.paths import State, default_state
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
+def verify(folder: Path | None, as_json: bool) -> None:
+    """Judge what the desk of a state folder did, from journal, tape and the venue's own record alone.
+
+    Exit codes: 0 every promise held; 1 one did not, and the text says which; 66 there is nothing to judge.
+    """
+    state = State(folder or default_state())
+    try:
+        verdict = judge.verify(state)
+    except judge.NotThere as error:
+        click.echo(f"foresight verify: {error}; name the state folder of a desk", err=True)
+        sys.exit(EXIT["NOINPUT"])
+    click.echo(judge.as_json(verdict).decode() if as_json else judge.as_text(verdict, state.root))
+    sys.exit(EXIT["OK"] if verdict.verified else EXIT["INTERNAL"])
