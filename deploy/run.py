@@ -1,0 +1,165 @@
+"""`foresight run`: the whole desk in one command, without keys or internet: the venue, the supervisor and a worker.
+
+It starts them, tells what happens, starts the supervisor again if it ends, and stops everything in order on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+
+from deploy import client
+from deploy.cli.look import event_line
+from deploy.cli.show import clock_time, release_words
+from deploy.running import CannotRun, RehearsalDesk, World
+from shared.clock import NS, SystemClock
+from shared.outcomes import EXIT
+from shared.paths import PathTooLong, State, default_state
+from shared.units import show_usd
+
+LOOK_S: Final = 0.5
+SUMMARY_S: Final = 30.0
+"""Real seconds between two lines that sum up where the desk stands."""
+FIRST_S: Final = 30.0
+_QUIET: Final = {"worker", "boundary", "step"}
+"""Kinds of events that are told in a few words of their own, or not at all while the desk starts."""
+
+
+@click.command()
+@click.option("--day", type=click.Path(path_type=Path), help="Folder of a recorded day; else one is made up.")
+@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
+@click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option("--config", "configs", type=click.Path(path_type=Path), multiple=True, help="Settings; later ones win.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Everything this desk knows.")
+@click.option("--fresh", is_flag=True, help="Put what the desk knows aside, and begin anew.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="The venue's; 0 takes a free one."
+)
+def run(
+    day: Path | None,
+    speed: float,
+    seed: int,
+    start: str,
+    configs: tuple[Path, ...],
+    state_dir: Path | None,
+    fresh: bool,
+    port: int,
+) -> None:
+    """Run the desk in rehearsal: play money, a venue on loopback, no keys, no internet.
+
+    Stop it with Ctrl-C; the same command goes on where it stopped. Steer it from another terminal with foresightctl.
+    """
+    state = State(state_dir or default_state())
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    desk = RehearsalDesk(state, World(day, speed, seed, start, port), configs, click.echo)
+    code = EXIT["OK"]
+    try:
+        if fresh:
+            _put_aside(state)
+        desk.start()
+        _Teller(desk).tell()
+    except KeyboardInterrupt:
+        click.echo("\nstopping: no new ticks, answers that are owed are waited for")
+    except (CannotRun, PathTooLong) as error:
+        click.echo(f"foresight run: {error}", err=True)
+        _hint(error)
+        code = EXIT[error.code] if isinstance(error, CannotRun) else EXIT["CONFIG"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    desk.stop()
+    sys.exit(code)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _hint(error: Exception) -> None:
+    if isinstance(error, CannotRun) and error.code == "IOERR":
+        click.echo("  next     the same command with --fresh puts that record aside; --state-dir keeps both", err=True)
+
+
+def _put_aside(state: State) -> None:
+    if state.root.exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        aside = state.root.with_name(f"{state.root.name}.{stamp}")
+        state.root.rename(aside)
+        click.echo(f"what the desk knew is in {aside}")
+
+
+class _Teller:
+    """Says what happens, a line for each thing, and now and then where the desk stands."""
+
+    def __init__(self, desk: RehearsalDesk) -> None:
+        self._desk = desk
+        self._clock = SystemClock()
+        self._began_ns = self._clock.monotonic_ns()
+        self._seen_ns = 0
+
+    def tell(self) -> None:
+        """Go on until somebody stops us. Raises: CannotRun."""
+        status = self._desk.wait_for(lambda status: status["decided"] > 0, FIRST_S, "the first decision")
+        self._greet(status)
+        due_ns = self._clock.monotonic_ns() + int(SUMMARY_S * NS)
+        while True:
+            self._desk.keep()
+            self._tell_events()
+            if self._clock.monotonic_ns() > due_ns:
+                due_ns += int(SUMMARY_S * NS)
+                self._sum_up()
+            time.sleep(LOOK_S)
+
+    def _greet(self, status: dict[str, Any]) -> None:
+        took_s = (self._clock.monotonic_ns() - self._began_ns) / NS
+        world, slots = self._desk.world, status["slots"]
+        day = f"the recorded day {world.day.name}" if world.day else f"a made-up market, seed {world.seed}"
+        click.echo(
+            f"Foresight rehearses on {day} at {world.speed:g}x: {slots['open']} of {slots['configured']} slots have a market."
+        )
+        click.echo(
+            f"First decision by {release_words(status['release'])} after {took_s:.1f} s.   venue {self._desk.where['clob']}"
+        )
+        click.echo(f"State {self._desk.state.root}   log supervisor.log")
+        click.echo("In another terminal: foresightctl status · slots · events -f · deploy --green . · rollback")
+        self._seen_ns = status["at_ns"]
+
+    def _tell_events(self) -> None:
+        try:
+            events = client.ask(self._desk.state, "events", {"after_ns": self._seen_ns, "limit": 500}).data
+        except client.Unavailable:
+            return
+        for event in events:
+            self._seen_ns = event["at_ns"]
+            if event["kind"] not in _QUIET:
+                click.echo(event_line(event))
+        for line in _handovers(events):
+            click.echo(line)
+        sys.stdout.flush()
+
+    def _sum_up(self) -> None:
+        try:
+            status = client.ask(self._desk.state, "status").data
+        except client.Unavailable:
+            return
+        skipped = sum(count for name, count in status["counters"].items() if name.startswith("skip:"))
+        click.echo(
+            f"{clock_time(status['at_ns'])}  {status['state']:<9} {status['decided']} decisions, {skipped} skipped, "
+            f"{len(status['positions'])} positions, {len(status['orders'])} orders, "
+            f"today {show_usd(status['day_realized_micro'], signed=True)}"
+        )
+
+
+def _handovers(events: list[dict[str, Any]]) -> list[str]:
+    """Slots pass on by the dozen: one line for an operation's step, one for all the slots of it that passed."""
+    lines = [event_line(event) for event in events if event["kind"] == "step"]
+    passed = [event for event in events if event["kind"] == "boundary"]
+    if passed:
+        lines.append(f"{clock_time(passed[-1]['at_ns'])}  boundary  {len(passed)} slots passed on: {passed[0]['text']}")
+    return lines
