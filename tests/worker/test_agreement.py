@@ -24,8 +24,12 @@ def a_ledger(
         PositionRow("BTC/5m", START_S - 300, "Up", 9, 9, 0, "r"),
         PositionRow("ETH/5m", START_S, "Up", 9, 9, 0, "r"),
     )
-    order = OrderRow(ORDER.order_id, "BTC/5m", START_S, "Up", "BUY", state, 600_000, 5_000_000, "r")
-    return Ledger(version, 0, 0, 1, cash, exposure, 1, (), positions, (order,))
+    orders = (
+        OrderRow(ORDER.order_id, "BTC/5m", START_S, "Up", "BUY", state, 600_000, 5_000_000, "r"),
+        OrderRow("0x" + "22" * 32, "BTC/5m", START_S - 300, "Up", "BUY", "unknown", 600_000, 5_000_000, "r"),
+        OrderRow("0x" + "33" * 32, "BTC/15m", START_S, "Up", "BUY", "open", 600_000, 5_000_000, "r"),
+    )
+    return Ledger(version, 0, 0, 1, cash, exposure, 1, (), positions, orders)
 
 
 def test_the_same_account_on_both_ways_is_no_difference() -> None:

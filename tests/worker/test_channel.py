@@ -17,6 +17,7 @@ from worker.channel import Channel, Gone, TooLarge
 def pair() -> Iterator[tuple[socket.socket, Channel]]:
     """The supervisor's end, and ours."""
     theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    os.set_inheritable(ours.fileno(), True)  # as it was inherited from the supervisor
     channel = Channel(ours.detach())
     with theirs:
         yield theirs, channel

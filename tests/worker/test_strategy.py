@@ -77,6 +77,18 @@ def test_a_falling_market_is_the_mirror_image() -> None:
     assert answer(a_view(fall=True)).intents == (Place("Down", "BUY", 610_000, 7_970_000, "FAK"),)
 
 
+def test_the_fee_is_part_of_the_price() -> None:
+    """The edge is what is left of fair value after the ask and the market's fee on it."""
+    dear = msgspec.structs.replace(TERMS, fee_rate_micro=700_000)
+    view = a_view()
+    cheap_edge = answer(view).reasons["edge_bp"]
+    view.apply(view.at_ns, WindowOpened(SLOT, START_S, dear))
+    dear_edge = answer(view).reasons["edge_bp"]
+    assert isinstance(cheap_edge, int)
+    assert isinstance(dear_edge, int)
+    assert cheap_edge - dear_edge == pytest.approx(0.63 * 0.61 * 0.39 * 10_000, abs=1)
+
+
 def test_an_edge_too_small_to_take_rests_a_bid() -> None:
     """Post-only, a tick above the best, no fee to pay: all of the stake is shares."""
     decision = answer(a_view(Parameters(min_edge_bp=4_900, max_price=0.99), ask=70, bid=66))

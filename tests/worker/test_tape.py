@@ -53,6 +53,22 @@ def test_a_tape_that_grew_is_read_on(tmp_path: Path) -> None:
     assert numbers(tape) == [15]
 
 
+def test_a_roll_while_it_is_being_read_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames written, and a new segment begun, at the very moment in which the reader looks for one."""
+    stream = a_tape(tmp_path, keyframes=1)
+    tape = Tape(segments(tmp_path)[0])
+
+    def written_meanwhile(folder: Path) -> list[Path]:
+        if stream.seq < 6:
+            stream.say(stream.at_ns, Pulse())
+            stream.keyframe(stream.at_ns)
+            stream.flush()
+        return segments(folder)
+
+    monkeypatch.setattr("worker.tape.segments", written_meanwhile)
+    assert numbers(tape) == list(range(1, 8))
+
+
 def test_a_reader_may_stop_anywhere_and_go_on(tmp_path: Path) -> None:
     """An unfinished look at the tape loses nothing."""
     a_tape(tmp_path)

@@ -63,6 +63,12 @@ def test_a_new_grid_replaces_the_terms_tick_size() -> None:
     assert terms.tick_micro == 1_000
 
 
+def test_a_closed_window_is_forgotten_at_once() -> None:
+    """A keyframe that follows does not tell of it either."""
+    view = folded(WindowOpened(SLOT, START_S, TERMS), WindowClosed(SLOT, START_S))
+    assert view.windows == {}
+
+
 def test_a_spot_price_is_a_price_a_sample_and_part_of_the_candles() -> None:
     """A twap price is only a price."""
     view = folded(a_price(START_S, 60_000), a_price(START_S, 59_990, feed="twap"))
@@ -148,6 +154,27 @@ def test_only_an_empty_fold_applies_a_keyframe() -> None:
     warm.apply(START_S * NS, keyframe)
     assert warm.state() == before
     assert folded(keyframe).digest == "other"
+
+
+def test_a_price_that_a_keyframe_tells_is_known_and_not_new() -> None:
+    """It arrived before: it makes no candle where the keyframe stands."""
+    view = folded(Keyframe((a_price(START_S - 9, 60_000),)))
+    view.apply((START_S + 5) * NS, Pulse())
+    assert view.prices["BTC", "spot"].micro == 60_000_000_000
+    assert view.closed("BTC", 5) == []
+
+
+def test_folds_forget_at_the_same_moments() -> None:
+    """Whenever each began: at every second both still know an old price, or neither does."""
+    known, late = Keyframe((a_price(START_S, 60_000),)), START_S + 2
+    early_fold, late_fold = folded(known), folded(known, at_ns=late * NS)
+    knew = []
+    for second in range(late, START_S + rooms.PRICE_KEPT_S + 10):
+        for view in (early_fold, late_fold):
+            view.apply(second * NS, Pulse())
+        assert early_fold.prices == late_fold.prices
+        knew.append(bool(late_fold.prices))
+    assert (knew[0], knew[-1]) == (True, False)
 
 
 def test_what_changes_nothing_leaves_a_fold_empty() -> None:
