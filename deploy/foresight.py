@@ -14,6 +14,7 @@ VERBS: Final = {
     "run": "deploy.run",
     "venue": "deploy.rehearsal.command",
     "rehearse": "deploy.rehearse",
+    "day": "deploy.analysis.day",
     "verify": "deploy.analysis.command",
 }
 """The module of each verb; the command in it has the verb's name."""

@@ -28,8 +28,8 @@ LOOK_S: Final = 0.5
 SUMMARY_S: Final = 30.0
 """Real seconds between two lines that sum up where the desk stands."""
 FIRST_S: Final = 30.0
-_QUIET: Final = {"worker", "boundary", "step"}
-"""Kinds of events that are told in a few words of their own, or not at all while the desk starts."""
+_TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repair", "term"}
+"""Kinds of events that have a line each; slots pass on by the dozen and are told as one."""
 
 
 @click.command()
@@ -118,16 +118,16 @@ class _Teller:
 
     def _greet(self, status: dict[str, Any]) -> None:
         took_s = (self._clock.monotonic_ns() - self._began_ns) / NS
-        world, slots = self._desk.world, status["slots"]
+        world, slots, release = self._desk.world, status["slots"], release_words(status["release"])
         day = f"the recorded day {world.day.name}" if world.day else f"a made-up market, seed {world.seed}"
+        click.echo(f"Foresight rehearses on {day}, {world.speed:g} times as fast as life.")
+        click.echo(f"  {slots['open']} of {slots['configured']} slots have a market")
+        click.echo(f"  {release} decided first, after {took_s:.1f} s")
+        click.echo(f"  venue {self._desk.where['clob']}   state {self._desk.state.root}")
         click.echo(
-            f"Foresight rehearses on {day} at {world.speed:g}x: {slots['open']} of {slots['configured']} slots have a market."
+            "Steer it from another terminal: foresightctl status, slots, events -f, deploy --green PATH, rollback."
         )
-        click.echo(
-            f"First decision by {release_words(status['release'])} after {took_s:.1f} s.   venue {self._desk.where['clob']}"
-        )
-        click.echo(f"State {self._desk.state.root}   log supervisor.log")
-        click.echo("In another terminal: foresightctl status · slots · events -f · deploy --green . · rollback")
+        click.echo("Stop it with Ctrl-C; the same command goes on where it stopped.")
         self._seen_ns = status["at_ns"]
 
     def _tell_events(self) -> None:
@@ -135,12 +135,15 @@ class _Teller:
             events = client.ask(self._desk.state, "events", {"after_ns": self._seen_ns, "limit": 500}).data
         except client.Unavailable:
             return
+        passed: list[dict[str, Any]] = []
         for event in events:
             self._seen_ns = event["at_ns"]
-            if event["kind"] not in _QUIET:
+            if event["kind"] == "boundary":
+                passed.append(event)
+            elif event["kind"] in _TOLD or event["data"].get("phase") in {"spawning", "done"}:
+                _tell_passed(passed)
                 click.echo(event_line(event))
-        for line in _handovers(events):
-            click.echo(line)
+        _tell_passed(passed)
         sys.stdout.flush()
 
     def _sum_up(self) -> None:
@@ -156,10 +159,8 @@ class _Teller:
         )
 
 
-def _handovers(events: list[dict[str, Any]]) -> list[str]:
-    """Slots pass on by the dozen: one line for an operation's step, one for all the slots of it that passed."""
-    lines = [event_line(event) for event in events if event["kind"] == "step"]
-    passed = [event for event in events if event["kind"] == "boundary"]
+def _tell_passed(passed: list[dict[str, Any]]) -> None:
+    """Slots that passed to another worker, as one line."""
     if passed:
-        lines.append(f"{clock_time(passed[-1]['at_ns'])}  boundary  {len(passed)} slots passed on: {passed[0]['text']}")
-    return lines
+        click.echo(f"{clock_time(passed[-1]['at_ns'])}  boundary  {len(passed)} slots, the last: {passed[-1]['text']}")
+        passed.clear()

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from shared import entries as e
 from shared.messages import Cancel, Decided, Place
+from shared.units import MICRO
 from supervisor import risk
 from supervisor.accounts import Accounts
 from supervisor.effects import Submit, Withdraw
@@ -157,8 +158,22 @@ def exposure(window: Window, wish: Place, accounts: Accounts, bench: Bench) -> r
         asset_micro=accounts.exposure(f"{slot.asset}/"),
         total_micro=accounts.exposure(),
         held_micro=(position.size_micro if position else 0) - offered,
+        opposite_micro=opposite(window, wish, accounts),
         cash_micro=accounts.cash_micro - accounts.reserved(),
         day_realized_micro=accounts.day_realized_micro,
         open_orders=len(accounts.open_orders()),
         orders_last_minute=bench.sent_last_minute,
     )
+
+
+def opposite(window: Window, wish: Place, accounts: Accounts) -> int:
+    """The best price, in the wish's own token, at which one of our open orders is on its other side; 0 for none.
+
+    To buy Down at a price is to sell Up at one minus it: mint and merge make one book of the two.
+    """
+    prices = [
+        (o.price_micro if o.outcome == wish.outcome else MICRO - o.price_micro)
+        for o in accounts.open_orders(window.slot.name)
+        if o.start_s == window.start_s and (o.side != wish.side) == (o.outcome == wish.outcome)
+    ]
+    return (min if wish.side == "BUY" else max)(prices, default=0)

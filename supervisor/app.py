@@ -34,15 +34,16 @@ from supervisor.accounts import rebuild
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
 from supervisor.effects import Moment
-from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel
+from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel, PriceChannel
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
+from supervisor.settlement import WINDOW_OF_RULE
 from supervisor.signing import ClientSigner
 from supervisor.stream import Stream, tail
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.market import parse_market_frame
-from supervisor.venue.prices import PRICE_ASSETS, PriceControl, authenticate_prices, parse_price_frame, subscribe_prices
+from supervisor.venue.prices import PRICE_ASSETS, PriceControl, parse_price_frame
 from supervisor.venue.user import OrderReport, TradeLeg, parse_user_frame, subscribe_user
 from supervisor.workers import CannotStart, Workers
 
@@ -71,6 +72,7 @@ class App:
         self.signer = ClientSigner(credentials)
         self.gateway = Gateway(settings.venue, clock)
         self.discovery = Discovery(settings.venue)
+        self.prices: PriceChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._exit = 0
@@ -149,13 +151,8 @@ class App:
             ping="PING",
         )
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
-        prices = Channel(
-            venue.price_ws,
-            greet=lambda: [authenticate_prices(key), subscribe_prices(assets)],
-            heard=self._on_price_frame,
-            there=self._there("prices"),
-        )
-        self._start(user.run(), prices.run(), self._keep_beating())
+        self.prices = PriceChannel(venue.price_ws, key, assets, self._on_price_frame, self._there("prices"))
+        self._start(user.run(), self.prices.run(), self._keep_beating())
 
     async def _close(self) -> None:
         """End cleanly: no new tick, wait for what is owed, say where we stand, let the workers go."""
@@ -525,9 +522,13 @@ class App:
             self.desk.board.count("discovery_failed")
             log.warning("discovery_failed", slot=effect.slot.name, start_s=effect.start_s, reason=str(error))
             return
-        if found is not None:
-            with self._turn() as now:
-                self.desk.markets.on_listing(now, effect.slot, effect.start_s, *found)
+        if found is None:
+            return
+        window_s = WINDOW_OF_RULE[found[0].market.terms.rule]
+        if self.prices is not None and window_s not in {0, 60}:
+            await self.prices.follow(effect.slot.asset, window_s)
+        with self._turn() as now:
+            self.desk.markets.on_listing(now, effect.slot, effect.start_s, *found)
 
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))

@@ -19,7 +19,9 @@ from shared.config import Venue
 from shared.slots import Slot
 from supervisor.venue.discovery import BadMarket, Listing, Market, parse_accepting, parse_listing, slug
 from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame
+from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import subscribe_market, unsubscribe_market
+from supervisor.venue.prices import authenticate_prices, subscribe_prices
 
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between two tries to connect."""
@@ -123,6 +125,32 @@ class MarketChannel(Channel):
     def _ask_for_all(self) -> Iterable[str]:
         if self._wanted:
             yield subscribe_market(sorted(self._wanted), first=True)
+
+
+class PriceChannel(Channel):
+    """The reference prices:
+
+    instantaneous and 60-second means of every asset, and other means where a market wants them.
+    """
+
+    def __init__(
+        self, url: str, key: ApiKey, assets: list[str], heard: Callable[[bytes], None], there: Callable[[str], None]
+    ) -> None:
+        super().__init__(url, greet=self._ask_for_all, heard=heard, there=there)
+        self._key, self._assets = key, assets
+        self._means: set[tuple[str, int]] = set()
+
+    async def follow(self, asset: str, window_s: int) -> None:
+        """Follow an asset's mean over another window as well; asking twice asks once."""
+        if (asset, window_s) not in self._means:
+            self._means.add((asset, window_s))
+            await self.send(subscribe_prices([asset], window_s))
+
+    def _ask_for_all(self) -> Iterable[str]:
+        yield authenticate_prices(self._key)
+        yield subscribe_prices(self._assets)
+        for asset, window_s in sorted(self._means):
+            yield subscribe_prices([asset], window_s)
 
 
 class Discovery:

@@ -37,6 +37,8 @@ class Exposure:
     total_micro: int
     held_micro: int
     """Shares of the order's own token that are held and not already offered: what a SELL may sell."""
+    opposite_micro: int
+    """The best price at which an order of our own would be on the other side of this one; 0 for none."""
     cash_micro: int
     day_realized_micro: int
     open_orders: int
@@ -156,6 +158,13 @@ def _uncovered(case: _Case) -> str:
     return ""
 
 
+def _own_order(case: _Case) -> str:
+    """An order that our own would meet trades nothing and costs a fee; the two tokens of a market are one book."""
+    own, price = case.exposure.opposite_micro, case.place.price_micro
+    meets = own and (price >= own if case.place.side == "BUY" else price <= own)
+    return f"{show_micro(price)} meets our own order at {show_micro(own)}" if meets else ""
+
+
 def _over(used_micro: int, cost_micro: int, cap_micro: int) -> str:
     if not cost_micro or used_micro + cost_micro <= cap_micro:
         return ""
@@ -188,6 +197,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[_Case], str]], ...]] = (
     ("book_stale", _stale),
     ("price_far", _far_price),
     ("uncovered_sell", _uncovered),
+    ("own_order", _own_order),
     ("day_loss", _lost),
     ("order_rate", _too_often),
     ("open_orders", _too_many),

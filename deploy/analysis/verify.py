@@ -52,6 +52,7 @@ class Verdict:
     fills: int = 0
     windows: int = 0
     windows_settled: int = 0
+    windows_estimated: int = 0
     windows_resolved: int = 0
     missed: int = 0
     doubled: int = 0
@@ -315,7 +316,11 @@ def _cash(evidence: Evidence, verdict: Verdict, snapshot: e.Snapshot | None) -> 
 
 
 def _windows(evidence: Evidence, verdict: Verdict) -> None:
-    """What the reference prices on the tape say of a window is what the venue declared."""
+    """What the reference prices on the tape say of a window is what the venue declared.
+
+    Only where they are the feed that settled it: a rehearsal that had to average a recorded day's prices itself is near
+    the official value and no more, so such windows are counted apart.
+    """
     prices: dict[tuple[str, str, int], int] = {
         (frame.event.asset, frame.event.feed, frame.event.source_ms): int(frame.event.exact)
         for frame in reversed(evidence.frames)
@@ -324,6 +329,7 @@ def _windows(evidence: Evidence, verdict: Verdict) -> None:
     strikes = {(entry.slot, entry.start_s): int(entry.exact) for entry in evidence.said(e.Strike)}
     opened = {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Opened)}
     resolved = {(entry.slot, entry.start_s): entry.winner for entry in evidence.said(e.Resolved)}
+    estimated = {line["market"] for line in evidence.told("resolve") if line.get("averaged_here") and line["official"]}
     verdict.windows, verdict.windows_resolved = len(opened), len(resolved)
     for window, entry in opened.items():
         slot = parse_slot(window[0])
@@ -331,6 +337,9 @@ def _windows(evidence: Evidence, verdict: Verdict) -> None:
         close = prices.get((slot.asset, feed, (window[1] + slot.window_s) * 1_000))
         strike = prices.get((slot.asset, feed, window[1] * 1_000), strikes.get(window))
         if close is None or strike is None or window not in resolved:
+            continue
+        if entry.terms.condition_id in estimated:
+            verdict.windows_estimated += 1
             continue
         verdict.windows_settled += 1
         computed = "Up" if close >= strike else "Down"

@@ -88,7 +88,7 @@ def slots(context: Context) -> None:
 
 def _slot_row(slot: dict[str, Any]) -> tuple[str, ...]:
     minutes, seconds = divmod(slot["closes_in_s"], 60)
-    quoted = f"{slot['bid']}/{slot['ask']}" if "bid" in slot else "-"
+    quoted = f"{_price(slot['bid'])}/{_price(slot['ask'])}" if "bid" in slot else "-"
     held = ", ".join(f"{p['outcome']} {show_micro(p['size_micro'])}" for p in slot["positions"]) or "-"
     return (
         slot["slot"],
@@ -101,6 +101,10 @@ def _slot_row(slot: dict[str, Any]) -> tuple[str, ...]:
         held,
         str(slot["open_orders"]),
     )
+
+
+def _price(text: str) -> str:
+    return "-" if text == "0" else text
 
 
 @click.command()

@@ -70,15 +70,17 @@ def deploy(
     staged = _stage(context, source)
     _register(context, staged)
     release = staged.indexed.release
-    _say(context, f"Deploying {staged.indexed.name[:14]}  over  {_over(before)}   op {op}")
-    _say_phase(context, "stage", sum(staged.steps_ms.values()), _stage_words(staged))
     arguments = {
         "release": release,
         "reason": reason,
         "expect_active": expect_active,
         "steps_ms": {f"stage_{step}": took for step, took in staged.steps_ms.items()},
     }
-    _follow(context, client.ask(context.state, "deploy", arguments, op=op), timeout, no_wait)
+    begun = client.ask(context.state, "deploy", arguments, op=op)
+    if begun.ok and begun.op:
+        _say(context, f"Deploying {staged.indexed.name[:-4]}  over  {_over(before)}   op {begun.op}")
+        _say_phase(context, "stage", sum(staged.steps_ms.values()), _stage_words(staged))
+    _follow(context, begun, timeout, no_wait)
 
 
 @click.command()

@@ -18,6 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal, Protocol
 
 Outcome = Literal["Up", "Down"]
@@ -135,6 +136,11 @@ def settle(day: Day, listing: Listing) -> Settled:
     return Settled(strike, close, listing.official or by_rule)
 
 
+def averaged_here(day: Day, listing: Listing) -> bool:
+    """Whether the value that settles a market is our own mean of recorded prices, and so only near the official one."""
+    return listing.lookback_s > 0 and not day.settles_directly(listing.asset)
+
+
 def strike_of(day: Day, listing: Listing) -> int | None:
     """The value a window has to reach: the recorded one, else the settlement value at its start."""
     if listing.strike_e18 is not None:
@@ -205,6 +211,21 @@ class RecordedDay:
 
     def settles_directly(self, asset: str) -> bool:
         return asset in self._direct
+
+    def exact_value_at(self, asset: str, second: int) -> int | None:
+        """The price of that very second, None where the recording skipped it."""
+        prices = self._prices.get(asset)
+        return prices.exactly(second) if prices else None
+
+    def gaps(self, asset: str, longer_s: int) -> list[tuple[int, int]]:
+        """Holes of the recording longer than so many seconds: the last second before and the first after each."""
+        seconds = self._prices[asset].seconds if asset in self._prices else []
+        return [(a, b) for a, b in pairwise(seconds) if b - a > longer_s]
+
+    @property
+    def assets(self) -> list[str]:
+        """Assets with prices, sorted."""
+        return sorted(self._prices)
 
 
 def _by_asset(points: Iterable[Point]) -> dict[str, Prices]:

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from deploy.rehearsal import gamma, protocol
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
-from deploy.rehearsal.days import RESOLVE_MAX_S, RESOLVE_MIN_S, Day, Listing, Point, settle, settlement_value
+from deploy.rehearsal.days import (
+    RESOLVE_MAX_S,
+    RESOLVE_MIN_S,
+    Day,
+    Listing,
+    Point,
+    averaged_here,
+    settle,
+    settlement_value,
+)
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Book, Matched, Wish
 from deploy.rehearsal.outbox import Line, Outbox, ToEverybody, ToMarket, ToPrices
@@ -252,6 +261,7 @@ class Floor:
             "strike": None if settled.strike_e18 is None else e18_text(settled.strike_e18),
             "close": None if settled.close_e18 is None else e18_text(settled.close_e18),
             "official": listing.official is not None,
+            "averaged_here": averaged_here(self.day, listing),
         }
         self.out.put(Line(self.now_ms, "resolve", fields))
         message = protocol.market_resolved(listing, gamma.number_of(listing, "market"), settled.winner, self.now_ms)

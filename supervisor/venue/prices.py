@@ -83,13 +83,13 @@ def authenticate_prices(key: ApiKey) -> str:
     return to_json({"op": "auth", "rid": "auth", "auth": key.fields()})
 
 
-def subscribe_prices(assets: list[str]) -> str:
-    """Instantaneous and 60-second mean prices of assets; 64 subscriptions fit a connection."""
+def subscribe_prices(assets: list[str], window_s: int = 60) -> str:
+    """Instantaneous prices of assets and their means over a window; 64 subscriptions fit a connection."""
     wanted: list[dict[str, Any]] = []
     for asset in assets:
         symbol = f"{asset.lower()}usd"
         wanted.append({"channel": "price.crypto", "filter": {"symbol": symbol}})
-        wanted.append({"channel": "price.crypto.twap", "filter": {"symbol": symbol, "window_seconds": 60}})
+        wanted.append({"channel": "price.crypto.twap", "filter": {"symbol": symbol, "window_seconds": window_s}})
     return to_json({"op": "subscribe", "rid": "prices", "subscriptions": wanted})
 
 

@@ -11,7 +11,7 @@ from supervisor.risk import Approved, Denied, Exposure, Limits, Quote, check
 
 LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000)
 QUOTE = Quote(480_000, 500_000, "", 10_000, 5_000_000, 1_000_000, 70_000, 1)
-EXPOSURE = Exposure(0, 0, 0, 0, 1_000_000_000, 0, 0, 0)
+EXPOSURE = Exposure(0, 0, 0, 0, 0, 1_000_000_000, 0, 0, 0)
 BUY = Place("Up", "BUY", 500_000, 10_000_000, "FAK")
 SELL = Place("Up", "SELL", 480_000, 10_000_000, "GTC")
 
@@ -42,6 +42,8 @@ def replace_place(place: Place, **changes: object) -> Place:
         (replace_place(BUY, price_micro=710_000), QUOTE, EXPOSURE, "", "price_far"),
         (replace_place(SELL, price_micro=270_000), QUOTE, replace(EXPOSURE, held_micro=10**9), "", "price_far"),
         (SELL, QUOTE, replace(EXPOSURE, held_micro=9_999_999), "", "uncovered_sell"),
+        (BUY, QUOTE, replace(EXPOSURE, opposite_micro=500_000), "", "own_order"),
+        (SELL, QUOTE, replace(EXPOSURE, held_micro=10**9, opposite_micro=480_000), "", "own_order"),
         (BUY, QUOTE, replace(EXPOSURE, day_realized_micro=-100_000_000), "", "day_loss"),
         (BUY, QUOTE, replace(EXPOSURE, orders_last_minute=120), "", "order_rate"),
         (BUY, QUOTE, replace(EXPOSURE, open_orders=64), "", "open_orders"),

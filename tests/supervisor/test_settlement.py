@@ -1,7 +1,5 @@
 """Strike, close and winner."""
 
-from kit.days import recorded_day
-
 from supervisor.settlement import Boundaries, winner
 
 
@@ -39,17 +37,3 @@ def test_an_hour_is_remembered_and_no_more() -> None:
     assert boundaries.at("BTC", "spot", 0) is None
     assert boundaries.at("BTC", "spot", 86_100) == 86_100
     assert len(boundaries._exact) <= 13
-
-
-def test_a_recorded_days_outcomes_come_out_of_its_prices() -> None:
-    """Every window of the day that has an exact closing price: what we compute is what the venue declared."""
-    day = recorded_day()
-    compared = 0
-    for window in day.windows:
-        close = day.prices.get(window.end_s)
-        strike = window.strike if window.strike is not None else day.prices.get(window.start_s)
-        if close is None or strike is None:
-            continue
-        assert winner(strike, close) == window.official, window.slug
-        compared += 1
-    assert compared == day.comparable
