@@ -21,6 +21,8 @@ from supervisor.turns import Turns
 
 KEPT: Final = 64
 """Operations that are remembered for people who ask."""
+WORTH_TELLING_S: Final = 0.5
+"""Real seconds after which it is worth saying what a handover waits for."""
 
 
 @dataclass
@@ -72,7 +74,8 @@ class Operations:
             unmoved = "ROLLED_BACK" if operated.flips else "GATE_FAILED"
             result = "OK" if operated.green == active else unmoved
             fault = "" if result == "OK" else "the supervisor was restarted while it ran"
-            step, detail = operated.step, {"result": result, "fault": fault, "flips": operated.flips}
+            sides = {"green": operated.green, "blue": operated.blue}
+            step, detail = operated.step, {**sides, "result": result, "fault": fault, "flips": operated.flips}
             self.board.write(e.Step(op, step.verb, "done", 0, step.actor, step.reason, detail))
 
     def known(self, op: str) -> Operation | None:
@@ -232,9 +235,10 @@ class Operations:
         if operation is None:
             return
         moving = self.rollout.phase in {"flipping", "restoring"}
-        operation.waiting = self.handover.waiting() if moving else {}
+        long = board.since_s(operation.phase_ns) > WORTH_TELLING_S
+        operation.waiting = self.handover.waiting() if moving and long else {}
         if board.since_s(operation.phase_ns) > self._phase_limit_s():
-            named = "; ".join(f"{slot}: {why}" for slot, why in operation.waiting.items())
+            named = "; ".join(f"{slot}: {why}" for slot, why in self.handover.waiting().items()) if moving else ""
             self._roll(rollout.Late(named or "its worker did not answer"))
 
     # --- the table, carried out ---
@@ -264,7 +268,7 @@ class Operations:
         took_ms = (self.board.mono_ns - operation.phase_ns) // 1_000_000
         if before != "idle":
             operation.steps_ms[before] = took_ms
-        operation.phase, operation.phase_ns = after, self.board.mono_ns
+        operation.phase, operation.phase_ns, operation.waiting = after, self.board.mono_ns, {}
         detail: dict[str, Any] = {"from": before, "green": operation.green, "blue": operation.blue}
         member = self.board.crew.members.get(self.green)
         if before == "spawning" and member is not None:
@@ -318,7 +322,8 @@ class Operations:
         assert operation is not None
         operation.result, operation.fault, operation.flips = command.result, command.fault, self.rollout.flipped
         total_ms = (self.board.mono_ns - operation.began_ns) // 1_000_000
-        detail = {"result": command.result, "fault": command.fault, "flips": operation.flips}
+        ended = {"result": command.result, "fault": command.fault, "flips": operation.flips}
+        detail = {"green": operation.green, "blue": operation.blue, **ended}
         self._write_step("done", total_ms, detail)
         self.current = None
         self.handover.aim(self.blue, moving=False, cause=Cause())
@@ -340,6 +345,8 @@ class Operations:
         """A slot changed hands."""
         if self.rollout.phase == "flipping" and uid == self.green:
             self._roll(rollout.Flipped(self.handover.owned_by(self.green)))
+            if self.current is not None:
+                self.current.flips = self.rollout.flipped
         elif self.rollout.phase == "restoring":
             self._see_restored()
 

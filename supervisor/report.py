@@ -201,7 +201,7 @@ _SENTENCES: Any = {
         f"{b.slot} passed from {b.was.release or 'nobody'} to {b.now.release} under epoch {b.now.epoch}, "
         f"{len(b.positions)} positions and {len(b.orders)} orders open, {len(b.changed)} files changed"
     ),
-    e.Step: lambda s: f"{s.verb} {s.op} {_step_words(s)}",
+    e.Step: lambda s: f"{s.verb} of {s.detail.get('green', '')} {_step_words(s)} ({s.op})",
     e.Active: lambda a: f"{a.release} is the active release",
     e.Placing: lambda p: (
         f"{p.slot} {p.side} {p.outcome} {show_micro(p.size_micro)} at {show_micro(p.price_micro)} {p.kind} "
