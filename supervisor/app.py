@@ -164,9 +164,7 @@ class App:
                 accounts = self.desk.board.accounts
                 snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
                 self.desk.board.write(snapshot)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         with self._turn():
             self.desk.operations.close("the supervisor ends")
         await self._wait_until(lambda: not self.workers.living, deadline)
@@ -180,6 +178,15 @@ class App:
             self.journal.close()
         self.ledger.close()
         log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
+
+    async def _end_tasks(self) -> None:
+        """Cancel what still runs; a task that does not end is named, and left behind: the desk stops anyway."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for task in left:
+                log.error("task_did_not_end", task=getattr(task.get_coro(), "__qualname__", "?"))
 
     def _quiet(self) -> bool:
         return not any(slot.outstanding or slot.in_flight for slot in self.desk.turns.slots.values())

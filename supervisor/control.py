@@ -80,7 +80,8 @@ class ControlSocket:
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
     try:
-        line = await asyncio.wait_for(reader.readuntil(b"\n"), READ_S)
+        async with asyncio.timeout(READ_S):
+            line = await reader.readuntil(b"\n")
     except asyncio.LimitOverrunError:
         raise BadRequest(f"the request is over the bound of {REQUEST_MAX} bytes") from None
     except asyncio.IncompleteReadError as error:

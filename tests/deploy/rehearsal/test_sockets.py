@@ -19,7 +19,8 @@ WAIT_S = 10
 
 
 async def received(socket: ClientConnection) -> str:
-    return str(await asyncio.wait_for(socket.recv(), WAIT_S))
+    async with asyncio.timeout(WAIT_S):
+        return str(await socket.recv())
 
 
 async def until_recorded(running: Running, kind: str) -> dict[str, object]:
