@@ -65,8 +65,10 @@ class Beat:
 def next_tick(slot: Slot, beat: Beat, after_ms: int) -> int:
     """The first scheduled tick number of a slot that is greater than `after_ms`."""
     cadence = after_ms - after_ms % CADENCE_MS + CADENCE_MS
-    fast = after_ms - after_ms % beat.fast_ms + beat.fast_ms
-    return fast if fast < cadence and in_snipe_window(slot, beat, fast) else cadence
+    window_ms = slot.window_s * 1_000
+    snipe_ms = after_ms - after_ms % window_ms + window_ms - beat.snipe_s * 1_000
+    earliest = max(after_ms + 1, snipe_ms)  # the snipe window may begin between two cadences
+    return min(cadence, earliest + -earliest % beat.fast_ms)
 
 
 def in_snipe_window(slot: Slot, beat: Beat, tick: int) -> bool:

@@ -15,11 +15,15 @@ MICRO: Final = 1_000_000
 _FEE_STEP_MICRO: Final = 10  # the venue keeps fees to five decimals
 _EXACT_DECIMALS: Final = 18
 _EXACT_PER_MICRO: Final = 10**12
-_DECIMAL = re.compile(r"(-?)(\d+)(?:\.(\d*))?\Z")
+TEXT_MAX: Final = 60
+"""No number this desk reads is written with more characters; what is longer is refused before it is computed."""
+WORD_MAX: Final = 2**63 - 1
+"""Millionths fit the words of ledger and journal."""
+_DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?\Z")
 
 
 class NotANumber(ValueError):
-    """The text is blank, not decimal, or has more decimals than the unit can hold without rounding."""
+    """The text is blank, not decimal, too large, or has more decimals than the unit can hold without rounding."""
 
 
 class OffGrid(ValueError):
@@ -32,6 +36,8 @@ def parse_scaled(text: str, decimals: int) -> int:
     Args: text: such as "0.53"; no exponent, no sign but a leading minus. decimals: 0 or more.
     Raises: NotANumber: also when a digit beyond `decimals` is not zero; nothing is ever rounded here.
     """
+    if len(text) > TEXT_MAX:
+        raise NotANumber(f"{text[:20]!r}... has {len(text)} characters, no number here has over {TEXT_MAX}")
     match = _DECIMAL.match(text)
     if match is None:
         raise NotANumber(f"{text!r} is not a decimal number")
@@ -43,8 +49,11 @@ def parse_scaled(text: str, decimals: int) -> int:
 
 
 def parse_micro(text: str) -> int:
-    """Turn decimal text into millionths. Raises: NotANumber."""
-    return parse_scaled(text, 6)
+    """Turn decimal text into millionths. Raises: NotANumber: also when they do not fit a signed 64-bit word."""
+    value_micro = parse_scaled(text, 6)
+    if abs(value_micro) > WORD_MAX:
+        raise NotANumber(f"{text!r} does not fit 64 bits in millionths")
+    return value_micro
 
 
 def parse_exact(text: str) -> int:

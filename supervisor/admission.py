@@ -88,7 +88,7 @@ def place(
     assert market is not None, "an opened window has a market"
     try:
         maker, taker = order_amounts(wish.side, wish.kind, wish.price_micro, wish.size_micro, market.terms.tick_micro)
-    except (BadSize, ZeroDivisionError) as error:
+    except BadSize as error:
         return risk.Denied("bad_size", str(error))
     sized = structs.replace(wish, size_micro=taker if wish.side == "BUY" else maker)
     exposed = exposure(window, sized, accounts, bench)

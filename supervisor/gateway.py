@@ -15,7 +15,7 @@ import aiohttp
 
 from shared.clock import NS, Clock
 from shared.config import Venue
-from supervisor.venue.frames import BadFrame
+from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
     FIRST_CURSOR,
@@ -128,7 +128,7 @@ class Gateway:
 
     async def beat(self) -> HeartbeatAnswer:
         """Send one heartbeat; a corrected id is taken over for the next. Raises: VenueRefused, BadFrame."""
-        body = f'{{"heartbeat_id":"{self._heartbeat_id}"}}'.encode()
+        body = to_json({"heartbeat_id": self._heartbeat_id}).encode()
         http, said = await self._asked("POST", "/v1/heartbeats", body=body)
         answer = parse_heartbeat(http, said)
         self._heartbeat_id = answer.next_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -9,11 +10,18 @@ import msgspec
 
 from shared.messages import Outcome, Rule, Terms
 from shared.slots import Slot
-from shared.units import MICRO, parse_exact
+from shared.units import MICRO, NotANumber, parse_exact
 from supervisor.venue.frames import UNREADABLE, BadFrame
 
+EXPONENT_MAX: Final = 4
+"""Fees are rate x (p (1-p))^exponent; the venue's exponent is 1."""
 TAKER_DELAY_MS: Final = 150
 """How long a marketable order waits on a market that says `itode`; the venue's changelog of 2026-09-04."""
+
+
+_TOKEN: Final = re.compile(r"[0-9]{1,78}\Z")
+_TWAP: Final = re.compile(r"twap-([0-9]{1,4})s")
+_CONDITION: Final = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
 
 
 class BadMarket(ValueError):
@@ -43,7 +51,7 @@ class _FeeSchedule(msgspec.Struct):
 
 
 class _CryptoConfig(msgspec.Struct, rename="camel"):
-    twap_enabled: bool = False
+    twap_enabled: bool | None = None
     twap_lookback_seconds: int = 0
 
 
@@ -67,7 +75,7 @@ class _GammaMarket(msgspec.Struct, rename="camel"):
 
 
 class _EventMetadata(msgspec.Struct, rename="camel"):
-    price_to_beat: msgspec.Raw | None = None
+    price_to_beat: msgspec.Raw = msgspec.Raw()
 
 
 class _GammaEvent(msgspec.Struct, rename="camel"):
@@ -99,9 +107,10 @@ def parse_listing(body: bytes, slot: Slot, start_s: int) -> Listing | None:
         found = [m for m in _gamma_markets.decode(body) if m.slug == slug(slot, start_s)]
     except UNREADABLE as error:
         raise BadFrame(f"market list: {error}") from error
-    if not found:
-        return None
-    gamma = found[0]
+    return _listing(found[0], slot, start_s) if found else None
+
+
+def _listing(gamma: _GammaMarket, slot: Slot, start_s: int) -> Listing:
     order = _outcome_order(gamma)
     tokens = _tokens(gamma)
     market = Market(
@@ -119,16 +128,15 @@ def parse_listing(body: bytes, slot: Slot, start_s: int) -> Listing | None:
 def _outcome_order(gamma: _GammaMarket) -> tuple[int, int]:
     """Where Up and Down stand among the market's outcomes; they are found by name, never by place."""
     names = _json_list(gamma.outcomes, gamma.slug)
-    try:
-        return names.index("Up"), names.index("Down")
-    except ValueError:
-        raise BadMarket(f"{gamma.slug}: outcomes are {names}, not Up and Down") from None
+    if sorted(names) != ["Down", "Up"]:
+        raise BadMarket(f"{gamma.slug}: outcomes are {str(names)[:120]}, not Up and Down")
+    return names.index("Up"), names.index("Down")
 
 
 def _tokens(gamma: _GammaMarket) -> list[str]:
     tokens = gamma.position_ids or _json_list(gamma.clob_token_ids or "[]", gamma.slug)
-    if len(tokens) != 2 or not all(token.isdecimal() for token in tokens):
-        raise BadMarket(f"{gamma.slug}: token ids are {tokens}, not two decimal numbers")
+    if len(tokens) != 2 or tokens[0] == tokens[1] or not all(_TOKEN.match(token) for token in tokens):
+        raise BadMarket(f"{gamma.slug}: token ids are {str(tokens)[:200]}, not two decimal numbers")
     return tokens
 
 
@@ -136,32 +144,46 @@ def _json_list(text: str, where: str) -> list[str]:
     """A list the venue sends as JSON inside a string."""
     try:
         return msgspec.json.decode(text, type=list[str])
-    except msgspec.DecodeError as error:
-        raise BadMarket(f"{where}: {text!r}: {error}") from error
+    except UNREADABLE as error:
+        raise BadMarket(f"{where}: {text[:120]!r}: {error}") from error
 
 
 def _terms(gamma: _GammaMarket) -> Terms:
-    if gamma.fee_schedule is None:
+    fees = gamma.fee_schedule
+    if fees is None:
         raise BadMarket(f"{gamma.slug}: names no fee schedule")
+    if not _CONDITION.match(gamma.condition_id):
+        raise BadMarket(f"{gamma.slug}: condition id is {gamma.condition_id[:80]!r}")
+    if not (0 <= fees.rate <= 1 and 0 <= fees.exponent <= EXPONENT_MAX and 0 < gamma.order_min_size <= MICRO):
+        raise BadMarket(f"{gamma.slug}: fee {fees.rate} with exponent {fees.exponent}, size {gamma.order_min_size}")
     return Terms(
         condition_id=gamma.condition_id,
-        tick_micro=round(gamma.order_price_min_tick_size * MICRO),
+        tick_micro=_tick(gamma.order_price_min_tick_size, gamma.slug),
         min_size_micro=round(gamma.order_min_size * MICRO),
-        fee_rate_micro=round(gamma.fee_schedule.rate * MICRO),
-        fee_exponent=gamma.fee_schedule.exponent,
+        fee_rate_micro=round(fees.rate * MICRO),
+        fee_exponent=fees.exponent,
         taker_delay_ms=TAKER_DELAY_MS,
         rule=_rule(gamma),
     )
 
 
+def _tick(size: float, where: str) -> int:
+    if not 1 / MICRO <= size < 1:
+        raise BadMarket(f"{where}: price grid of {size}")
+    return round(size * MICRO)
+
+
 def _rule(gamma: _GammaMarket) -> Rule:
     """By which price the market says it resolves: its settings and its source must agree, or it is not traded."""
-    lookback = gamma.crypto_market_config.twap_lookback_seconds if gamma.crypto_market_config else 0
-    named = {f"twap-{s}s" in gamma.resolution_source: s for s in (30, 60)}.get(True, 0)
-    if lookback != named and lookback and named:
-        raise BadMarket(f"{gamma.slug}: averages {lookback} s, but its source {gamma.resolution_source} says {named} s")
+    config, averaged = gamma.crypto_market_config, _TWAP.search(gamma.resolution_source)
+    named = int(averaged[1]) if averaged else 0
+    lookback = config.twap_lookback_seconds if config is not None and config.twap_enabled else 0
+    told = config is not None and config.twap_enabled is not None
+    if told and gamma.resolution_source and lookback != named:
+        source = gamma.resolution_source[:120]
+        raise BadMarket(f"{gamma.slug}: averages {lookback} s, but its source {source} says {named} s")
     rules: dict[int, Rule] = {0: "spot", 30: "twap30", 60: "twap60"}
-    seconds = lookback or named
+    seconds = named or lookback
     if seconds not in rules:
         raise BadMarket(f"{gamma.slug}: averages {seconds} s, which no known rule does")
     return rules[seconds]
@@ -176,10 +198,18 @@ def _winner(gamma: _GammaMarket, order: tuple[int, int]) -> Outcome | None:
 
 def _strike(gamma: _GammaMarket) -> int | None:
     for event in gamma.events:
-        text = bytes(event.event_metadata.price_to_beat or b"") if event.event_metadata else b""
-        if text and text != b"null":
-            return parse_exact(text.decode().strip('"'))
+        text = bytes(event.event_metadata.price_to_beat).decode().strip('"') if event.event_metadata else ""
+        if text and text != "null":
+            return _exact(text)
     return None
+
+
+def _exact(text: str) -> int | None:
+    """A price to beat; one that cannot be read to its last digit is not known, and the winner counts all the same."""
+    try:
+        return parse_exact(text)
+    except NotANumber:
+        return None
 
 
 class _ClobToken(msgspec.Struct):
@@ -214,7 +244,7 @@ def parse_accepting(body: bytes, market: Market) -> Market | None:
         return None
     terms = msgspec.structs.replace(
         market.terms,
-        tick_micro=round(clob.mts * MICRO),
+        tick_micro=_tick(clob.mts, market.slot.name),
         taker_delay_ms=TAKER_DELAY_MS if clob.itode else 0,
     )
     return Market(market.slot, market.start_s, market.tokens, market.version, market.neg_risk, terms)

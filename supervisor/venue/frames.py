@@ -13,8 +13,17 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 PING_S: Final = 10.0
 """Market and user channel want a text PING this often, real seconds."""
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, NotANumber)
+
+class NotAnId(ValueError):
+    """The text is blank, too long, or not in plain characters."""
+
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotANumber, NotAnId)
 """What decoding raises when a frame is not of its kind's shape."""
+ID_MAX: Final = 128
+"""Characters of an id; an order's has 66, a trade's 36. What is longer is no id, and would not fit our own records."""
+SAID_MAX: Final = 300
+"""Characters kept of a text in which the venue explains itself."""
 
 
 class BadFrame(ValueError):
@@ -26,6 +35,13 @@ def bounded(frame: bytes) -> bytes:
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"frame of {len(frame)} bytes is over the bound of {MAX_FRAME}")
     return frame.strip()
+
+
+def an_id(text: str) -> str:
+    """An id as the venue names orders, trades and keys. Raises: NotAnId."""
+    if not 0 < len(text) <= ID_MAX or not (text.isascii() and text.isprintable()):
+        raise NotAnId(f"an id has 1 to {ID_MAX} plain characters, this is {text[:20]!r} of {len(text)}")
+    return text
 
 
 def sample(text: bytes) -> str:

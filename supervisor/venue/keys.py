@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from supervisor.venue.frames import UNREADABLE, BadFrame
+from supervisor.venue.frames import UNREADABLE, BadFrame, an_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,21 @@ def parse_api_key(body: bytes, address: str) -> ApiKey:
     """Read the answer that creates or derives a key. Raises: BadFrame; its text never holds what came."""
     try:
         answer = msgspec.json.decode(body, type=_ApiKeyAnswer)
-    except UNREADABLE:
+        base64.urlsafe_b64decode(_padded(answer.secret))
+        named = an_id(answer.key), an_id(answer.passphrase)
+    except (*UNREADABLE, ValueError):
         raise BadFrame("the answer to the request for an API key has not its shape") from None
-    return ApiKey(address, answer.key, answer.secret, answer.passphrase)
+    return ApiKey(address, named[0], answer.secret, named[1])
+
+
+def _padded(secret: str) -> str:
+    return secret + "=" * (-len(secret) % 4)
 
 
 def signed_headers(api_key: ApiKey, wall_s: int, method: str, path: str, body: bytes) -> dict[str, str]:
     """The headers of an authenticated request: an HMAC over time, method, path without query, and the exact body."""
     message = f"{wall_s}{method}{path}".encode() + body
-    secret = base64.urlsafe_b64decode(api_key.secret + "=" * (-len(api_key.secret) % 4))
+    secret = base64.urlsafe_b64decode(_padded(api_key.secret))
     signature = base64.urlsafe_b64encode(hmac.digest(secret, message, hashlib.sha256)).decode()
     return {
         "POLY_ADDRESS": api_key.address,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.messages import Level, Side
-from shared.units import parse_micro
+from shared.units import MICRO, NotANumber, parse_micro
 from supervisor.venue.frames import UNREADABLE, BadFrame, bounded, sample, to_json
 
 
@@ -128,7 +128,17 @@ def _market_event(frame: _MarketFrame) -> MarketEvent:
 
 
 def _level(price: str, size: str) -> Level:
-    return Level(parse_micro(price), parse_micro(size))
+    price_micro, size_micro = parse_micro(price), parse_micro(size)
+    if not 0 <= price_micro <= MICRO or size_micro < 0:
+        raise NotANumber(f"no level has price {price} and size {size}")
+    return Level(price_micro, size_micro)
+
+
+def _grid(text: str) -> int:
+    tick_micro = parse_micro(text)
+    if not 0 < tick_micro < MICRO:
+        raise NotANumber(f"no price grid has steps of {text}")
+    return tick_micro
 
 
 def _snapshot(frame: _MarketFrame) -> Snapshot:
@@ -136,7 +146,7 @@ def _snapshot(frame: _MarketFrame) -> Snapshot:
         token=frame.asset_id,
         bids=tuple(_level(level.price, level.size) for level in frame.bids),
         asks=tuple(_level(level.price, level.size) for level in frame.asks),
-        tick_micro=parse_micro(frame.tick_size) if frame.tick_size else 0,
+        tick_micro=_grid(frame.tick_size) if frame.tick_size else 0,
     )
 
 
@@ -152,7 +162,7 @@ _MARKET_KINDS: Final[dict[str, Callable[[_MarketFrame], MarketEvent]]] = {
     "book": _snapshot,
     "price_change": _changes,
     "last_trade_price": _traded,
-    "tick_size_change": lambda frame: TickSizeChanged(frame.asset_id, parse_micro(frame.new_tick_size)),
+    "tick_size_change": lambda frame: TickSizeChanged(frame.asset_id, _grid(frame.new_tick_size)),
     "market_resolved": lambda frame: MarketResolved(frame.market, frame.winning_asset_id),
 }
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from shared.units import parse_exact
+from shared.units import NotANumber, parse_exact
 from supervisor.venue.frames import UNREADABLE, BadFrame, bounded, sample, to_json
 from supervisor.venue.keys import ApiKey
+
+ASSET_MAX: Final = 8
+"""Letters of an asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,18 @@ class Price:
     exact: int
 
 
+_UnixMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
 class _Point(msgspec.Struct):
-    timestamp: int
+    timestamp: _UnixMs
     full_accuracy_value: str
 
 
 class _PricePayload(msgspec.Struct):
     symbol: str = ""
-    window_seconds: int = 0
-    timestamp: int = 0
+    window_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    timestamp: _UnixMs = 0
     full_accuracy_value: str = ""
     data: list[_Point] | None = None
 
@@ -66,16 +72,29 @@ def parse_price_frame(frame: bytes) -> list[Price] | PriceControl:
         payload = message.payload
         if payload is None:
             return PriceControl(message.op, message.code)
-        asset = payload.symbol.removesuffix("usd").upper()
+        asset = _asset(payload.symbol)
         points = payload.data
         if points is None:
             points = [_Point(payload.timestamp, payload.full_accuracy_value)]
         return [
-            Price(asset, payload.window_seconds, point.timestamp, parse_exact(point.full_accuracy_value))
-            for point in points
+            Price(asset, payload.window_seconds, point.timestamp, _exact(point.full_accuracy_value)) for point in points
         ]
     except UNREADABLE as error:
         raise BadFrame(f"price channel: {error}: {sample(text)}") from error
+
+
+def _asset(symbol: str) -> str:
+    asset = symbol.removesuffix("usd").upper()
+    if not (asset.isascii() and asset.isalnum() and len(asset) <= ASSET_MAX):
+        raise NotANumber(f"{symbol[:20]!r} is no symbol of an asset")
+    return asset
+
+
+def _exact(text: str) -> int:
+    exact = parse_exact(text)
+    if exact <= 0:
+        raise NotANumber(f"a price of {text}")
+    return exact
 
 
 def authenticate_prices(key: ApiKey) -> str:

@@ -8,8 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from shared.messages import OrderKind, Side
-from shared.units import MICRO, parse_micro
-from supervisor.venue.frames import UNREADABLE, BadFrame, sample
+from shared.units import MICRO, WORD_MAX, parse_micro, parse_scaled
+from supervisor.venue.frames import SAID_MAX, UNREADABLE, BadFrame, an_id, sample
 from supervisor.venue.user import TradeLeg, legs_of
 
 _ROUNDING: Final = {  # tick -> decimals of size, of the computed amount; from the official clients
@@ -20,10 +20,14 @@ _ROUNDING: Final = {  # tick -> decimals of size, of the computed amount; from t
     1_000: (2, 5),
     100: (2, 6),
 }
-
-
+ANSWER_MAX: Final = 64 * 1024
+"""The largest answer to an order that is read, in bytes; a usual one has some 300."""
 MIN_IMMEDIATE_MICRO: Final = 1_000_000
 """A marketable order is worth at least a dollar, else the venue refuses it."""
+
+
+_BOUGHT_STEP_MICRO: Final = 100
+"""Shares of an immediate BUY have at most four decimals."""
 
 
 class BadSize(ValueError):
@@ -34,15 +38,19 @@ def order_amounts(side: Side, kind: OrderKind, price_micro: int, size_micro: int
     """What an order offers and what it asks for, in millionths: (maker amount, taker amount).
 
     A resting order's size is in shares. An immediate BUY is in collateral with two decimals, and its shares are rounded
-    down, so that the price it offers is never below `price_micro`.
-    Raises: BadSize. Source: the rounding tables of the official clients.
+    down, so that the price it offers is never below `price_micro`; to four decimals on every grid, because the venue
+    refuses a fifth although its own clients' tables allow it on fine ones.
+    Raises: BadSize. Source: the rounding tables of the official clients, and the venue's answers to market orders.
     """
     if tick_micro not in _ROUNDING:
         raise BadSize(f"tick size {tick_micro} millionths is none the venue has")
+    if price_micro <= 0 or size_micro <= 0:
+        raise BadSize(f"no order has {size_micro} millionths of a share at {price_micro}")
     size_step, amount_step = (10 ** (6 - decimals) for decimals in _ROUNDING[tick_micro])
     if side == "BUY" and kind != "GTC":
         collateral = _down(size_micro * price_micro // MICRO, size_step)
-        offered, asked = collateral, _down(collateral * MICRO // price_micro, amount_step)
+        bought_step = max(amount_step, _BOUGHT_STEP_MICRO)
+        offered, asked = collateral, _down(collateral * MICRO // price_micro, bought_step)
     else:
         shares = _down(size_micro, size_step)
         collateral = _down(shares * price_micro // MICRO, amount_step)
@@ -72,10 +80,10 @@ class Answer:
 
 
 class _OrderAnswer(msgspec.Struct):
-    success: bool = False
+    success: bool | None = None
     errorMsg: str | None = ""
-    orderID: str = ""
-    status: str = ""
+    orderID: str | None = ""
+    status: str | None = ""
     tradeIDs: list[str] | None = []
 
 
@@ -102,20 +110,28 @@ def parse_order_answer(http: int, body: bytes) -> Answer:
 
 
 def _accepted(body: bytes) -> Answer:
+    if len(body) > ANSWER_MAX:
+        return Answer("unknown", reason=f"answer of {len(body)} bytes is over the bound of {ANSWER_MAX}")
     try:
         answer = _order_answer.decode(body)
+        trades = tuple(an_id(trade_id) for trade_id in answer.tradeIDs or ())
     except UNREADABLE as error:
         return Answer("unknown", reason=f"answer could not be read: {error}")
-    if answer.success and answer.orderID and not answer.errorMsg:
-        return Answer("accepted", answer.status, answer.orderID, tuple(answer.tradeIDs or ()))
-    return Answer("rejected", reason=answer.errorMsg or "refused without a reason")
+    said = (answer.errorMsg or "")[:SAID_MAX]
+    if answer.success and answer.orderID and not said:
+        return Answer("accepted", answer.status or "", answer.orderID, trades)
+    if not answer.orderID and (said or answer.success is False):
+        return Answer("rejected", reason=said or "refused without a reason")
+    return Answer("unknown", reason=f"the answer contradicts itself: {sample(body)}")
 
 
 def _error_text(body: bytes) -> str:
+    """What an answer that is no success says; empty when it says nothing."""
     try:
-        return _error_answer.decode(body).error
+        return _error_answer.decode(body).error[:SAID_MAX]
     except UNREADABLE:
-        return body[:200].decode(errors="replace")
+        text = body[:SAID_MAX].decode(errors="replace").strip()
+        return "" if text == "null" else text
 
 
 class _CancelAnswer(msgspec.Struct):
@@ -136,7 +152,7 @@ def parse_cancel_answer(http: int, body: bytes, order_id: str) -> Answer:
         return Answer("unknown", reason=f"answer could not be read: {error}")
     if order_id in answer.canceled:
         return Answer("accepted", order_id=order_id)
-    return Answer("rejected", reason=answer.not_canceled.get(order_id, "not mentioned in the answer"))
+    return Answer("rejected", reason=answer.not_canceled.get(order_id, "not mentioned in the answer")[:SAID_MAX])
 
 
 class _OpenOrder(msgspec.Struct):
@@ -187,7 +203,7 @@ def parse_venue_order(item: bytes) -> VenueOrder | None:
     try:
         order = msgspec.json.decode(item, type=_OpenOrder)
         return VenueOrder(
-            order_id=order.id,
+            order_id=an_id(order.id),
             token=order.asset_id,
             side=order.side,
             price_micro=parse_micro(order.price or "0"),
@@ -211,9 +227,12 @@ class _Balance(msgspec.Struct):
 def parse_balance(body: bytes) -> int:
     """Collateral in millionths; the venue sends it as a whole number of them. Raises: BadFrame."""
     try:
-        return int(msgspec.json.decode(body, type=_Balance).balance)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        balance = parse_scaled(msgspec.json.decode(body, type=_Balance).balance, 0)
+    except UNREADABLE as error:
         raise BadFrame(f"balance: {error}") from error
+    if not 0 <= balance <= WORD_MAX:
+        raise BadFrame(f"balance: {balance} millionths")
+    return balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +250,9 @@ class _Heartbeat(msgspec.Struct):
 def parse_heartbeat(http: int, body: bytes) -> HeartbeatAnswer:
     """Read the answer to a heartbeat; a wrong id is answered with the right one. Raises: BadFrame: neither."""
     try:
-        next_id = msgspec.json.decode(body, type=_Heartbeat).heartbeat_id
+        next_id = an_id(msgspec.json.decode(body, type=_Heartbeat).heartbeat_id)
     except UNREADABLE as error:
         raise BadFrame(f"heartbeat, HTTP {http}: {error}") from error
-    if http not in {200, 400} or not next_id:
+    if http not in {200, 400}:
         raise BadFrame(f"heartbeat, HTTP {http}: {sample(body)}")
     return HeartbeatAnswer(next_id, http == 200)

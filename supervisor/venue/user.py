@@ -8,8 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from shared.messages import Side
-from shared.units import NotANumber, parse_micro
-from supervisor.venue.frames import UNREADABLE, BadFrame, bounded, sample, to_json
+from shared.units import MICRO, NotANumber, parse_micro
+from supervisor.venue.frames import SAID_MAX, UNREADABLE, BadFrame, an_id, bounded, sample, to_json
 from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import Ignored
 
@@ -100,9 +100,10 @@ def _user_events(frame: _UserFrame, api_key: str) -> list[UserEvent]:
 def _order_report(frame: _UserFrame) -> OrderReport:
     status = frame.status.upper()
     matched = parse_micro(frame.size_matched) if frame.size_matched else None
+    said = frame.status[:SAID_MAX]
     if status.startswith(("CANCELED", "INVALID")) or frame.type == "CANCELLATION":
-        return OrderReport(frame.id, "closed", matched, frame.status)
-    return OrderReport(frame.id, "pending" if status == "DELAYED" else "open", matched, frame.status)
+        return OrderReport(an_id(frame.id), "closed", matched, said)
+    return OrderReport(an_id(frame.id), "pending" if status == "DELAYED" else "open", matched, said)
 
 
 def _legs(frame: _UserFrame, api_key: str) -> list[UserEvent]:
@@ -112,7 +113,7 @@ def _legs(frame: _UserFrame, api_key: str) -> list[UserEvent]:
     """
     status = frame.status.upper().removeprefix("TRADE_STATUS_").removesuffix("_NOT_BROADCASTED")
     if status not in _SETTLEMENTS:
-        return [Ignored(f"trade {frame.status}")]
+        return [Ignored(f"trade {frame.status[:SAID_MAX]}")]
     if frame.trader_side != "MAKER":
         size, price = parse_micro(frame.size), parse_micro(frame.price)
         return [_leg(frame.id, frame.taker_order_id, frame.asset_id, frame.side, price, size, False, status)]
@@ -131,9 +132,9 @@ def _maker_leg(frame: _UserFrame, maker: _MakerOrder, status: str) -> TradeLeg:
 def _leg(
     trade_id: str, order_id: str, token: str, side: str, price: int, size: int, maker: bool, status: str
 ) -> TradeLeg:
-    if side not in {"BUY", "SELL"} or not trade_id or not order_id:
-        raise NotANumber(f"trade {trade_id!r} of order {order_id!r} has side {side!r}")
-    return TradeLeg(trade_id, order_id, token, side, price, size, maker, status)  # type: ignore[arg-type]
+    if side not in {"BUY", "SELL"} or size <= 0 or not 0 <= price <= MICRO:
+        raise NotANumber(f"trade {trade_id[:40]!r} has side {side[:9]!r}, size {size} and price {price}")
+    return TradeLeg(an_id(trade_id), an_id(order_id), token, side, price, size, maker, status)  # type: ignore[arg-type]
 
 
 def legs_of(trade: bytes, api_key: str) -> list[TradeLeg]:

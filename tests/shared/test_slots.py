@@ -50,6 +50,13 @@ def test_the_snipe_window_is_the_last_part_of_a_window() -> None:
     assert next_tick(slot, beat, start_ms + 210_000) == start_ms + 211_000
 
 
+def test_a_snipe_window_may_begin_between_two_cadences() -> None:
+    """154 s of a window: its first fast tick comes a second after a cadence, from wherever one looks."""
+    slot, beat, snipe_ms = Slot("BTC", 5), Beat(154, 250), 1_700_000_100_000 + 146_000
+    assert next_tick(slot, beat, snipe_ms - 1_000) == next_tick(slot, beat, snipe_ms - 1) == snipe_ms
+    assert list(schedule(slot, beat, snipe_ms - 6_001, snipe_ms)) == [snipe_ms - 6_000, snipe_ms - 1_000, snipe_ms]
+
+
 @pytest.mark.parametrize("name", ["BTC", "BTC/", "BTC/7m", "/5m", "B TC/5m", "BTC/5m/x"])
 def test_a_name_that_is_no_slot_is_refused(name: str) -> None:
     """The text says how a slot is written."""

@@ -26,6 +26,14 @@ def test_text_that_is_no_exact_decimal_is_refused(text: str) -> None:
         units.parse_micro(text)
 
 
+@pytest.mark.parametrize("text", ["9" * 5_000, "1" * 61, "9223372036854.775808", "-9223372036854.775808", "٣"])
+def test_a_number_that_no_word_holds_is_refused(text: str) -> None:
+    """By its size alone, before anything is computed with it; and so are digits that are not ours."""
+    with pytest.raises(units.NotANumber):
+        units.parse_micro(text)
+    assert units.parse_micro("9223372036854.775807") == 2**63 - 1
+
+
 def test_digits_beyond_the_unit_may_be_zero() -> None:
     """The venue writes 0.5300000000; that is exact."""
     assert units.parse_micro("0.5300000000") == 530_000
