@@ -93,7 +93,8 @@ class Channel:
     async def _listen(self, socket: ClientConnection) -> None:
         while True:
             try:
-                frame = await asyncio.wait_for(socket.recv(decode=False), SILENT_S)
+                async with asyncio.timeout(SILENT_S):  # not wait_for: on 3.11 it loses a cancel to a frame that is there
+                    frame = await socket.recv(decode=False)
             except websockets.ConnectionClosedOK:
                 return
             self._heard(frame)
