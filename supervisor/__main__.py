@@ -57,13 +57,15 @@ async def _run(settings: Settings, state: State, credentials: Credentials) -> in
 
 
 def newest_staged(state: State) -> Release | None:
-    """The last release that was staged: what a desk that never traded begins with."""
+    """The last release that was staged: what a desk that never traded begins with. A torn line is passed over."""
     index = state.releases / "index.jsonl"
-    lines = index.read_bytes().splitlines() if index.exists() else []
-    if not lines:
-        return None
-    staged = msgspec.json.decode(lines[-1], type=_Indexed)
-    return Release(staged.seq, staged.release, staged.lock, staged.modules)
+    for line in reversed(index.read_bytes().splitlines() if index.exists() else []):
+        try:
+            staged = msgspec.json.decode(line, type=_Indexed)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        return Release(staged.seq, staged.release, staged.lock, staged.modules)
+    return None
 
 
 class _Indexed(msgspec.Struct):

@@ -77,13 +77,15 @@ class Turns:
     def pass_time(self, slot: Slot, until_ns: int) -> None:
         """Owe every scheduled tick up to a moment, if the lane can be evaluated and has begun to be.
 
-        Whoever raises a tick of another kind calls this first: numbers only grow, and a scheduled one is never passed
-        by.
+        It begins when its first grant is written: what comes due until that is on the disk waits for it. Whoever raises
+        a tick of another kind calls this first: numbers only grow, and a scheduled one is never passed by.
         """
         until_ms = until_ns // 1_000_000
         after_ms = self._after_ms[slot.name]
         self._after_ms[slot.name] = max(after_ms, until_ms)
-        if self.board.lanes.window(slot) is None or not self.slots[slot.name].epoch:
+        state = self.slots[slot.name]
+        begun = state.epoch or state.phase == "granting"
+        if self.board.lanes.window(slot) is None or not begun:
             return
         for tick in schedule(slot, self.board.settings.beat(slot), after_ms, until_ms):
             self.step(slot.name, slotstate.Due(tick))

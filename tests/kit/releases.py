@@ -1,23 +1,38 @@
-"""A release on disk as staging makes it: worker, shared and the lock, byte-compiled, nothing else."""
+"""A checkout to stage from, and a release on disk as staging makes it: worker, shared and the lock, nothing else."""
 
 from __future__ import annotations
 
 import compileall
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).parents[2]
 """The checkout under test."""
+STRATEGY: Final = "worker/strategy.py"
+MAIN: Final = "worker/__main__.py"
 
 
-def stage(folder: Path, strategy: Path | None = None) -> Path:
-    """Copy the checkout's release parts to a new folder, with another strategy in the place of its own."""
+def a_checkout(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
+    """Copy what a release is made of to a new folder; `changes`: files of it that hold something else."""
     ignored = shutil.ignore_patterns("__pycache__")
     for package in ("shared", "worker"):
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     (folder / "requirements").mkdir()
     shutil.copy(ROOT / "requirements" / "worker.lock", folder / "requirements")
-    if strategy is not None:
-        shutil.copy(strategy, folder / "worker" / "strategy.py")
+    for path, text in (changes or {}).items():
+        (folder / path).write_text(text)
+    return folder
+
+
+def another_checkout(folder: Path, number: int = 1) -> Path:
+    """A checkout that is as good as ours, and is not the same release: its strategy has a number."""
+    return a_checkout(folder, {STRATEGY: f"{(ROOT / STRATEGY).read_text()}\nNUMBER: Final = {number}\n"})
+
+
+def stage(folder: Path, strategy: Path | None = None) -> Path:
+    """A checkout, byte-compiled, with another strategy in the place of its own."""
+    a_checkout(folder, {} if strategy is None else {STRATEGY: strategy.read_text()})
     compileall.compile_dir(folder, quiet=2)
     return folder
