@@ -164,9 +164,7 @@ class App:
                 accounts = self.desk.board.accounts
                 snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
                 self.desk.board.write(snapshot)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cancel_tasks()
         with self._turn():
             self.desk.operations.close("the supervisor ends")
         await self._wait_until(lambda: not self.workers.living, deadline)
@@ -180,6 +178,15 @@ class App:
             self.journal.close()
         self.ledger.close()
         log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
+
+    async def _cancel_tasks(self) -> None:
+        """Let everything that keeps going end; what does not listen to that is left behind, not waited for."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, deaf = await asyncio.wait(set(self._tasks), timeout=STOP_S)
+            for task in deaf:
+                log.warning("task_left_behind", task=repr(task.get_coro()))
 
     def _quiet(self) -> bool:
         return not any(slot.outstanding or slot.in_flight for slot in self.desk.turns.slots.values())

@@ -91,9 +91,11 @@ class Channel:
                 pinger.cancel()
 
     async def _listen(self, socket: ClientConnection) -> None:
+        """Until the venue closes. Not `wait_for`: until Python 3.12 it swallows a cancel that meets a frame."""
         while True:
             try:
-                frame = await asyncio.wait_for(socket.recv(decode=False), SILENT_S)
+                async with asyncio.timeout(SILENT_S):
+                    frame = await socket.recv(decode=False)
             except websockets.ConnectionClosedOK:
                 return
             self._heard(frame)
