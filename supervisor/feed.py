@@ -91,6 +91,7 @@ class Channel:
                 pinger.cancel()
 
     async def _listen(self, socket: ClientConnection) -> None:
+        """Until the venue closes. Not `wait_for`: until Python 3.12 it swallows a cancel that meets a frame."""
         while True:
             try:
                 async with asyncio.timeout(SILENT_S):
