@@ -99,7 +99,7 @@ def test_a_lock_that_cannot_be_installed_is_rejected(tmp_path: Path, monkeypatch
     state = State(tmp_path / "state")
     lock = "requirements/worker.lock"
     checkout = a_checkout(tmp_path / "a", {lock: f"nobody-has-this==1.0 --hash=sha256:{'0' * 64}\n"})
-    with pytest.raises(Rejected, match="^environment: "):
+    with pytest.raises(Rejected, match=r"^environment: "):
         stage(state, checkout)
     assert (left(state), list(state.environments.iterdir())) == ({".lock"}, [])
 
