@@ -252,6 +252,11 @@ def eventually(look: Callable[[], Any], what: str, seconds: float = PATIENCE_S) 
         sleep(POLL_S)
 
 
+def ended(process: psutil.Process) -> bool:
+    """Whether a process runs no more, reaped or not."""
+    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+
+
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
     """A process that does not run, but is there: SIGSTOP, and SIGCONT if it still lives afterwards."""

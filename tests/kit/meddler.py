@@ -2,7 +2,8 @@
 
 It works on bytes, so that handshakes pass as they are; only what the venue says on a WebSocket is cut into frames, so
 that one of ours can stand between two of them. A connection is known by the path of its first request: "market",
-"user", "prices", or "http" for everything else. It runs in a thread of its own; every method may be called from a test.
+"user", "prices", or "http" for everything else; while an order is being placed over it, it is "orders". It runs in a
+thread of its own; every method may be called from a test.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ CALL_S = 10.0
 CHUNK = 1 << 16
 TEXT = 0x81
 """The first byte of a WebSocket frame that is a whole text."""
+
+ORDER = b"POST /order "
+METHODS = (b"GET ", b"POST ", b"DELETE ")
 
 _T = TypeVar("_T")
 
@@ -147,15 +151,15 @@ class Meddler:
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it."""
         head = await reader.readuntil(b"\r\n\r\n")
-        channel = CHANNELS.get(head.split(b" ", 2)[1].decode(), "http")
+        channel = _channel(head)
         if channel in self._refused:
             return
         venue_reader, venue = await asyncio.open_connection(*self._venue)
         venue.write(head)
         connection = Connection(channel, writer, venue)
         self._connections.add(connection)
-        say = self._pass_bytes if channel == "http" else self._pass_frames
-        ways = [asyncio.ensure_future(_pass(reader, venue)), asyncio.ensure_future(say(venue_reader, connection))]
+        say = self._pass_frames if channel in CHANNELS.values() else self._pass_bytes
+        ways = [asyncio.ensure_future(_pass(reader, connection)), asyncio.ensure_future(say(venue_reader, connection))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -180,10 +184,17 @@ class Meddler:
         await to.supervisor.drain()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _channel(head: bytes) -> str:
+    """What a connection is, by the request that begins here."""
+    return "orders" if head.startswith(ORDER) else CHANNELS.get(head.split(b" ", 2)[1].decode(), "http")
+
+
+async def _pass(reader: asyncio.StreamReader, to: Connection) -> None:
     while part := await reader.read(CHUNK):
-        writer.write(part)
-        await writer.drain()
+        if part.startswith(METHODS) and to.channel not in CHANNELS.values():
+            to.channel = _channel(part)
+        to.venue.write(part)
+        await to.venue.drain()
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

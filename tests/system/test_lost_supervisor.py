@@ -7,14 +7,14 @@ from collections import Counter
 from time import sleep
 
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import Desk, a_desk, ended, eventually, stopped
 from kit.meddler import Meddler
 
 from shared import entries as e
 from supervisor.accounts import Accounts, rebuild
 
 pytestmark = pytest.mark.system
-ROUNDS = 4
+ROUNDS = 3
 OUTAGE = {"outage", "no_owner", "unknown_order"}
 """Why ticks may be skipped around the death of a supervisor."""
 HELD = {
@@ -48,20 +48,31 @@ def test_killed_at_random_moments_it_takes_everything_up_again(seed: int) -> Non
 def test_killed_before_an_order_is_answered_it_asks_about_it() -> None:
     """The order is at the venue and nobody told us: it is found by its hash, counted once, never sent again."""
     with Meddler() as meddler, a_desk(meddler=meddler) as desk:
-        known = {line["order_id"] for line in desk.venue_lines("order")}
-        meddler.stall("http")
-        fresh = eventually(lambda: {line["order_id"] for line in desk.venue_lines("order")} - known, "an order")
-        before = killed(desk)
-        meddler.cut("http")
-        meddler.flow("http")
-        unanswered = {o.order_id for o in before.open_orders() if o.state == "pending"}
-        assert unanswered & fresh
+        meddler.stall("orders")
+        meddler.stall("user")
+        eventually(lambda: unanswered(desk, rebuild(desk.lines())), "an order without an answer")
+        lost = unanswered(desk, killed(desk))
+        for channel in ("orders", "user"):
+            meddler.cut(channel)
+            meddler.flow(channel)
         desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
         desk.until(lambda s: not any(slot_is_blocked(desk)), "an answer about every order")
         asked = {a.order_id for a in desk.said_by(e.Answered) if a.request == "lookup"}
-        assert unanswered & fresh <= asked | {fill.order_id for fill in desk.said_by(e.Fill)}
+        assert lost
+        assert lost <= asked | {fill.order_id for fill in desk.said_by(e.Fill)}
         desk.judged()
         assert posted_once(desk)
+
+
+def test_a_worker_that_did_not_notice_is_ended_by_the_next_reign() -> None:
+    """A worker that hangs cannot see that its supervisor was killed, and must not stay for ever."""
+    with a_desk() as desk:
+        hanging = desk.worker()
+        with stopped(hanging):
+            killed(desk)
+            desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+            eventually(lambda: ended(hanging), "its end")
+        desk.judged()
 
 
 @pytest.mark.parametrize("phase", list(HELD))
@@ -125,6 +136,12 @@ def forgotten(desk: Desk, before: Accounts) -> list[str]:
             gone.append(f"position {key}")
     gone += [f"epoch of {n}" for n, was in before.owners.items() if now.owners[n].epoch <= was.epoch]
     return gone
+
+
+def unanswered(desk: Desk, accounts: Accounts) -> set[str]:
+    """Orders the venue has, and nobody has told us so."""
+    pending = {order.order_id for order in accounts.open_orders() if order.state in {"pending", "unknown"}}
+    return pending & {line["order_id"] for line in desk.venue_lines("order")}
 
 
 def posted_once(desk: Desk) -> bool:
