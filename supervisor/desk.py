@@ -68,7 +68,8 @@ class Desk:
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
         self.dealing.begin()
-        self.dealing.catch_up(accounts.last_ns or board.at_ns)
+        self.markets.untold_ns = accounts.last_ns or board.at_ns
+        self.dealing.catch_up(self.markets.untold_ns)
         self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)

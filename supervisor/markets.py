@@ -18,11 +18,15 @@ from supervisor.venue.prices import Price
 
 
 class Markets:
-    """Arrivals from discovery, market channel and price channel."""
+    """Arrivals from discovery, market channel and price channel.
+
+    `untold_ns`: the moment up to which the reigns before this one knew of every trade.
+    """
 
     def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
         self.board, self.turns, self.dealing = board, turns, dealing
         self.down_since: dict[str, int] = {}
+        self.untold_ns = 0
         self._watched: frozenset[str] = frozenset()
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
@@ -55,7 +59,11 @@ class Markets:
                 self.turns.raise_tick(window)
 
     def on_feed(self, now: Moment, feed: str, fault: str) -> None:
-        """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends."""
+        """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends.
+
+        The user channel repeats nothing. What it would have told is asked for when it listens again, also the first
+        time in a reign: an answer from before could miss a fill that came between the two.
+        """
         self.board.now(now)
         was = self.board.feeds[feed]
         if fault == was:
@@ -70,6 +78,8 @@ class Markets:
             self.board.write(e.Gap(feed, since, self.board.at_ns, was))
             if feed == "user":
                 self.dealing.catch_up(since)
+        elif feed == "user":
+            self.dealing.catch_up(self.untold_ns)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 

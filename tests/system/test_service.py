@@ -160,16 +160,21 @@ def status(machine: Machine) -> Any:
 
 
 def until_trading(machine: Machine, term: int) -> None:
-    """Wait until a reign answers ticks for every open slot."""
+    """Wait until a reign answers ticks for every open slot and knows of every order."""
 
     def trading() -> bool:
         ran = machine.run(f"{CTL} status --json")
         data = json.loads(ran.stdout)["data"] if ran.returncode == 0 else {}
         owned = bool(data) and data["slots"]["owned"] == data["slots"]["open"] > 0
-        return owned and data["term"] == term and data["decided"] > 0
+        return owned and data["term"] == term and data["decided"] > 0 and not blocked(machine)
 
     machine.until(trading, f"trade under term {term}")
     machine.until(lambda: machine.property("ActiveState") == "active", "the unit to be active")
+
+
+def blocked(machine: Machine) -> bool:
+    """Whether a slot waits for word of an order."""
+    return any(slot["state"] == "BLOCKED" for slot in json.loads(machine.told(f"{CTL} slots --json"))["data"])
 
 
 def main_pid(machine: Machine) -> int:
