@@ -5,7 +5,8 @@ Run by the release's own interpreter with -I and -S, so nothing of the release i
     python -I -S cell.py READ_PATHS WRITE_PATHS -- python -m worker ...          paths joined with ':'
 
 What it does is inherited and cannot be taken off: no new privileges, no core dump, few descriptors; a seccomp filter
-that refuses every socket that is not AF_UNIX; and landlock rules that let it read only its release, its interpreter
+that refuses every socket that is not AF_UNIX, and to leave the session, by which the supervisor knows its workers and
+all that they start; and landlock rules that let it read only its release, its interpreter
 and what it is given, and write only in its scratch folder. Where the kernel has no landlock it says so on standard
 error and goes on without those rules; without seccomp it does not start.
 
@@ -32,8 +33,8 @@ _AF_UNIX = 1
 _X32 = 0x40000000  # a second way to name the system calls of x86_64
 _EACCES = 13
 
-# machine: audit architecture, numbers of socket(2), socketpair(2) and io_uring_setup(2)
-_MACHINES = {"x86_64": (0xC000003E, 41, 53, 425), "aarch64": (0xC00000B7, 198, 199, 425)}
+# machine: audit architecture, numbers of socket(2), socketpair(2), io_uring_setup(2) and setsid(2)
+_MACHINES = {"x86_64": (0xC000003E, 41, 53, 425, 112), "aarch64": (0xC00000B7, 198, 199, 425, 157)}
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _READ_FILE, _READ_DIR, _EXECUTE = 1 << 2, 1 << 3, 1 << 0
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> None:
     readable, writable, _, *command = arguments
     try:
         _limit()
-        _forbid_network()
+        _forbid_calls()
         _restrict_files(readable.split(":"), writable.split(":"))
     except OSError as error:
         print(f"cell: {error}", file=sys.stderr)
@@ -66,19 +67,20 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _forbid_network() -> None:
-    """socket(2) and socketpair(2) only for AF_UNIX; io_uring, which could open sockets unseen, not at all."""
+def _forbid_calls() -> None:
+    """socket(2), socketpair(2) only for AF_UNIX; setsid(2), and io_uring, which could open a socket unseen, never."""
     if platform.machine() not in _MACHINES:
         raise OSError(f"no seccomp filter is known for {platform.machine()}")
-    arch, socket_nr, socketpair_nr, uring_nr = _MACHINES[platform.machine()]
+    arch, socket_nr, socketpair_nr, uring_nr, setsid_nr = _MACHINES[platform.machine()]
     allow, refuse = 0x7FFF0000, 0x00050000 | _EACCES
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, RET|K
     program = (
         (load, 0, 0, 4),  # the architecture
-        (equal, 0, 7, arch),
+        (equal, 0, 8, arch),
         (load, 0, 0, 0),  # the system call
-        (at_least, 5, 0, _X32),
-        (equal, 4, 0, uring_nr),
+        (at_least, 6, 0, _X32),
+        (equal, 5, 0, uring_nr),
+        (equal, 4, 0, setsid_nr),
         (equal, 1, 0, socket_nr),
         (equal, 0, 3, socketpair_nr),
         (load, 0, 0, 16),  # its first argument: the address family

@@ -35,12 +35,20 @@ class BadRequest(Exception):
 
 
 class ControlSocket:
-    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text."""
+    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text.
+
+    governed: whether a process is one of those that are commanded here, and may not command: a worker can reach the
+    socket, because its cell cannot tell one socket from another.
+    """
 
     def __init__(
-        self, path: Path, answer: Callable[[Caller, Request], Reply], refuse: Callable[[str, str], Reply]
+        self,
+        path: Path,
+        answer: Callable[[Caller, Request], Reply],
+        refuse: Callable[[str, str], Reply],
+        governed: Callable[[int], bool] = lambda pid: False,
     ) -> None:
-        self._path, self._answer, self._refuse = path, answer, refuse
+        self._path, self._answer, self._refuse, self._governed = path, answer, refuse, governed
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -71,6 +79,8 @@ class ControlSocket:
         )
         if uid not in {0, os.getuid()}:
             return self._refuse("NOPERM", f"uid {uid} may not command this desk")
+        if self._governed(pid):
+            return self._refuse("NOPERM", f"process {pid} belongs to a worker, and a worker commands nothing")
         try:
             request = await _read_request(reader)
         except BadRequest as error:

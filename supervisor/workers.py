@@ -65,6 +65,7 @@ class Workers:
         self._state, self._heard, self._breached, self._lost = state, heard, breached, lost
         self._loop = asyncio.get_running_loop()
         self._processes: dict[str, Process] = {}
+        self._sessions: set[int] = set()
         self._end_orphans()
 
     def spawn(self, uid: str, release: str, lock: str) -> int:
@@ -89,6 +90,7 @@ class Workers:
             raise CannotStart(f"{release}: {error}") from error
         finally:
             theirs.close()
+        self._sessions.add(started.pid)
         self._watch(Process(uid, started, os.pidfd_open(started.pid), ours, folder))
         self._forget_old()
         return started.pid
@@ -117,6 +119,16 @@ class Workers:
         """End every worker at once; their deaths are still told."""
         for uid in list(self._processes):
             self.kill(uid)
+
+    def started(self, pid: int) -> bool:
+        """Whether a process is a worker of this reign, or was started by one: its cell keeps all of them in a session.
+
+        A process that is gone is taken for one: nobody can say any more who it was.
+        """
+        try:
+            return os.getsid(pid) in self._sessions
+        except ProcessLookupError:
+            return True
 
     @property
     def living(self) -> int:
