@@ -184,7 +184,7 @@ class Appender:
     def roll(self) -> None:
         """Flush, and go on in a new segment.
 
-        Raises: CannotWrite: the old segment stays the current one; or there is a new one, and the old may not be durable.
+        Raises: CannotWrite: the old segment stays the current one; or the new one is, and the old may not be durable.
         """
         self.flush()
         old = self._fd
