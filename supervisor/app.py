@@ -122,7 +122,7 @@ class App:
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
-        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse)
+        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse, self.workers.owns)
         self.control_file = ControlFile(self.state.control)
         self.market = MarketChannel(self.settings.venue.market_ws, heard_book, self.arrivals.there("market"))
         with self._turn() as now:

@@ -39,12 +39,19 @@ class BadRequest(Exception):
 
 
 class ControlSocket:
-    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text."""
+    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text.
+
+    worker: whether a process id is a worker's: those decide about slots, never about releases.
+    """
 
     def __init__(
-        self, path: Path, answer: Callable[[Caller, Request], Reply], refuse: Callable[[str, str], Reply]
+        self,
+        path: Path,
+        answer: Callable[[Caller, Request], Reply],
+        refuse: Callable[[str, str], Reply],
+        worker: Callable[[int], bool],
     ) -> None:
-        self._path, self._answer, self._refuse = path, answer, refuse
+        self._path, self._answer, self._refuse, self._worker = path, answer, refuse, worker
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -76,6 +83,8 @@ class ControlSocket:
         )
         if uid not in {0, os.getuid()}:
             return self._refuse("NOPERM", f"uid {uid} may not command this desk")
+        if self._worker(pid):
+            return self._refuse("NOPERM", f"process {pid} is a worker, and a worker may not command its desk")
         try:
             request = await _read_request(reader)
         except BadRequest as error:

@@ -41,6 +41,7 @@ class Desk:
     def __init__(self, size: int = 0) -> None:
         self.asked: list[tuple[Caller, Request]] = []
         self.size = size
+        self.workers: set[int] = set()
 
     def answer(self, caller: Caller, request: Request) -> Reply:
         self.asked.append((caller, request))
@@ -57,7 +58,7 @@ class Desk:
 async def listening(folder: Path, desk: Desk) -> AsyncIterator[Path]:
     """A control socket that listens while the test runs."""
     path = folder / "control.sock"
-    control_socket = ControlSocket(path, desk.answer, desk.refuse)
+    control_socket = ControlSocket(path, desk.answer, desk.refuse, desk.workers.__contains__)
     await control_socket.open()
     try:
         yield path
@@ -216,6 +217,16 @@ def test_another_user_may_not_command(folder: Path, monkeypatch: pytest.MonkeyPa
     reply = msgspec.json.decode(exchange(folder, desk, b'{"verb":"status"}\n'), type=Reply)
     assert reply.code == "NOPERM"
     assert str(os.getuid() + 4_242) in reply.message
+    assert desk.asked == []
+
+
+def test_a_worker_may_not_command(folder: Path) -> None:
+    """It runs as the desk's own user and can reach the socket: refused by the process that the kernel names."""
+    desk = Desk()
+    desk.workers = {os.getpid()}
+    reply = msgspec.json.decode(exchange(folder, desk, b'{"verb":"resume"}\n'), type=Reply)
+    assert reply.code == "NOPERM"
+    assert f"process {os.getpid()} is a worker" in reply.message
     assert desk.asked == []
 
 
