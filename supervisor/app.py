@@ -182,6 +182,7 @@ class App:
         self.workers.kill_all()
         await self._wait_until(lambda: not self.workers.living, deadline + NS)
         await self.control.close()
+        self._tell_status("STOPPED")
         await self.gateway.close()
         await self.discovery.close()
         self.stream.close()
@@ -292,15 +293,18 @@ class App:
             await asyncio.sleep(PULSE_S)
 
     async def _keep_telling(self) -> None:
-        """status.json, once a second; a disk that is full costs the file, not the desk."""
+        """status.json, once a second."""
         while True:
-            status = report.status(self.desk, self.clock.wall_ns())
-            status["control_file"] = self._control_fault or "ok"
-            with contextlib.suppress(OSError):
-                write_status(self.state.status, status)
+            self._tell_status(report.state(self.desk))
             if not self.ledger.exists():
                 self._remake_ledger()
             await asyncio.sleep(STATUS_S)
+
+    def _tell_status(self, state: str) -> None:
+        """A disk that is full costs the file, not the desk."""
+        status = report.status(self.desk, self.clock.wall_ns(), state) | {"control_file": self._control_fault or "ok"}
+        with contextlib.suppress(OSError):
+            write_status(self.state.status, status)
 
     async def _keep_reading_control(self) -> None:
         while True:

@@ -130,10 +130,7 @@ class MarketChannel(Channel):
 
 
 class PriceChannel(Channel):
-    """The reference prices:
-
-    instantaneous and 60-second means of every asset, and other means where a market wants them.
-    """
+    """The reference prices: each asset's own price and 60-second mean, and other means where a market wants them."""
 
     def __init__(
         self, url: str, key: ApiKey, assets: list[str], heard: Callable[[bytes], None], there: Callable[[str], None]

@@ -25,9 +25,9 @@ class JournalFailed(Exception):
 
 
 class Journal:
-    """Args:
+    """The journal of this term, and the thread that syncs it; `close` ends both.
 
-    folder: made if missing. segment_bytes: taken from the disk ahead of need. Use `close` to end the thread.
+    Args: folder: made if missing. segment_bytes: taken from the disk ahead of need.
     """
 
     def __init__(self, folder: Path, clock: Clock, segment_bytes: int) -> None:

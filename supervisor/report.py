@@ -18,14 +18,14 @@ from supervisor.slotstate import SlotState
 STATUS_SCHEMA = "foresight.status/1"
 
 
-def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
-    """Everything a person wants on one screen, and a monitor in one document."""
+def status(desk: Desk, wall_ns: int, state: str) -> dict[str, Any]:
+    """Everything a person wants on one screen, and a monitor in one document. `state`: of `state`, or STOPPED."""
     board, accounts = desk.board, desk.board.accounts
     open_slots = [name for name in desk.turns.slots if _window(desk, name) is not None]
     return {
         "schema": STATUS_SCHEMA,
         "mode": board.settings.mode,
-        "state": state(desk),
+        "state": state,
         "pid": board.pid,
         "term": accounts.term,
         "at_ns": board.at_ns,

@@ -120,7 +120,7 @@ def _reply(desk: Desk, done: Done) -> Reply:
 
 
 def _status(asked: Asked) -> Done:
-    return Done("status", report.status(asked.desk, asked.wall_ns))
+    return Done("status", report.status(asked.desk, asked.wall_ns, report.state(asked.desk)))
 
 
 def _slots(asked: Asked) -> Done:
