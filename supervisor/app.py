@@ -140,7 +140,6 @@ class App:
                 break
             except (VenueRefused, BadFrame) as error:
                 log.warning("venue_not_joined", reason=str(error))
-                await self.gateway.close()
                 await asyncio.sleep(1.0)
         self.signer.own(key.key)
         with self._turn() as now:

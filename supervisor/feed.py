@@ -17,8 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from shared.config import Venue
 from shared.slots import Slot
+from supervisor.questions import AGENT, UNREACHED, ask, open_pool
 from supervisor.venue.discovery import BadMarket, Listing, Market, parse_accepting, parse_listing, slug
-from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame
+from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame, sample
 from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import subscribe_market, unsubscribe_market
 from supervisor.venue.prices import authenticate_prices, subscribe_prices
@@ -27,7 +28,8 @@ BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between two tries to connect."""
 SILENT_S: Final = 30.0
 """Real seconds without any frame after which a connection is taken for dead; answers to our PING count."""
-AGENT: Final = "foresight/1"
+CONNECTIONS: Final = 16
+"""Questions asked at once; more of them wait."""
 
 
 class Channel:
@@ -176,7 +178,9 @@ class Discovery:
 
     async def book(self, token: str) -> bytes:
         """The whole book of a token, as a frame of the market channel would bring it. Raises: as above."""
-        _, body = await self._get(f"{self._settings.clob}/book?token_id={token}")
+        status, body = await self._get(f"{self._settings.clob}/book?token_id={token}")
+        if status != 200:
+            raise BadFrame(f"book: HTTP {status}: {sample(body)}")
         return b'{"event_type":"book",' + body.lstrip()[1:]
 
     async def close(self) -> None:
@@ -185,12 +189,9 @@ class Discovery:
             await self._http.close()
 
     async def _get(self, url: str) -> tuple[int, bytes]:
-        if self._http is None:
-            timeout = aiohttp.ClientTimeout(total=self._settings.answer_s)
-            self._http = aiohttp.ClientSession(headers={"User-Agent": AGENT}, timeout=timeout)
-        async with self._http.get(url) as answer:
-            return answer.status, await answer.read()
+        self._http = self._http or open_pool(self._settings.answer_s, CONNECTIONS)
+        return await ask(self._http, "GET", url, {})
 
 
-UNANSWERED: Final = (aiohttp.ClientError, asyncio.TimeoutError, OSError, BadFrame, BadMarket)
+UNANSWERED: Final = (*UNREACHED, BadFrame, BadMarket)
 """What asking may raise; the question is asked again."""
