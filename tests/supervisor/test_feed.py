@@ -258,15 +258,18 @@ def test_a_channel_ends_when_it_is_told_to_while_frames_pour_in(after: int) -> N
             heard = Heard(floor)
 
             def frame(content: bytes) -> None:
+                assert True not in given_up, "the channel goes on after its end"
                 heard.frame(content)
                 if inside and len(heard.frames) > after:
                     task.cancel()
 
+            given_up: list[bool] = []
             channel = Channel(floor.url, greet=list, heard=frame, there=heard.state)
             task = asyncio.create_task(channel.run())
             await floor.until(lambda: len(heard.frames) > after)
             task.cancel()
             done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+            given_up.append(task not in done)
             assert task in done
             assert task.cancelled()
 
