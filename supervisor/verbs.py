@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,6 +20,8 @@ from supervisor.desk import Desk
 from supervisor.effects import Moment
 
 EVENTS_MAX: Final = 500
+MOST: Final = 1_000_000_000
+"""The largest count a caller may name; beyond 64 bits a number could not be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,8 @@ def _begin(asked: Asked, verb: str, release: str) -> Done:
     if not asked.request.op or len(asked.request.op) > 64:
         raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
     steps = asked.request.args.get("steps_ms", {})
-    if not isinstance(steps, dict) or not all(isinstance(took, int) for took in steps.values()):
-        raise Refused("USAGE", "steps_ms must name whole milliseconds")
+    if not isinstance(steps, dict) or not all(isinstance(took, int) and 0 <= took <= MOST for took in steps.values()):
+        raise Refused("USAGE", f"steps_ms must name whole milliseconds from 0 to {MOST}")
     operation = asked.desk.operations.begin(
         asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
     )
@@ -208,7 +210,7 @@ def _register(asked: Asked) -> Done:
 
 
 class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=MOST)]
     release: str
     lock: str
     modules: dict[str, str]
