@@ -1,7 +1,7 @@
 """A desk whose clock stands still until a test moves it: no chance, no waiting, and everything it wants is kept.
 
-What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`. The disk answers at once
-unless it is `slow_disk`; venue and workers say only what the test lets them say.
+What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`. The disk answers at
+once unless it is `slow_disk`; venue and workers say only what the test lets them say.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class StillDesk:
         self.settle()
 
     def jump(self, seconds: float, *, beats: bool = True) -> None:
-        """Let time pass at one stroke; then every worker's loop is heard, if `beats`, and the desk looks at the clock."""
+        """Let time pass at one stroke; every worker's loop is heard, if `beats`; the desk looks at the clock."""
         self.at_ns += round(seconds * NS)
         self.mono_ns += round(seconds * NS)
         for uid, member in list(self.desk.board.crew.members.items()):
@@ -278,7 +278,7 @@ class StillDesk:
 
 
 def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
-    """A desk that trades: r1 owns every slot, every window is open, prices and books are fresh, nothing is outstanding."""
+    """A desk that trades: r1 owns every slot, every window is open and its books are fresh, nothing is outstanding."""
     still = StillDesk(*assets, **settings)
     still.begin()
     still.feeds()
