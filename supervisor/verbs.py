@@ -215,7 +215,7 @@ class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _operation(asked: Asked) -> Done:
-    """One operation; whether it ended and how is in the exit code, as it was for whoever started it."""
+    """One operation: `result` in its data is empty while it runs, then the name of the exit code that is its own."""
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:
