@@ -112,7 +112,10 @@ class StillDesk:
             self.frames.append(effect.frame)
         elif isinstance(effect, fx.Write | fx.WriteFirst):
             for entry in (effect.entry,) if isinstance(effect, fx.Write) else effect.entries:
-                self.journal.append(e.Line(len(self.journal) + 1, self.at_ns, 0, board.accounts.term, entry))
+                line = e.Line(len(self.journal) + 1, self.at_ns, 0, board.accounts.term, entry)
+                record = e.encode_line(line)
+                assert e.encode_line(e.decode_line(record)) == record
+                self.journal.append(line)
             then = effect.then if isinstance(effect, fx.WriteFirst) else ()
             (self._not_durable if self.slow_disk else board.effects).extend(then)
         elif isinstance(effect, fx.Grant):
