@@ -1,7 +1,8 @@
 """A desk whose clock stands still until a test moves it: no chance, no waiting, and everything it wants is kept.
 
-What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`. The disk answers at
-once unless it is `slow_disk`; venue and workers say only what the test lets them say.
+What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`; kinds of effects it
+ever had are in `wished`. The disk answers at once unless it is `slow_disk`; venue and workers say only what the test
+lets them say.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class StillDesk:
         self.journal: list[e.Line] = []
         self.frames: list[m.Streamed] = []
         self.wants: list[fx.Effect] = []
+        self.wished: set[type] = set()
         self.slow_disk = False
         self._not_durable: list[fx.Effect] = []
         self.desk = self._a_desk(Accounts(), 0)
@@ -108,6 +110,7 @@ class StillDesk:
 
     def _carry_out(self, effect: fx.Effect) -> None:
         board = self.desk.board
+        self.wished.add(type(effect))
         if isinstance(effect, fx.Publish):
             self.frames.append(effect.frame)
         elif isinstance(effect, fx.Write | fx.WriteFirst):
