@@ -68,8 +68,8 @@ class Markets:
             since = self.down_since.pop(feed)
             self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
             self.board.write(e.Gap(feed, since, self.board.at_ns, was))
-            if feed == "user":
-                self.dealing.catch_up(since)
+        if feed == "user":
+            self.dealing.on_channel(there=not fault)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 

@@ -20,8 +20,14 @@ from supervisor.desk import Desk
 from supervisor.effects import Moment
 
 EVENTS_MAX: Final = 500
-MOST: Final = 1_000_000_000
-"""The largest count a caller may name; beyond 64 bits a number could not be written down."""
+STEPS_MAX: Final = 32
+"""Steps of its own that whoever asks for an operation may bring, each of a day at most."""
+SEQ_MAX: Final = 1_000_000
+"""The highest number of a release."""
+
+_Step = Annotated[str, msgspec.Meta(max_length=40)]
+_Took = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+_StepsMs = Annotated[dict[_Step, _Took], msgspec.Meta(max_length=STEPS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +187,10 @@ def _rollback(asked: Asked) -> Done:
 def _begin(asked: Asked, verb: str, release: str) -> Done:
     if not asked.request.op or len(asked.request.op) > 64:
         raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
-    steps = asked.request.args.get("steps_ms", {})
-    if not isinstance(steps, dict) or not all(isinstance(took, int) and 0 <= took <= MOST for took in steps.values()):
-        raise Refused("USAGE", f"steps_ms must name whole milliseconds from 0 to {MOST}")
+    try:
+        steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
+    except msgspec.ValidationError as error:
+        raise Refused("USAGE", f"steps_ms must name whole milliseconds: {error}") from error
     operation = asked.desk.operations.begin(
         asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
     )
@@ -210,14 +217,14 @@ def _register(asked: Asked) -> Done:
 
 
 class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    seq: Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
     release: str
     lock: str
     modules: dict[str, str]
 
 
 def _operation(asked: Asked) -> Done:
-    """One operation; whether it ended and how is in the exit code, as it was for whoever started it."""
+    """One operation: `result` in its data is empty while it runs, then the name of the exit code that is its own."""
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:
