@@ -119,6 +119,8 @@ class RehearsalDesk:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+        if self._venue is not None and self._venue.stdout is not None:
+            self._venue.stdout.close()
 
     @property
     def supervisor_pid(self) -> int:
