@@ -37,7 +37,7 @@ def main() -> None:
       foresightctl rollback                     give the slots back to the release before
       foresightctl pause --reason "news"        no new entries
 
-    The desk is found in $FORESIGHT_STATE_DIR, else where systemd or XDG put it; --state-dir names another.
+    The desk is found in $FORESIGHT_STATE_DIR, else where systemd or XDG put it; each verb's --state-dir names another.
     Exit codes say first who is trading: 0 done, 10-19 nothing changed, 20-29 put back, 30-39 look now.
     """
 
