@@ -61,7 +61,7 @@ class CannotRun(Exception):
 
 _OTHER_RECORD: Final = "the same command with --fresh puts that record aside; --state-dir keeps both"
 _HINTS: Final = {
-    "NOINPUT": "foresight day FOLDER says what a recorded day holds; without --day one is made up",
+    "NOINPUT": "foresight day FOLDER says what a recorded day holds",
     "LOCKED": "foresightctl status",
     "CONFIG": "mend the settings, then the same command again",
     "REJECTED": "mend this checkout, then the same command again",

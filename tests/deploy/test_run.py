@@ -170,7 +170,7 @@ def test_a_day_that_is_none(state: State, tmp_path: Path) -> None:
         assert run.ended() == 66
     lines = run.said.splitlines()
     assert lines[-2].startswith(f"foresight run: {tmp_path / 'nowhere'}")
-    assert lines[-1] == "  next     foresight day FOLDER says what a recorded day holds; without --day one is made up"
+    assert lines[-1] == "  next     foresight day FOLDER says what a recorded day holds"
 
 
 def test_another_world_for_the_same_record(state: State, settings: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_venue_that_says_no_is_quoted(play: Play) -> None:
     error = fails(play(venue=refuses))
     assert error.lines("foresight run").splitlines() == [
         "foresight run: /d holds no day",
-        "  next     foresight day FOLDER says what a recorded day holds; without --day one is made up",
+        "  next     foresight day FOLDER says what a recorded day holds",
     ]
     assert error.code == "NOINPUT"
 
