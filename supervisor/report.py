@@ -23,14 +23,14 @@ Named = Callable[[str], str]
 """How a release is called in a sentence, from its hash."""
 
 
-def status(desk: Desk, wall_ns: int, state: str) -> dict[str, Any]:
-    """Everything a person wants on one screen, and a monitor in one document. `state`: of `state`, or STOPPED."""
+def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
+    """Everything a person wants on one screen, and a monitor in one document."""
     board, accounts = desk.board, desk.board.accounts
     open_slots = [name for name in desk.turns.slots if _window(desk, name) is not None]
     return {
         "schema": STATUS_SCHEMA,
         "mode": board.settings.mode,
-        "state": state,
+        "state": state(desk),
         "pid": board.pid,
         "term": accounts.term,
         "at_ns": board.at_ns,

@@ -93,7 +93,7 @@ def test_looking_changes_nothing(verb: str) -> None:
 def test_what_is_looked_at_is_the_report() -> None:
     """Each verb gives its own part of it."""
     still = a_desk_that_knows(R2)
-    assert asked(still, "status").data == report.status(still.desk, WALL_NS, report.state(still.desk))
+    assert asked(still, "status").data == report.status(still.desk, WALL_NS)
     assert asked(still, "slots").data == report.slots(still.desk)
     assert asked(still, "releases").data == report.releases(still.desk)
     assert asked(still, "events", limit=3).data == report.events(still.desk, 0, 3)
