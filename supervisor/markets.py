@@ -18,15 +18,11 @@ from supervisor.venue.prices import Price
 
 
 class Markets:
-    """Arrivals from discovery, market channel and price channel.
-
-    `untold_ns`: the moment up to which the reigns before this one knew of every trade.
-    """
+    """Arrivals from discovery, market channel and price channel."""
 
     def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
         self.board, self.turns, self.dealing = board, turns, dealing
         self.down_since: dict[str, int] = {}
-        self.untold_ns = 0
         self._watched: frozenset[str] = frozenset()
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
@@ -76,10 +72,8 @@ class Markets:
             since = self.down_since.pop(feed)
             self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
             self.board.write(e.Gap(feed, since, self.board.at_ns, was))
-            if feed == "user":
-                self.dealing.catch_up(since)
-        elif feed == "user":
-            self.dealing.catch_up(self.untold_ns)
+        if feed == "user":
+            self.dealing.on_channel(there=not fault)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 

@@ -215,7 +215,8 @@ def a_desk(
     root = Path(tempfile.mkdtemp(prefix="fs-"))
     desk = Desk(root, settings, speed, meddler)
     try:
-        desk.state.tape.mkdir(mode=0o700, parents=True)
+        desk.state.root.mkdir(mode=0o700)
+        desk.state.tape.mkdir(mode=0o700)
         if tape_mib:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={tape_mib}m", "tmpfs", desk.state.tape], check=True)
         Stager(desk.state).stage(str(desk.release(unruly, strategy)))

@@ -86,9 +86,8 @@ def tries_to_escape(secrets: str) -> None:
             "write_tape": lambda: (state / "tape" / "mine").write_text("mine"),
             "write_release": lambda: (Path.cwd() / "mine").write_text("mine"),
             "write_tmp": lambda: Path("/tmp/mine").write_text("mine"),
-            "session": _leave_session,
+            "child": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
             "command": lambda: _command(state / "control.sock"),
-            "command_by_child": lambda: _command_by_child(state / "control.sock"),
             "scratch": lambda: (_scratch() / "mine").write_text("mine"),
         }
         report = {name: _outcome(attempt) for name, attempt in attempts.items()}
@@ -190,17 +189,6 @@ def _in_place_of_beats(frame: bytes) -> None:
     app.Channel.beat = beat  # type: ignore[method-assign]
 
 
-def _leave_session() -> None:
-    subprocess.run([sys.executable, "-I", "-S", "-c", "import os; os.setsid()"], check=True, capture_output=True)
-
-
-def _command_by_child(path: Path) -> str:
-    text = f"import sys; sys.path[:0] = {sys.path!r}; from pathlib import Path\nfrom worker import unruly\n"
-    text += f"print(unruly._command(Path({str(path)!r})))"
-    ran = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
-    return ran.stdout.strip()
-
-
 def _command(path: Path) -> str:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(5)
@@ -214,8 +202,6 @@ def _outcome(attempt: Callable[[], object]) -> str:
         done = attempt()
     except OSError as error:
         return f"refused: {error.strerror}"
-    except subprocess.CalledProcessError as error:
-        return f"refused: {error.stderr.decode().splitlines()[-1]}"
     return f"done: {done}"
 
 
