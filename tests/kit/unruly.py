@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -193,7 +194,8 @@ def _command(path: Path) -> str:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(5)
         channel.connect(str(path))
-        channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
+        with suppress(BrokenPipeError):  # it may be answered before it was heard
+            channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
         return str(json.loads(channel.recv(65_536))["code"])
 
 

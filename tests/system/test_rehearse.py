@@ -64,7 +64,7 @@ def test_a_clean_stop_leaves_the_ledger_and_nothing_else() -> None:
     with a_desk() as desk:
         desk.supervisor.kill()
         desk.until_decided()
-        desk.judged()
+        desk.judged(lapsed=True)
         mine = [path.name for path in Path("/dev/shm").iterdir() if path.name == desk.state.ledger_name]
         assert len(mine) == 1
         assert not processes_of(desk.root)
