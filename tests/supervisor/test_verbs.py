@@ -371,7 +371,7 @@ ARGUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from([*VERBS, "nonsense"]), ARGUMENTS, st.text(max_size=70))
 def test_no_request_breaks_the_desk(verb: str, args: dict[str, Any], op: str) -> None:
     """A reply with an exit code that exists, in JSON, whatever the request holds; and the desk trades on."""
