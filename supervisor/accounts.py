@@ -245,10 +245,7 @@ class Accounts:
             self._move(key, take_back(position, fill))
 
     def _count_after_resolution(self, fill: e.Fill, sign: int) -> None:
-        """The window is paid out:
-
-        a fill that is told (1) or fails (-1) only now moves its price and its payout at once.
-        """
+        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is paid out already."""
         amount = cost_of(fill.size_micro, fill.price_micro)
         payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
         bought = fill.side == "BUY"

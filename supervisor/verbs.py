@@ -164,7 +164,10 @@ def _deploy(asked: Asked) -> Done:
         return Done(f"{release} is active already", data={"already": True})
     expected = asked.text("expect_active")
     if expected and (accounts.active is None or not _names(desk, accounts.active.release, expected)):
-        raise Refused("PRECONDITION", f"{expected} is not the active release")
+        active = accounts.active.release if accounts.active is not None else "none"
+        raise Refused(
+            "PRECONDITION", f"{expected} is not the active release; that is {active}", "foresightctl releases"
+        )
     if release not in accounts.releases:
         raise Refused("NOINPUT", f"release {release} is not staged here", "foresightctl releases")
     return _begin(asked, "deploy", release)
@@ -239,9 +242,13 @@ def _operations(asked: Asked) -> Done:
 
 
 def _abort(asked: Asked) -> Done:
-    running = asked.desk.operations.current
-    if running is None or running.op != asked.text("op", running.op if running else ""):
-        raise Refused("NOINPUT", "that operation is not running", "foresightctl events")
+    running, wanted = asked.desk.operations.current, asked.text("op")
+    if running is None or wanted not in {"", running.op}:
+        raise Refused(
+            "NOINPUT",
+            f"operation {wanted} is not running" if wanted else "no operation is running",
+            "foresightctl events",
+        )
     try:
         asked.desk.operations.abort(asked.now, asked.caller.actor)
     except rollout.RefusedEvent as error:
