@@ -98,6 +98,7 @@ class Desk:
         self.operations.give_up_late()
         self.operations.ensure_active()
         self.markets.watch()
+        self.markets.ask_again()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:
