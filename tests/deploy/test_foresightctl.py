@@ -89,13 +89,9 @@ def held(desk: Desk) -> Iterator[str]:
     desk.until(lambda status: status["operation"] is None, "the end of the operation")
 
 
-system = (pytest.mark.system, pytest.mark.xdist_group("foresightctl"))
-
-
+@pytest.mark.system
 class TestOnADesk:
     """Each leaves the desk trading, with no operation in progress."""
-
-    pytestmark = list(system)
 
     def test_looking_changes_nothing(self, desk: Desk) -> None:
         """Every look is good, is one document, and says who trades."""
