@@ -26,21 +26,22 @@ from shared.records import RECORD, Appender, Segment, segments
 from shared.slots import parse_slot
 
 pytestmark = pytest.mark.system
-SPEED: Final = 60.0
+SPEED: Final = 30.0
+"""Fast enough to see a whole window, and slow enough that a busy machine keeps up with the venue's frames."""
 FINAL: Final = {"market_closed", "fak", "fok", "expired", "no_balance"}
 """Ends of an order that nobody has to wish."""
-WAIT_S: Final = 90.0
-"""Real seconds until a whole window is resolved; it takes eight market minutes."""
+WAIT_S: Final = 240.0
+"""Real seconds until a whole window is resolved; it takes up to eleven market minutes."""
 
 
 @pytest.fixture(scope="module")
 def evidence() -> Iterator[Evidence]:
     """What a desk wrote: two releases, orders that rested and traded, windows that were paid out."""
-    with a_desk(speed=SPEED) as desk:
+    with a_desk(speed=SPEED, opened=False) as desk:
         assert desk.deploy(desk.release(strategy=None))[0] == 0
         assert desk.ctl("rollback")[0] == 0
         desk.until(lambda _: told_everything(desk), "a whole window, paid out", WAIT_S)
-        desk.until(lambda status: status["orders"], "an order to take back")
+        desk.until(lambda status: status["orders"], "an order to take back", WAIT_S)
         desk.judged()
         yield gather(desk.state)
 
