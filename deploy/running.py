@@ -1,5 +1,4 @@
-"""A rehearsal desk as processes: the venue, and the supervisor that trades on it, started, watched and stopped in
-order.
+"""A rehearsal desk as processes: the venue and the supervisor that trades on it, started, watched and stopped.
 
 Used by the commands that run one. It decides nothing about trading: the supervisor is started exactly as a service
 manager would start it, on the same state folder it would find there.
@@ -118,10 +117,7 @@ class RehearsalDesk:
         self._stage_first()
 
     def keep(self) -> None:
-        """Look after the processes:
-
-        a supervisor that ended is started again. Raises: CannotRun: nothing can be kept.
-        """
+        """Start a supervisor that ended again. Raises: CannotRun: the venue ended, or each start ends at once."""
         assert self._venue is not None
         assert self._supervisor is not None
         if self._venue.poll() is not None:

@@ -409,7 +409,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=False):
-    """One answer out. `exit` answers first of all: who is trading now? (see `deploy.outcome`)"""
+    """One answer out. `exit` is a code of `shared.outcomes`: it says first of all who is trading now."""
 
     ok: bool
     exit: int

@@ -226,7 +226,7 @@ class Accounts:
 
     def _on_fill_status(self, entry: e.FillStatus) -> None:
         fill = self.fills.get((entry.trade_id, entry.order_id))
-        if fill is None or fill.status in _FINAL or fill.status == entry.status:
+        if fill is None or fill.status in FINAL or fill.status == entry.status:
             return
         self.fills[entry.trade_id, entry.order_id] = structs.replace(fill, status=entry.status)
         self._settle_fill(fill, entry.status)
@@ -245,10 +245,7 @@ class Accounts:
             self._move(key, take_back(position, fill))
 
     def _count_after_resolution(self, fill: e.Fill, sign: int) -> None:
-        """The window is paid out:
-
-        a fill that is told (1) or fails (-1) only now moves its price and its payout at once.
-        """
+        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is paid out already."""
         amount = cost_of(fill.size_micro, fill.price_micro)
         payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
         bought = fill.side == "BUY"
@@ -310,7 +307,8 @@ class Accounts:
         self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
 
 
-_FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+"""How a fill's settlement can end; what is said of it afterwards is no news."""
 
 
 def order_event(entry: e.Answered, order: Order | None) -> OrderEvent | None:

@@ -1,8 +1,8 @@
-"""The wiring and the path: what arrived, who sees it, what goes out. One thread, one loop.
+"""The wiring and the turn: begin, keep going, carry out what the desk left to do, end. One thread, one loop.
 
-Each arrival has one short handler: take the moment, tell the desk, carry out what it left to do. Everything between two
-awaits is indivisible, which is the desk's lock. The journal and the tape are handed to the kernel at the end of each
-turn; what must be durable first waits for the disk without stopping anybody else.
+A turn takes the moment, tells the desk, and carries out its effects. Everything between two awaits is indivisible,
+which is the desk's lock. Journal and tape are handed to the kernel at the end of each turn; what must be durable first
+waits for the disk without stopping anybody else. What comes in is in `arrivals`, what the venue is asked in `errands`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ from shared.config import Credentials, Settings
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
-from shared.wire import NoCommonProtocol, common_protocol
 from supervisor import effects as fx
 from supervisor import journal as journals
 from supervisor import report, verbs
 from supervisor.accounts import rebuild
+from supervisor.arrivals import Arrivals
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
 from supervisor.effects import Moment
-from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel, PriceChannel
+from supervisor.errands import ERRANDS, Errands
+from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
-from supervisor.settlement import WINDOW_OF_RULE
 from supervisor.signing import ClientSigner
 from supervisor.stream import Stream, tail
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.market import parse_market_frame
-from supervisor.venue.prices import PRICE_ASSETS, PriceControl, parse_price_frame
-from supervisor.venue.user import OrderReport, TradeLeg, parse_user_frame, subscribe_user
+from supervisor.venue.prices import PRICE_ASSETS
+from supervisor.venue.user import subscribe_user
 from supervisor.workers import CannotStart, Workers
 
 log = structlog.get_logger()
@@ -72,7 +71,6 @@ class App:
         self.signer = ClientSigner(credentials)
         self.gateway = Gateway(settings.venue, clock)
         self.discovery = Discovery(settings.venue)
-        self.prices: PriceChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._exit = 0
@@ -118,10 +116,15 @@ class App:
             code=code_hash(ROOT, ("supervisor", "shared")),
         )
         self.ledger = Writer(self.state.ledger_name)
-        self.workers = Workers(self.state, self._on_worker, self._on_breach, self._on_worker_lost)
-        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse)
+        self.arrivals = Arrivals(self.desk, self._turn, own_key=self._own_key, welcome=self._welcome)
+        heard_book = self.arrivals.on_market_frame
+        self.errands = Errands(self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book)
+        self.workers = Workers(
+            self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
+        )
+        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse, self.workers.owns)
         self.control_file = ControlFile(self.state.control)
-        self.market = MarketChannel(self.settings.venue.market_ws, self._on_market_frame, self._there("market"))
+        self.market = MarketChannel(self.settings.venue.market_ws, heard_book, self.arrivals.there("market"))
         with self._turn() as now:
             self.desk.begin(now, shown, first)
             if self.journal.torn_bytes:
@@ -137,7 +140,6 @@ class App:
                 break
             except (VenueRefused, BadFrame) as error:
                 log.warning("venue_not_joined", reason=str(error))
-                await self.gateway.close()
                 await asyncio.sleep(1.0)
         self.signer.own(key.key)
         with self._turn() as now:
@@ -146,13 +148,21 @@ class App:
         user = Channel(
             venue.user_ws,
             greet=lambda: [subscribe_user(key)],
-            heard=self._on_user_frame,
-            there=self._there("user"),
+            heard=self.arrivals.on_user_frame,
+            there=self.arrivals.there("user"),
             ping="PING",
         )
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
-        self.prices = PriceChannel(venue.price_ws, key, assets, self._on_price_frame, self._there("prices"))
-        self._start(user.run(), self.prices.run(), self._keep_beating())
+        there = self.arrivals.there("prices")
+        self.errands.prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there)
+        self._start(user.run(), self.errands.prices.run(), self._keep_beating())
+
+    def _own_key(self) -> str:
+        assert self.gateway.key is not None, "the user channel opens only once the venue is joined"
+        return self.gateway.key.key
+
+    def _welcome(self, protocol: int) -> m.Welcome:
+        return m.Welcome(protocol, self.stream.endpoint, str(self.state.tape), self.state.ledger_name)
 
     async def _close(self) -> None:
         """End cleanly: no new tick, wait for what is owed, say where we stand, let the workers go."""
@@ -171,6 +181,7 @@ class App:
         self.workers.kill_all()
         await self._wait_until(lambda: not self.workers.living, deadline + NS)
         await self.control.close()
+        self._tell_status(state="STOPPED")
         await self.gateway.close()
         await self.discovery.close()
         self.stream.close()
@@ -234,12 +245,19 @@ class App:
     def _settle(self) -> None:
         while effects := self.desk.take_effects():
             for effect in effects:
-                _CARRY_OUT[type(effect)](self, effect)
+                self._carry_out(effect)
         if self.desk.board.accounts.version != self._mirrored:
             self._mirror()
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _carry_out(self, effect: fx.Effect) -> None:
+        errand = ERRANDS.get(type(effect))
+        if errand is not None:
+            self._start(errand(self.errands, effect))
+        else:
+            _CARRY_OUT[type(effect)](self, effect)
 
     def _end_turn(self) -> None:
         """Hand stream and journal to the kernel, and say so when the tape cannot be written or can be again."""
@@ -274,15 +292,18 @@ class App:
             await asyncio.sleep(PULSE_S)
 
     async def _keep_telling(self) -> None:
-        """status.json, once a second; a disk that is full costs the file, not the desk."""
+        """status.json, once a second."""
         while True:
-            status = report.status(self.desk, self.clock.wall_ns())
-            status["control_file"] = self._control_fault or "ok"
-            with contextlib.suppress(OSError):
-                write_status(self.state.status, status)
+            self._tell_status()
             if not self.ledger.exists():
                 self._remake_ledger()
             await asyncio.sleep(STATUS_S)
+
+    def _tell_status(self, **last: str) -> None:
+        """Write status.json; a disk that is full costs the file, not the desk."""
+        status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": self._control_fault or "ok"} | last
+        with contextlib.suppress(OSError):
+            write_status(self.state.status, status)
 
     async def _keep_reading_control(self) -> None:
         while True:
@@ -318,17 +339,20 @@ class App:
             await asyncio.sleep(self.settings.venue.heartbeat_s)
 
     def _feed_watchdog(self) -> None:
-        """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide."""
+        """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide.
+
+        Being ready is said each time: a datagram may be lost, and a second one changes nothing.
+        """
         taken = self.desk.decisions.taken
         if taken and not self._ready:
             self._ready = True
-            notify("READY=1")
             log.info("first_tick_answered", after_ms=_age_ms(self.clock))
         idle = not any(self.desk.board.lanes.window(slot) for slot in self.desk.board.lanes.slots)
         if taken != self._fed or idle:
             self._fed = taken
             active = report.active(self.desk)
-            notify(f"WATCHDOG=1\nSTATUS=r{active.get('seq', 0)} {report.state(self.desk)}, {taken} decisions")
+            status = f"STATUS=r{active.get('seq', 0)} {report.state(self.desk)}, {taken} decisions"
+            notify("\n".join([*(["READY=1"] if self._ready else []), "WATCHDOG=1", status]))
 
     def _remake_ledger(self) -> None:
         self.ledger.close()
@@ -337,82 +361,7 @@ class App:
         with self._turn():
             self.desk.board.alarm("ledger_gone", "somebody removed the shared memory's name; it was made again")
 
-    # --- arrivals ---
-
-    def _there(self, feed: str) -> Callable[[str], None]:
-        def tell(fault: str) -> None:
-            log.info("feed_changed", feed=feed, fault=fault or "none")
-            with self._turn() as now:
-                self.desk.markets.on_feed(now, feed, fault)
-
-        return tell
-
-    def _on_market_frame(self, frame: bytes) -> None:
-        with self._turn() as now:
-            try:
-                self.desk.markets.on_market(now, parse_market_frame(frame))
-            except BadFrame as error:
-                self.desk.markets.on_bad_frame(now, "market", str(error))
-
-    def _on_price_frame(self, frame: bytes) -> None:
-        with self._turn() as now:
-            try:
-                said = parse_price_frame(frame)
-                if isinstance(said, PriceControl):
-                    self._on_price_control(said)
-                else:
-                    self.desk.markets.on_prices(now, said)
-            except BadFrame as error:
-                self.desk.markets.on_bad_frame(now, "prices", str(error))
-
-    def _on_price_control(self, said: PriceControl) -> None:
-        if said.op == "error":
-            self.desk.board.alarm("price_channel", f"answered {said.code}")
-
-    def _on_user_frame(self, frame: bytes) -> None:
-        assert self.gateway.key is not None
-        with self._turn() as now:
-            try:
-                for event in parse_user_frame(frame, self.gateway.key.key):
-                    if isinstance(event, TradeLeg):
-                        self.desk.dealing.on_leg(now, event)
-                    elif isinstance(event, OrderReport):
-                        self.desk.dealing.on_report(now, event)
-            except BadFrame as error:
-                self.desk.markets.on_bad_frame(now, "user", str(error))
-
-    def _on_worker(self, uid: str, pid: int, message: m.FromWorker) -> None:
-        with self._turn() as now:
-            if isinstance(message, m.Decided):
-                self.desk.decisions.on_decided(now, uid, message)
-            elif isinstance(message, m.Hello):
-                self._on_hello(now, uid, pid, message)
-            else:
-                handler = _FROM_WORKER.get(type(message))
-                if handler is not None:
-                    handler(self.desk)(now, uid, message)
-
-    def _on_hello(self, now: Moment, uid: str, pid: int, hello: m.Hello) -> None:
-        try:
-            protocol = common_protocol(hello.protocols)
-        except NoCommonProtocol as error:
-            self.desk.operations.fence(uid, str(error))
-            return
-        refusal = self.desk.operations.on_hello(now, uid, hello, pid)
-        if refusal:
-            self.desk.operations.fence(uid, refusal)
-        else:
-            self.workers.tell(
-                uid, m.Welcome(protocol, self.stream.endpoint, str(self.state.tape), self.state.ledger_name)
-            )
-
-    def _on_breach(self, uid: str, why: str) -> None:
-        with self._turn() as now:
-            self.desk.operations.on_breach(now, uid, why)
-
-    def _on_worker_lost(self, uid: str, why: str) -> None:
-        with self._turn() as now:
-            self.desk.operations.on_lost(now, uid, why)
+    # --- people ---
 
     def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
         generation = self.desk.board.accounts.generation
@@ -452,60 +401,6 @@ class App:
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self._now(), effect.slot)
 
-    def _submit(self, effect: fx.Submit) -> None:
-        self._start(self._place(effect))
-
-    async def _place(self, effect: fx.Submit) -> None:
-        sent_ns = self.clock.monotonic_ns()
-        answer = await self.gateway.place(effect.body)
-        with self._turn() as now:
-            took_us = (self.clock.monotonic_ns() - sent_ns) // 1_000
-            self.desk.dealing.on_answer(now, effect.order_id, answer, took_us)
-
-    def _withdraw(self, effect: fx.Withdraw) -> None:
-        self._start(self._cancel(effect.order_id))
-
-    async def _cancel(self, order_id: str) -> None:
-        sent_ns = self.clock.monotonic_ns()
-        answer = await self.gateway.cancel(order_id)
-        with self._turn() as now:
-            took_us = (self.clock.monotonic_ns() - sent_ns) // 1_000
-            self.desk.dealing.on_cancel_answer(now, order_id, answer, took_us)
-
-    def _look_up(self, effect: fx.LookUp) -> None:
-        self._start(self._ask_about(effect.order_id))
-
-    async def _ask_about(self, order_id: str) -> None:
-        accounts = self.desk.board.accounts
-        order = accounts.orders.get(order_id)
-        opened = accounts.windows.get((order.slot, order.start_s)) if order is not None else None
-        if opened is None or self.gateway.key is None:
-            return
-        try:
-            found, legs = await self.gateway.look_up(order_id, opened.terms.condition_id)
-        except VenueRefused as error:
-            log.warning("lookup_failed", order=order_id[:10], reason=str(error))
-            return
-        with self._turn() as now:
-            self.desk.dealing.on_lookup(now, order_id, found, legs)
-
-    def _catch_up(self, effect: fx.CatchUp) -> None:
-        self._start(self._fetch_trades(effect.since_s))
-
-    async def _fetch_trades(self, since_s: int) -> None:
-        """Until it works: what the user channel did not tell is not known otherwise."""
-        while True:
-            try:
-                if self.gateway.key is not None:
-                    legs = await self.gateway.trades(f"after={since_s}")
-                    resting = {order.order_id for order in await self.gateway.open_orders()}
-                    break
-            except (VenueRefused, BadFrame) as error:
-                log.warning("catch_up_failed", reason=str(error))
-            await asyncio.sleep(0.5)
-        with self._turn() as now:
-            self.desk.dealing.on_caught_up(now, legs, resting)
-
     def _tell(self, effect: fx.Tell) -> None:
         self.workers.tell(effect.uid, effect.message)
 
@@ -519,37 +414,8 @@ class App:
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)
 
-    def _ask_listing(self, effect: fx.AskListing) -> None:
-        self._start(self._discover(effect))
-
-    async def _discover(self, effect: fx.AskListing) -> None:
-        try:
-            found = await self.discovery.ask(effect.slot, effect.start_s, effect.known)
-        except UNANSWERED as error:
-            self.desk.board.count("discovery_failed")
-            log.warning("discovery_failed", slot=effect.slot.name, start_s=effect.start_s, reason=str(error))
-            return
-        if found is None:
-            return
-        window_s = WINDOW_OF_RULE[found[0].market.terms.rule]
-        if self.prices is not None and window_s not in {0, 60}:
-            await self.prices.follow(effect.slot.asset, window_s)
-        with self._turn() as now:
-            self.desk.markets.on_listing(now, effect.slot, effect.start_s, *found)
-
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))
-
-    def _refetch(self, effect: fx.Refetch) -> None:
-        self._start(self._fetch_book(effect.token))
-
-    async def _fetch_book(self, token: str) -> None:
-        try:
-            frame = await self.discovery.book(token)
-        except UNANSWERED as error:
-            log.warning("book_not_fetched", reason=str(error))
-            return
-        self._on_market_frame(frame)
 
 
 @contextlib.contextmanager
@@ -574,27 +440,14 @@ def _age_ms(clock: Clock) -> int:
     return clock.monotonic_ns() // 1_000_000 - started_ticks * 1_000 // os.sysconf("SC_CLK_TCK")
 
 
-_FROM_WORKER: Final[dict[type, Callable[[Desk], Callable[..., Any]]]] = {
-    m.Ready: lambda desk: desk.operations.on_ready,
-    m.Beating: lambda desk: desk.operations.on_beat,
-    m.Hole: lambda desk: desk.operations.on_hole,
-    m.Differs: lambda desk: desk.on_differs,
-    m.Attested: lambda desk: desk.operations.on_attested,
-}
 _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Publish: App._publish,
     fx.Write: App._write,
     fx.WriteFirst: App._write_first,
     fx.Grant: App._grant,
-    fx.Submit: App._submit,
-    fx.Withdraw: App._withdraw,
-    fx.LookUp: App._look_up,
-    fx.CatchUp: App._catch_up,
     fx.Tell: App._tell,
     fx.Spawn: App._spawn,
     fx.Kill: App._kill,
-    fx.AskListing: App._ask_listing,
     fx.Watch: App._watch,
-    fx.Refetch: App._refetch,
 }
 _LOGGED: Final = (e.Boundary, e.Step, e.Active, e.Control, e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved)

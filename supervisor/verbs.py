@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,6 +20,14 @@ from supervisor.desk import Desk
 from supervisor.effects import Moment
 
 EVENTS_MAX: Final = 500
+STEPS_MAX: Final = 32
+"""Steps of its own that whoever asks for an operation may bring, each of a day at most."""
+SEQ_MAX: Final = 1_000_000
+"""The highest number of a release."""
+
+_Step = Annotated[str, msgspec.Meta(max_length=40)]
+_Took = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+_StepsMs = Annotated[dict[_Step, _Took], msgspec.Meta(max_length=STEPS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +190,10 @@ def _rollback(asked: Asked) -> Done:
 def _begin(asked: Asked, verb: str, release: str) -> Done:
     if not asked.request.op or len(asked.request.op) > 64:
         raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
-    steps = asked.request.args.get("steps_ms", {})
-    if not isinstance(steps, dict) or not all(isinstance(took, int) for took in steps.values()):
-        raise Refused("USAGE", "steps_ms must name whole milliseconds")
+    try:
+        steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
+    except msgspec.ValidationError as error:
+        raise Refused("USAGE", f"steps_ms must name whole milliseconds: {error}") from error
     operation = asked.desk.operations.begin(
         asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
     )
@@ -211,14 +220,14 @@ def _register(asked: Asked) -> Done:
 
 
 class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
     release: str
     lock: str
     modules: dict[str, str]
 
 
 def _operation(asked: Asked) -> Done:
-    """One operation: where it stands, or how it ended. The answer itself is good either way."""
+    """One operation: `result` in its data is empty while it runs, then the name of the exit code that is its own."""
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:

@@ -206,15 +206,19 @@ def a_desk(
     meddler: Meddler | None = None,
     strategy: Path | None = BUSY,
     opened: bool = True,
+    tape_mib: int = 0,
 ) -> Iterator[Desk]:
     """A desk that decides, with orders and positions if `opened`, and nothing of it afterwards.
 
-    Args: unruly: how its first release misbehaves.
+    Args: unruly: how its first release misbehaves. tape_mib: room for the tape, on a disk of its own; 0 for ours.
     """
     root = Path(tempfile.mkdtemp(prefix="fs-"))
     desk = Desk(root, settings, speed, meddler)
     try:
         desk.state.root.mkdir(mode=0o700)
+        desk.state.tape.mkdir(mode=0o700)
+        if tape_mib:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={tape_mib}m", "tmpfs", desk.state.tape], check=True)
         Stager(desk.state).stage(str(desk.release(unruly, strategy)))
         desk.start()
         desk.until(lambda s: s["decided"] > 0, "the first decision")
@@ -227,6 +231,8 @@ def a_desk(
         for process in left:
             process.kill()
         Path("/dev/shm", desk.state.ledger_name).unlink(missing_ok=True)
+        if desk.state.tape.is_mount():
+            subprocess.run(["umount", desk.state.tape], check=True)
         _remove(root)
     assert not left, left
 

@@ -243,10 +243,7 @@ class Sim:
         self.later(delay_ns, arrive)
 
     def _supervisor_dies(self) -> None:
-        """SIGKILL:
-
-        what was handed to the kernel survives, everything in memory is gone, workers see the end of file.
-        """
+        """SIGKILL: what the kernel has survives, everything in memory is gone, workers see the end of file."""
         self.settle()
         self.workers.clear()
         accounts = rebuild(e.decode_line(e.encode_line(line)) for line in self.journal)

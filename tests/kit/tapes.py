@@ -1,5 +1,7 @@
-"""A stream and its tape as the supervisor makes them: numbered frames, keyframes at whole minutes, segments that begin
-with one. And a made-up market to fill it with: a price that wanders, windows that open and close, books that follow.
+"""A stream and its tape as the supervisor makes them, and a made-up market to fill it with.
+
+Frames are numbered, keyframes come at whole minutes, segments begin with one. The price wanders, windows open and
+close, books follow.
 """
 
 from __future__ import annotations
