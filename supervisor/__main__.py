@@ -130,7 +130,7 @@ def _log_to_stdout() -> None:
 
 
 class _Lossy:
-    """A log that may be lost: a full disk, or a reader that is gone, is no reason to stop trading. Keeps nothing back."""
+    """A log that may be lost: a full disk, or a reader that is gone, is no reason to stop. It keeps nothing back."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
