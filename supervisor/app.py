@@ -182,7 +182,7 @@ class App:
         self.workers.kill_all()
         await self._wait_until(lambda: not self.workers.living, deadline + NS)
         await self.control.close()
-        self._tell_status("STOPPED")
+        self._tell_status(state="STOPPED")
         await self.gateway.close()
         await self.discovery.close()
         self.stream.close()
@@ -295,14 +295,14 @@ class App:
     async def _keep_telling(self) -> None:
         """status.json, once a second."""
         while True:
-            self._tell_status(report.state(self.desk))
+            self._tell_status()
             if not self.ledger.exists():
                 self._remake_ledger()
             await asyncio.sleep(STATUS_S)
 
-    def _tell_status(self, state: str) -> None:
-        """A disk that is full costs the file, not the desk."""
-        status = report.status(self.desk, self.clock.wall_ns(), state) | {"control_file": self._control_fault or "ok"}
+    def _tell_status(self, **last: str) -> None:
+        """Write status.json; a disk that is full costs the file, not the desk."""
+        status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": self._control_fault or "ok"} | last
         with contextlib.suppress(OSError):
             write_status(self.state.status, status)
 

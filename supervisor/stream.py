@@ -31,7 +31,7 @@ class Stream:
     """
 
     def __init__(self, socket: Path, folder: Path) -> None:
-        self.endpoint = f"ipc://{socket}"
+        self.endpoint, self._path = f"ipc://{socket}", socket
         self.fault = ""
         self.missing_from = 0
         self._tape = Appender(folder, TAPE)
@@ -77,6 +77,7 @@ class Stream:
             self._try(self._tape.close)
         self._socket.close()
         self._context.term()
+        self._path.unlink(missing_ok=True)
 
     def _try(self, act: Callable[[], None]) -> None:
         """A tape that cannot be written is a fault to be told, never a reason to stop publishing."""

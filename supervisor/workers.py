@@ -67,6 +67,7 @@ class Workers:
         self._state, self._heard, self._breached, self._lost = state, heard, breached, lost
         self._loop = asyncio.get_running_loop()
         self._processes: dict[str, Process] = {}
+        self._end_orphans()
 
     def spawn(self, uid: str, release: str, lock: str) -> int:
         """Start a worker; return its pid. Raises: CannotStart: nothing of it is left, no process and no descriptor."""
@@ -134,6 +135,21 @@ class Workers:
                 pass_fds=(fd,),
                 start_new_session=True,
             )
+
+    def _end_orphans(self) -> None:
+        """End workers of a reign that was cut off and that did not notice: no service manager swept them away.
+
+        Nobody else starts workers here, because the caller holds the state folder's lock.
+        """
+        scratch = b"--scratch\0" + os.fsencode(self._state.workers) + b"/"
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                pidfd = os.pidfd_open(int(entry.name))
+                try:
+                    if scratch in (entry / "cmdline").read_bytes():
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                finally:
+                    os.close(pidfd)
 
     def _command(self, uid: str, release: str, lock: str, folder: Path, fd: int) -> list[str]:
         environment = self._state.environments / lock
