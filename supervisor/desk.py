@@ -95,6 +95,7 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.handover.hold_no_longer()
+        self.operations.see_proved()
         self.operations.give_up_late()
         self.operations.ensure_active()
         self.markets.watch()
