@@ -184,7 +184,8 @@ class Operations:
         """Go on when green has shown that it can decide, as far as there is a market to show it on.
 
         No slot passes to it before it decided on a live tick in blue's shadow, and blue may not go before green
-        answered one as the owner: what crashes on its first tick costs nothing, or is put back.
+        answered one as the owner: what crashes on its first tick costs nothing, or is put back. A rollback waits for
+        neither: it goes to what has traded before, and it is in a hurry.
         """
         proved = _PROVED.get(self.rollout.phase)
         if proved is not None and self.green and not self._missing():
@@ -198,7 +199,8 @@ class Operations:
             said, decided, owner = member.stage == "ready", member.shadowed, self.blue
         if not said:
             return "its worker did not answer"
-        return "" if decided or not self._ticks_come_to(owner) else "it decided on no live tick"
+        tried = decided or self.rollout.verb == "rollback" or not self._ticks_come_to(owner)
+        return "" if tried else "it decided on no live tick"
 
     def on_breach(self, now: Moment, uid: str, why: str) -> None:
         """A worker sent what no worker may send."""

@@ -145,9 +145,7 @@ def _indexed(staged: Staged) -> dict[str, Any]:
 
 def _over(status: dict[str, Any]) -> str:
     release = release_words(status["release"]) if status["release"] else "nothing"
-    return (
-        f"{release}      {status['mode']} · {status['slots']['open']} slots · {len(status['positions'])} open positions"
-    )
+    return f"{release}      {status['mode']} · {status['slots']['configured']} slots · {len(status['positions'])} open positions"
 
 
 def _stage_words(staged: Staged) -> str:
@@ -213,7 +211,10 @@ def _phase_words(phase: str, data: dict[str, Any]) -> str:
         return f"greeted with the staged hash, {len(data['load_us'])} modules loaded"
     if phase == "flipping":
         return f"{data['flips']} slots passed at their clean boundary"
-    return {"warming": "read the tape, misses nothing", "attesting": "says it runs what was staged"}.get(phase, "")
+    tried = ", decides" if data["verb"] == "deploy" else ""
+    if phase == "warming":
+        return f"read the tape, misses nothing{tried}"
+    return f"says it runs what was staged{tried}" if phase == "attesting" else ""
 
 
 def _ended(context: Context, reply: Reply) -> NoReturn:

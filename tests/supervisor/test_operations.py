@@ -462,6 +462,20 @@ def test_the_old_worker_goes_when_the_new_one_has_answered_a_tick() -> None:
     assert operation(still).phase == "retiring"
 
 
+def test_a_rollback_waits_for_no_tick() -> None:
+    """It goes back to what has traded before, and whoever asks for it is in a hurry."""
+    still = retiring()
+    still.lose(BLUE)
+    back = still.deploy(R1, "op2", "rollback")
+    still.hello(back)
+    still.hold()
+    still.do(still.desk.operations.on_ready, back, m.Ready(still.desk.board.seq, 10, 5_000, "state"))
+    still.beat(back)
+    assert still.owners() == {back}
+    still.do(still.desk.operations.on_attested, back, m.Attested(R1.release, loaded(R1)))
+    assert still.accounts.active == e.Active(R1.release, "op2")
+
+
 def test_where_no_market_is_open_a_release_takes_over_at_once() -> None:
     """There is nothing on which it could show anything, and nothing that it could do."""
     still = StillDesk(*BOTH)

@@ -190,7 +190,7 @@ def test_a_deploy_stages_registers_asks_and_sees_it_through(state: State, checko
     }
     assert {name.split("_")[0] for name in asked.args["steps_ms"]} == {"stage"}
     over = (
-        f"Deploying r1 {known.release[:8]}  over  r41 a1b2c3d4      rehearsal · 10 slots · 3 open positions   op {OP}"
+        f"Deploying r1 {known.release[:8]}  over  r41 a1b2c3d4      rehearsal · 18 slots · 3 open positions   op {OP}"
     )
     assert told(result.stderr)[0] == over
     assert told(result.stderr)[1].startswith("  ok   stage    ")
