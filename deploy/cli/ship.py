@@ -145,7 +145,8 @@ def _indexed(staged: Staged) -> dict[str, Any]:
 
 def _over(status: dict[str, Any]) -> str:
     release = release_words(status["release"]) if status["release"] else "nothing"
-    return f"{release}      {status['mode']} · {status['slots']['configured']} slots · {len(status['positions'])} open positions"
+    size = f"{status['slots']['configured']} slots · {len(status['positions'])} open positions"
+    return f"{release}      {status['mode']} · {size}"
 
 
 def _stage_words(staged: Staged) -> str:
