@@ -301,7 +301,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     """429 with the headers of the signer's bucket."""
 
     async def scenario(desk: Desk) -> None:
-        desk.running.venue.charge(desk.join(), 60)
+        desk.running.venue.admit([{}] * 60, desk.join())
         assert (await desk.keyed("POST", "/order", desk.order()))[0] == 429
         assert (await desk.keyed("DELETE", "/cancel-all"))[0] == 200
 
