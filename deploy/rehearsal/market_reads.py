@@ -241,6 +241,10 @@ async def _nothing_yet(request: web.Request) -> Answered:
     return answered(protocol.page([], ""))
 
 
+async def _no_rebates(request: web.Request) -> Answered:
+    return answered([])
+
+
 async def _builder_fees(request: web.Request) -> Answered:
     return answered({"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0})
 
@@ -277,5 +281,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/rewards/markets/current", _nothing_yet),
     ("GET", "/rewards/markets/{condition_id}", _nothing_yet),
     ("GET", "/builder/trades", _nothing_yet),
+    ("GET", "/rebates/current", _no_rebates),
     ("GET", "/fees/builder-fees/{code}", _builder_fees),
 )

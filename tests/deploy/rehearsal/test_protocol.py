@@ -131,12 +131,6 @@ def test_a_market_is_read_by_the_official_client() -> None:
     assert info.token_ids == {LISTING.up_token, LISTING.down_token}
 
 
-def test_primary_is_just_the_smaller_token() -> None:
-    """Not Up."""
-    found = clob_markets.of_token(replace(LISTING, up_token="20", down_token="3"))
-    assert (found["primary_token_id"], found["secondary_token_id"]) == ("3", "20")
-
-
 def test_order_answers_are_read_by_the_official_client() -> None:
     """Accepted ones as accepted; unmatched ones it calls rejected, which is the trap of facts 1.6."""
     order = replace(ORDER, made_micro=3_200_000, taken_micro=40_000_000, trades=["t1"])
