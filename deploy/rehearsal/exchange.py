@@ -181,7 +181,9 @@ class Exchange:
         due_ms = self.now_ms + self.rules.taker_delay_ms
         self.agenda.add(due_ms, partial(self._after_delay, market, asked, ticket))
         if asked.deferred:
-            return Reply(200, protocol.accepted(order_of(asked, self.now_ms), "delayed"))
+            order = order_of(asked, self.now_ms)
+            self._tell(order, protocol.order_event(order, "PLACEMENT", self.now_ms) | {"status": "DELAYED"})
+            return Reply(200, protocol.accepted(order, "delayed"))
         return Waiting(ticket)
 
     def _after_delay(self, market: Market, asked: Asked, ticket: int) -> None:
