@@ -168,9 +168,8 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
         loop.add_signal_handler(number, _end, ended)
     clock = {"market_ns": running.clock.market_ns, "anchor_ns": running.clock.anchor_ns, "speed": running.clock.speed}
     day = world_of(settings)
-    running.note(
-        "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
-    )
+    world = {"day": day, "seed": settings.seed, "protocol_v2": sorted(settings.protocol_v2)}
+    running.note("start", world | {"speed": settings.speed, "clock": clock, "version": VERSION})
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
     await ended
@@ -233,9 +232,10 @@ def world_of(settings: Settings) -> str | None:
 
 def _check_world(settings: Settings, memory: Memory) -> None:
     """Refuse to go on with the record of another day or seed. Raises: Stopped."""
-    mine = (world_of(settings), settings.seed)
-    for day, seed in memory.worlds - {mine}:
+    mine = (world_of(settings), settings.seed, tuple(sorted(settings.protocol_v2)))
+    for day, seed, moved in memory.worlds - {mine}:
         what = f"day {day}" if day else "a made-up day"
+        what += f" with --protocol-v2 {','.join(moved)}" if moved else ""
         reason = f"{settings.record} is the record of {what} with seed {seed}"
         raise Stopped(EX_CANTCREAT, f"{reason}; start that one again, or choose another folder with --record")
 

@@ -152,6 +152,15 @@ def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     assert "is the record of a made-up day with seed 4; start that one again" in result.output
 
 
+def test_a_record_of_other_positions_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The same day with other ids is another world."""
+    line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 5, "protocol_v2": ["BTC", "ETH"]}
+    (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
+    result = run("--seed", "5", "--protocol-v2", "eth", "--record", str(tmp_path))
+    assert result.exit_code == 73
+    assert "a made-up day with --protocol-v2 BTC,ETH with seed 5; start that one again" in result.output
+
+
 @pytest.mark.parametrize("line", ["nonsense", '{"kind": "cancel", "t_ms": 1, "wall_ms": 1, "order_id": "x"}'])
 def test_a_record_that_does_not_add_up_is_not_gone_on_with(tmp_path: Path, line: str) -> None:
     """It is named, and another folder is asked for."""

@@ -19,6 +19,7 @@ from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.modes import Mode
 
 PRIVATE = "0x" + "11" * 32
+HOUR_NS = 3_600 * 10**9
 
 
 def test_what_does_not_exist_is_not_found(tmp_path: Path) -> None:
@@ -131,7 +132,8 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     """429 with the headers of the signer's bucket."""
 
     async def scenario(desk: Desk) -> None:
-        desk.running.venue.admit([{}] * 60, desk.join())
+        venue, owner = desk.running.venue, desk.join().owner
+        venue.buckets.orders(owner, 60, venue.clock.monotonic_ns() + HOUR_NS)
         assert (await desk.keyed("POST", "/order", desk.order()))[0] == 429
         assert (await desk.keyed("DELETE", "/cancel-all"))[0] == 200
 
