@@ -29,16 +29,17 @@ from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
-from deploy.rehearsal.migrated import MigratedDay
+from deploy.rehearsal.migrated import ALL, MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
 from deploy.rehearsal.recordings import DayUnreadable, read_day
-from deploy.rehearsal.seeded import SeededDay
+from deploy.rehearsal.seeded import ASSETS, SeededDay
 from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
 from shared.clock import RehearsalClock, SystemClock
 
+EX_USAGE: Final = 2
 EX_NOINPUT: Final = 66
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
@@ -147,6 +148,7 @@ async def run(settings: Settings) -> None:
     record = _open(settings.record)
     memory, keyring = _memory(settings.record)
     _check_world(settings, memory)
+    _check_assets(settings, day)
     clock = _clock(settings, day, memory)
     exchange = _exchange(settings, day, clock, memory, keyring)
     running = Venue(exchange, clock, record, settings.record, secrets.token_bytes)
@@ -228,6 +230,15 @@ def _memory(folder: Path) -> tuple[Memory, Keyring]:
 def world_of(settings: Settings) -> str | None:
     """The name of the recorded day's folder, None for a made-up day."""
     return settings.day.resolve().name if settings.day else None
+
+
+def _check_assets(settings: Settings, day: Day) -> None:
+    """Refuse to move markets that the day does not have. Raises: Stopped."""
+    known = day.assets if isinstance(day, RecordedDay) else list(ASSETS)
+    unknown = sorted(settings.protocol_v2 - {*known, ALL})
+    if unknown:
+        reason = f"--protocol-v2 names {', '.join(unknown)}, but this day has {', '.join(known)}"
+        raise Stopped(EX_USAGE, f"{reason}; write some of these, or ALL")
 
 
 def _check_world(settings: Settings, memory: Memory) -> None:

@@ -143,6 +143,16 @@ def test_usage_faults_are_exit_2(options: list[str], said: str) -> None:
     assert (result.exit_code, said in result.output) == (2, True)
 
 
+def test_assets_that_the_day_lacks_cannot_move(tmp_path: Path) -> None:
+    """One line names them and those it has."""
+    result = run("--protocol-v2", "eth,BCT", "--record", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--protocol-v2 names BCT, but this day has BTC, ETH" in result.output
+    day = write_day(tmp_path / "day")
+    result = run("--day", str(day), "--protocol-v2", "ETH", "--record", str(tmp_path / "r"))
+    assert (result.exit_code, "names ETH, but this day has BTC" in result.output) == (2, True)
+
+
 def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     """Positions of one day mean nothing in another."""
     line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 4}
