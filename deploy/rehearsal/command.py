@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
@@ -92,6 +93,8 @@ class Settings:
 @click.option(
     "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
 )
+@click.option("--tier", type=click.Choice(list(TIERS)), default="standard", show_default=True, help="Rate limits.")
+@click.option("--deposit-wallets-only", is_flag=True, help="Refuse other makers, as production does for new accounts.")
 @click.option(
     "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
 )
@@ -107,12 +110,20 @@ def venue(
     record: Path,
     grant: str,
     failing: float,
+    tier: str,
+    deposit_wallets_only: bool,
     clob_version: int,
     protocol_v2: str,
     as_json: bool,
 ) -> None:
     """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
-    rules = Rules(grant_micro=_grant(grant), failing=failing, clob_version=clob_version)
+    rules = Rules(
+        grant_micro=_grant(grant),
+        failing=failing,
+        tier=tier,
+        deposit_wallets_only=deposit_wallets_only,
+        clob_version=clob_version,
+    )
     moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
     settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json, moved)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from kit.official_clients import POLYGON, PRIVATE, own_connections, private
@@ -310,6 +311,16 @@ def test_who_cancels_too_much_is_told_to_wait(trader: Trader) -> None:
         for _ in range(LOOKS):
             trader.client.cancel_orders(unknown)
     assert (caught.value.status_code, caught.value.error_msg) == (429, {"error": "Too many requests"})
+
+
+def test_a_new_account_may_be_held_to_its_deposit_wallet(tmp_path: Path) -> None:
+    """An order of the address itself is refused, as production refuses it for new accounts."""
+    with served(tmp_path / "record", "--deposit-wallets-only", "--tier", "gold") as strict:
+        client = ClobClient(strict.host, POLYGON, key=private(next(numbers)))
+        client.set_api_creds(client.create_or_derive_api_key())
+        args = OrderArgs(token_id=strict.market().up, price=0.05, size=10, side="BUY")
+        said = refused(lambda: client.create_and_post_order(args))
+        assert said == (400, "maker address not allowed, please use the deposit wallet flow")
 
 
 # Protocol V2.

@@ -12,6 +12,7 @@ from eth_account import Account
 from kit.official import environment
 from kit.venue_http import SLUG, Desk, play
 from polymarket import AsyncSecureClient
+from polymarket.errors import RequestRejectedError
 from polymarket.streams import CryptoTwapPriceSpec, MarketSpec, UserSpec
 
 from deploy.rehearsal import refusals
@@ -247,6 +248,25 @@ def test_the_official_client_is_refused_in_words_it_knows(tmp_path: Path) -> Non
                 await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=1_000)
 
     play(tmp_path, scenario, rules=Rules(grant_micro=20_000_000))
+
+
+def test_the_official_client_is_told_of_a_restart(tmp_path: Path) -> None:
+    """425 with its wait, then the post-only minutes, in which it may still rest what never takes."""
+
+    async def scenario(desk: Desk) -> None:
+        where, modes, token = environment(desk.running.where), desk.running.exchange.modes, desk.lasting
+        limit = {"asset_id": token, "side": "BUY", "price": "0.05", "size": 10}
+        async with await AsyncSecureClient.create(private_key=PRIVATE, environment=where) as client:
+            modes.switch(Mode.RESTARTING, desk.running.exchange.now_ms)
+            with pytest.raises(RequestRejectedError) as away:
+                await client.place_limit_order(**limit)
+            assert away.value.status == 425
+            modes.switch(Mode.POST_ONLY, desk.running.exchange.now_ms)
+            with pytest.raises(RequestRejectedError, match=refusals.POST_ONLY_MODE):
+                await client.place_limit_order(**limit)
+            assert (await client.place_limit_order(**limit, post_only=True)).ok
+
+    play(tmp_path, scenario)
 
 
 def test_the_official_client_streams_books_and_prices(tmp_path: Path) -> None:
