@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 from msgspec import structs
 
-from shared.messages import Attest, Attested, Beating, Ready, Retire, Streamed
+from shared.messages import Attest, Attested, Beating, Decided, Ready, Retire, Streamed
 from shared.wire import MAX_FRAME
 from worker import app, reading
 
@@ -85,6 +87,7 @@ def tries_to_escape(secrets: str) -> None:
             "write_tape": lambda: (state / "tape" / "mine").write_text("mine"),
             "write_release": lambda: (Path.cwd() / "mine").write_text("mine"),
             "write_tmp": lambda: Path("/tmp/mine").write_text("mine"),
+            "child": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
             "command": lambda: _command(state / "control.sock"),
             "scratch": lambda: (_scratch() / "mine").write_text("mine"),
         }
@@ -110,21 +113,20 @@ def waits_while_warming() -> None:
 
 
 def waits_while_flipping() -> None:
-    """It says that it is ready, but not how far it has read, and reads no further before it may go on."""
+    """It decides in the shadow, but does not say how far it has read, and reads no further before it may go on."""
     frames, say, beat = app.Subscription.frames, app.Channel.say, app.Channel.beat
-    given = 0
+    decided = False
 
     def held(self: app.Subscription, most: int) -> Iterator[Streamed]:
-        nonlocal given
-        if given and not _may_go():
+        if decided and not _may_go():
             sleep(PAUSE_MS / 1_000)
             return
-        for frame in frames(self, most):
-            given += 1
-            yield frame
+        yield from frames(self, most)
 
     def modest(message: Any) -> Any:
-        told = isinstance(message, Ready | Beating) and not _may_go()
+        nonlocal decided
+        decided = decided or isinstance(message, Decided)
+        told = isinstance(message, Ready | Beating | Decided) and not _may_go()
         return structs.replace(message, read_seq=0) if told else message
 
     app.Subscription.frames = held  # type: ignore[method-assign]
@@ -191,7 +193,8 @@ def _command(path: Path) -> str:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(5)
         channel.connect(str(path))
-        channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
+        with suppress(BrokenPipeError):  # it may be answered before it was heard
+            channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
         return str(json.loads(channel.recv(65_536))["code"])
 
 
