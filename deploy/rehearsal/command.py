@@ -24,20 +24,23 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.migrated import ALL, MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
 from deploy.rehearsal.recordings import DayUnreadable, read_day
-from deploy.rehearsal.seeded import SeededDay
+from deploy.rehearsal.seeded import ASSETS, SeededDay
 from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
 from shared.clock import RehearsalClock, SystemClock
 
+EX_USAGE: Final = 2
 EX_NOINPUT: Final = 66
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
@@ -57,7 +60,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was asked for on the command line. start: seconds into the recorded day, None for its first price."""
+    """What was asked for on the command line. start: seconds into the recorded day, None for its first price.
+
+    protocol_v2: assets whose markets are on Protocol V2.
+    """
 
     day: Path | None
     speed: float
@@ -68,6 +74,7 @@ class Settings:
     record: Path
     rules: Rules
     as_json: bool
+    protocol_v2: frozenset[str] = frozenset()
 
 
 @click.command()
@@ -86,6 +93,12 @@ class Settings:
 @click.option(
     "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
 )
+@click.option("--tier", type=click.Choice(list(TIERS)), default="standard", show_default=True, help="Rate limits.")
+@click.option("--deposit-wallets-only", is_flag=True, help="Refuse other makers, as production does for new accounts.")
+@click.option(
+    "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
+)
+@click.option("--protocol-v2", default="", help="Assets whose markets are on Protocol V2, such as ETH,SOL; or ALL.")
 @click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
 def venue(
     day: Path | None,
@@ -97,11 +110,22 @@ def venue(
     record: Path,
     grant: str,
     failing: float,
+    tier: str,
+    deposit_wallets_only: bool,
+    clob_version: int,
+    protocol_v2: str,
     as_json: bool,
 ) -> None:
     """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
-    rules = Rules(grant_micro=_grant(grant), failing=failing)
-    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json)
+    rules = Rules(
+        grant_micro=_grant(grant),
+        failing=failing,
+        tier=tier,
+        deposit_wallets_only=deposit_wallets_only,
+        clob_version=clob_version,
+    )
+    moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
+    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json, moved)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
@@ -135,6 +159,7 @@ async def run(settings: Settings) -> None:
     record = _open(settings.record)
     memory, keyring = _memory(settings.record)
     _check_world(settings, memory)
+    _check_assets(settings, day)
     clock = _clock(settings, day, memory)
     exchange = _exchange(settings, day, clock, memory, keyring)
     running = Venue(exchange, clock, record, settings.record, secrets.token_bytes)
@@ -156,9 +181,8 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
         loop.add_signal_handler(number, _end, ended)
     clock = {"market_ns": running.clock.market_ns, "anchor_ns": running.clock.anchor_ns, "speed": running.clock.speed}
     day = world_of(settings)
-    running.note(
-        "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
-    )
+    world = {"day": day, "seed": settings.seed, "protocol_v2": sorted(settings.protocol_v2)}
+    running.note("start", world | {"speed": settings.speed, "clock": clock, "version": VERSION})
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
     await ended
@@ -219,11 +243,21 @@ def world_of(settings: Settings) -> str | None:
     return settings.day.resolve().name if settings.day else None
 
 
+def _check_assets(settings: Settings, day: Day) -> None:
+    """Refuse to move markets that the day does not have. Raises: Stopped."""
+    known = day.assets if isinstance(day, RecordedDay) else list(ASSETS)
+    unknown = sorted(settings.protocol_v2 - {*known, ALL})
+    if unknown:
+        reason = f"--protocol-v2 names {', '.join(unknown)}, but this day has {', '.join(known)}"
+        raise Stopped(EX_USAGE, f"{reason}; write some of these, or ALL")
+
+
 def _check_world(settings: Settings, memory: Memory) -> None:
     """Refuse to go on with the record of another day or seed. Raises: Stopped."""
-    mine = (world_of(settings), settings.seed)
-    for day, seed in memory.worlds - {mine}:
+    mine = (world_of(settings), settings.seed, tuple(sorted(settings.protocol_v2)))
+    for day, seed, moved in memory.worlds - {mine}:
         what = f"day {day}" if day else "a made-up day"
+        what += f" with --protocol-v2 {','.join(moved)}" if moved else ""
         reason = f"{settings.record} is the record of {what} with seed {seed}"
         raise Stopped(EX_CANTCREAT, f"{reason}; start that one again, or choose another folder with --record")
 
@@ -257,7 +291,7 @@ def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
 def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:
     seed = settings.seed
     return Exchange(
-        day=day,
+        day=MigratedDay(day, settings.protocol_v2) if settings.protocol_v2 else day,
         rules=settings.rules,
         dice=lambda name: random.Random(f"{seed}/{name}"),
         now_ms=clock.unix_ns() // MS_NS,

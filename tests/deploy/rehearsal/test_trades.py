@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 from kit.days import START_S, a_market_row
-from kit.venue import Trader
+from kit.venue import Trader, a_ground
 
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import Fill, Wish
-from deploy.rehearsal.orders import Order, ask, order_of, read_posted
+from deploy.rehearsal.orders import Order, ask, order_of
+from deploy.rehearsal.posted import read_posted
 from deploy.rehearsal.recordings import listing_of
-from deploy.rehearsal.trades import FINAL, STRANGER, Trade, course, made, wanted
+from deploy.rehearsal.trades import BROADCAST_MS, FINAL, STRANGER, Trade, course, made, wanted
 
 LISTING = listing_of(a_market_row())
 NOW_MS = START_S * 1_000
@@ -21,7 +22,7 @@ NOW_MS = START_S * 1_000
 def an_order(trader: Trader, side: str = "BUY", price_micro: int = 500_000) -> Order:
     key = Key(f"key-{trader.number}", "", "", trader.address, 0)
     posted = read_posted(trader.limit(key, LISTING.up_token, side, price_micro, 10))
-    return order_of(ask(posted, key, LISTING, 10_000, NOW_MS, lambda key, wallet: True), NOW_MS)
+    return order_of(ask(posted, key, a_ground(LISTING, NOW_MS)), NOW_MS)
 
 
 def a_trade(taker: Order | None, maker: Order | None) -> Trade:
@@ -96,3 +97,12 @@ def test_as_many_trades_fail_as_was_asked_for() -> None:
 def test_trades_are_found_by_any_of_their_parts(asked: dict[str, str], fits: bool) -> None:
     """A maker's token or wallet counts as the taker's does."""
     assert wanted(a_trade(an_order(Trader(1)), None), asked) is fits
+
+
+def test_a_fresh_trade_is_listed_as_not_yet_broadcast() -> None:
+    """For a second; afterwards, and in every other status, the lists say what it is."""
+    trade = a_trade(an_order(Trader(1)), None)
+    assert trade.listed_status(NOW_MS + BROADCAST_MS - 1) == "TRADE_STATUS_MATCHED_NOT_BROADCASTED"
+    assert trade.listed_status(NOW_MS + BROADCAST_MS) == "TRADE_STATUS_MATCHED"
+    trade.status = "MINED"
+    assert trade.listed_status(NOW_MS) == "TRADE_STATUS_MINED"
