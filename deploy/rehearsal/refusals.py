@@ -10,13 +10,25 @@ from typing import Final
 
 
 class Refused(Exception):
-    """The venue says no. status: the HTTP status; reason: the text in the body; headers: what the answer also says."""
+    """The venue says no. status: the HTTP status; reason: the text in the body; headers, more: what else it says."""
 
-    def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: dict[str, str] | None = None,
+        more: dict[str, str | int] | None = None,
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.headers = headers or {}
+        self.more = more or {}
+
+    @property
+    def body(self) -> dict[str, str | int]:
+        """The whole body."""
+        return {"error": self.reason} | self.more
 
 
 def fields_of(refused: Refused, order_id: str, owner: str) -> dict[str, str | int]:
@@ -54,6 +66,18 @@ FAK_KILLED: Final = (
 ALREADY_DONE: Final = "already canceled or matched"
 NOT_FOUND_OR_CANCELED: Final = "Order not found or already canceled"
 HEARTBEAT_ID: Final = "Invalid Heartbeat ID"
+RESTARTING: Final = "the matching engine is restarting"
+"""The status, 425, is the facts'; the words are ours."""
+POST_ONLY_MODE: Final = "post-only mode: only post-only orders and cancels are allowed"
+CANCEL_ONLY: Final = "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
+DISABLED: Final = "trading is disabled"
+IN_TROUBLE: Final = {
+    425: RESTARTING,
+    429: TOO_MANY,
+    500: "could not insert order",
+    503: "service unavailable",
+}
+"""What a server in trouble says."""
 
 
 def breaks_tick(order_id: str, price: str, tick: str) -> Refused:

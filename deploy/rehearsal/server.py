@@ -14,9 +14,11 @@ import msgspec
 from aiohttp import web
 
 from deploy.rehearsal import gamma, protocol, refusals
+from deploy.rehearsal.control import control_routes
 from deploy.rehearsal.exchange import BATCH_MAX, CANCEL_MAX
 from deploy.rehearsal.keys import Key, WrongHeartbeat, asker, authenticate
 from deploy.rehearsal.markets import Market
+from deploy.rehearsal.misbehaviour import admit, misbehaving
 from deploy.rehearsal.orders import body_of
 from deploy.rehearsal.quantities import MICRO, is_count, text_of
 from deploy.rehearsal.refusals import Refused, bad
@@ -34,9 +36,9 @@ Keyed = Callable[[web.Request, Key, bytes], Awaitable[Answered]]
 
 def application(venue: Venue, fatal: Callable[[Exception], None]) -> web.Application:
     """The venue's web application. fatal: is told of a fault of our own, once."""
-    app = web.Application(middlewares=[_answer_refusals], client_max_size=BODY_MAX_BYTES)
+    app = web.Application(middlewares=[misbehaving(venue), _answer_refusals], client_max_size=BODY_MAX_BYTES)
     app[VENUE], app[FATAL] = venue, fatal
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *control_routes(venue)):
         app.router.add_route(method, path, handler)
     for path, channel in SOCKETS.items():
         app.router.add_get(path, _socket(channel))
@@ -54,7 +56,7 @@ async def _answer_refusals(request: web.Request, handler: Handler) -> Answered:
         return answer
     except Refused as refused:
         venue.carry()
-        return answered(protocol.error(refused.reason), refused.status, refused.headers)
+        return answered(refused.body, refused.status, refused.headers)
     except web.HTTPNotFound:
         return answered(protocol.error("not found"), 404)
     except (web.HTTPException, web.RequestPayloadError, OSError, EOFError):
@@ -78,6 +80,7 @@ def keyed(handler: Keyed) -> Handler:
         ring, path = venue.exchange.keyring, request.rel_url.raw_path
         key = authenticate(ring, request.headers, request.method, path, body, venue.clocks_s())
         venue.turn()
+        admit(venue, request.method, path, body)
         return await handler(request, key, body)
 
     return checked
@@ -99,7 +102,7 @@ async def _ok(request: web.Request) -> Answered:
 
 async def _time(request: web.Request) -> Answered:
     """The market's time: a client that signs with it is fresh."""
-    return answered(request.app[VENUE].now_ms() // 1_000)
+    return answered(request.app[VENUE].exchange.floor.stamp_ms // 1_000)
 
 
 async def _version(request: web.Request) -> Answered:
@@ -119,7 +122,7 @@ def _market_of(venue: Venue, token_id: str) -> Market:
 
 def _book_of(venue: Venue, token_id: str) -> protocol.BookView:
     market = _market_of(venue, token_id)
-    return market.view(market.outcome_of(token_id), venue.exchange.now_ms)
+    return market.view(market.outcome_of(token_id), venue.exchange.floor.stamp_ms)
 
 
 async def _book(request: web.Request) -> Answered:

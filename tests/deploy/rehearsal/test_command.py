@@ -119,9 +119,9 @@ def test_a_person_is_told_in_words(tmp_path: Path) -> None:
     """And Ctrl-C ends it as well."""
     with a_process(tmp_path) as process:
         assert process.child.stdout
-        words = [process.child.stdout.readline() for _ in range(8)]
+        words = [process.child.stdout.readline() for _ in range(9)]
         assert words[0].startswith("The rehearsal venue plays seed 1 at 1 times real time.")
-        assert "clob" in words[1] and "Ctrl-C" in words[7]
+        assert "clob" in words[1] and "Ctrl-C" in words[8]
         assert process.end(signal.SIGINT) == 0
 
 
@@ -192,7 +192,7 @@ def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 4}
     (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
     result = run("--seed", "5", "--record", str(tmp_path))
-    assert result.exit_code == 73
+    assert result.exit_code == 74
     assert "is the record of a made-up day with seed 4; start that one again" in result.output
 
 
@@ -201,7 +201,7 @@ def test_a_record_that_does_not_add_up_is_not_gone_on_with(tmp_path: Path, line:
     """It is named, and another folder is asked for."""
     (tmp_path / "record.jsonl").write_text(line + "\n")
     result = run("--record", str(tmp_path))
-    assert result.exit_code == 73
+    assert result.exit_code == 74
     assert "choose another folder with --record" in result.output
 
 
@@ -215,6 +215,7 @@ def some_settings(**changes: Any) -> Settings:
         "port": 0,
         "record": Path("r"),
         "rules": Rules(),
+        "scenario": (),
         "as_json": True,
     }
     return Settings(**(fields | changes))
@@ -239,7 +240,7 @@ def test_where_market_time_begins(recorded: bool, changes: dict[str, Any], last_
     assert start_ms(some_settings(**changes), day, Memory(last_ms=last_ms), 9_000) == begins_ms
 
 
-def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
+def test_a_broken_promise_stops_the_venue_with_exit_1() -> None:
     """The first fault is the one that is told."""
 
     async def scenario() -> None:
@@ -249,7 +250,7 @@ def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
         fatal(ValueError("second"))
         with pytest.raises(Stopped, match="first") as stopped:
             await ended
-        assert stopped.value.code == 70
+        assert stopped.value.code == 1
 
     asyncio.run(scenario())
 
@@ -263,4 +264,5 @@ def test_endpoints_share_one_port() -> None:
         "market_ws": "ws://127.0.0.1:5/ws/market",
         "user_ws": "ws://127.0.0.1:5/ws/user",
         "price_ws": "ws://127.0.0.1:5/prices/ws",
+        "control": "http://127.0.0.1:5/control",
     }
