@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.agenda import Agenda
@@ -22,9 +22,8 @@ from deploy.rehearsal.outbox import Effect, Line, Outbox, ToMarket, ToPrices, To
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.refusals import Refused
 
-if TYPE_CHECKING:
-    from random import Random
-
+ACTIVE_MAX: Final = 1_000
+"""Faults in force at once; the one too many ends the oldest."""
 KEPT_MAX: Final = 1_000
 """Ended faults that are remembered for who asks."""
 BOOK_EVENTS: Final = frozenset({"book", "price_change", "best_bid_ask"})
@@ -71,6 +70,16 @@ class Meeting:
 NOTHING: Final = Meeting()
 
 
+class Chance(Protocol):
+    """What is drawn from."""
+
+    def random(self) -> float:
+        """A number from 0 to 1."""
+
+    def shuffle(self, x: list[ToUser]) -> None:
+        """Bring a list into another order."""
+
+
 class World(Protocol):
     """What mischief has to know of the world."""
 
@@ -84,7 +93,7 @@ class World(Protocol):
 class Mischief:
     """Args: dice: chance for a name. agenda: ends are planned on it. world: what the exchange knows."""
 
-    def __init__(self, dice: Callable[[str], Random], out: Outbox, agenda: Agenda, world: World) -> None:
+    def __init__(self, dice: Callable[[str], Chance], out: Outbox, agenda: Agenda, world: World) -> None:
         self._dice, self._out, self._agenda, self._world = dice, out, agenda, world
         self._active: dict[int, Active] = {}
         self._over: list[Active] = []
@@ -97,6 +106,8 @@ class Mischief:
 
     def begin(self, fault: Fault, source: str) -> Active:
         """Let a fault be in force. source: scenario or control."""
+        if len(self._active) >= ACTIVE_MAX:
+            self.end(next(iter(self._active)))
         self._number += 1
         now_ms = self._world.now_ms
         length_s = fault.number("for_s") or fault.number("down_s") + fault.number("post_only_s")
