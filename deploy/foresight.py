@@ -13,6 +13,7 @@ import click
 VERBS: Final = {
     "run": "deploy.run",
     "venue": "deploy.rehearsal.command",
+    "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
     "day": "deploy.analysis.day",
     "verify": "deploy.analysis.command",

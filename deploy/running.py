@@ -25,6 +25,7 @@ import msgspec
 from deploy import client
 from deploy.release import Stager, index
 from shared.clock import NS, SystemClock
+from shared.outcomes import EXIT
 from shared.paths import State
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -36,6 +37,8 @@ RESTARTS_MAX: Final = 5
 """Unexpected ends of the supervisor in a minute after which it is not started again."""
 _NOT_AGAIN: Final = {2, 10, 14, 74, 78}
 """Ends that starting again would only repeat."""
+COMPLAINT: Final = "foresight venue: "
+"""How the venue begins a line that says why it cannot run."""
 _POLL_S: Final = 0.05
 
 
@@ -49,13 +52,17 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance."""
+    """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance.
+
+    scenario: a file of faults that the venue plays, None for a venue that behaves.
+    """
 
     day: Path | None = None
     speed: float = 1.0
     seed: int = 1
     start: str = ""
     port: int = 0
+    scenario: Path | None = None
 
 
 class RehearsalDesk:
@@ -175,22 +182,25 @@ class RehearsalDesk:
         command += ["--seed", str(world.seed), "--speed", str(world.speed)]
         command += ["--day", str(world.day)] if world.day is not None else []
         command += ["--start", world.start] if world.start else []
+        command += ["--scenario", str(world.scenario)] if world.scenario is not None else []
         with (self.state.root / "venue.log").open("ab") as log:
+            before = log.tell()
             self._venue = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
-        self.where = self._hear_venue(self._venue)
+        self.where = self._hear_venue(self._venue, before)
 
-    def _hear_venue(self, venue: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def _hear_venue(self, venue: subprocess.Popen[bytes], before: int) -> dict[str, Any]:
+        """Where the venue says everything is. before: how long its log was. Raises: CannotRun: in its words."""
         assert venue.stdout is not None
         ready, _, _ = select.select([venue.stdout], [], [], VENUE_S)
         line = venue.stdout.readline() if ready else b""
         try:
             where: dict[str, Any] = msgspec.json.decode(line)
         except msgspec.DecodeError:
-            said = self._tail("venue.log") or "the venue said nothing"
             code = _NAMES.get(venue.wait(1) if ready else 0, "UNAVAILABLE")
-            raise CannotRun(code, said) from None
+            said = (self.state.root / "venue.log").read_bytes()[before:].decode(errors="replace")
+            raise CannotRun(code, _complaint(said) or "the venue said nothing") from None
         return where
 
     def _write_settings(self) -> None:
@@ -224,7 +234,14 @@ class RehearsalDesk:
         return lines[-1][:400] if lines else ""
 
 
-_NAMES: Final = {2: "USAGE", 66: "NOINPUT", 69: "UNAVAILABLE", 73: "IOERR"}
+_NAMES: Final = {EXIT[name]: name for name in ("USAGE", "NOINPUT", "UNAVAILABLE", "IOERR", "CONFIG")}
+
+
+def _complaint(said: str) -> str:
+    """Why a process would not start: the lines in which it says so under its own name, else its last one."""
+    lines = said.strip().splitlines()
+    named = [line.removeprefix(COMPLAINT) for line in lines if line.startswith(COMPLAINT)]
+    return "\n".join(named or lines[-1:])
 
 
 def _python(module: str) -> list[str]:

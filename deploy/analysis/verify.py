@@ -28,6 +28,9 @@ AGENT: Final = "foresight/"
 FAULTS_TOLD: Final = 20
 _FINAL_CANCELS: Final = frozenset({"market_closed", "fak", "fok", "expired", "no_balance"})
 """Ends of an order that are the venue's own doing and nobody's fault."""
+_SILENT: Final = frozenset({"silence", "feed_gap"})
+"""Faults of the venue because of which a client may take a connection for dead."""
+_NEVER_MS: Final = 2**62
 
 
 class NotThere(Exception):
@@ -365,11 +368,41 @@ def _declared(
 
 
 def _connections(evidence: Evidence, verdict: Verdict) -> None:
-    """Each reign of a supervisor connects once to each channel; more is a feed that was not kept."""
+    """Each reign of a supervisor connects once to each channel, and again where a fault of the venue parted them.
+
+    More is a feed that was not kept.
+    """
     connects = Counter(line["channel"] for line in evidence.told("connect") if line["agent"].startswith(AGENT))
+    parted = _parted(evidence)
     for channel, count in connects.items():
-        for _ in range(count - verdict.terms):
+        for _ in range(count - verdict.terms - parted[channel]):
             verdict.fault("reconnects", f"the {channel} channel was connected {count} times in {verdict.terms} terms")
+
+
+def _parted(evidence: Evidence) -> Counter[str]:
+    """How often the venue ended a connection of each channel by a fault, or was silent when it ended."""
+    silent = _silences(evidence)
+    return Counter(
+        line["channel"]
+        for line in evidence.told("disconnect")
+        if line["agent"].startswith(AGENT)
+        and (
+            line["reason"].startswith("fault ")
+            or any(begun <= line["t_ms"] <= over for name, begun, over in silent if name in ("all", line["channel"]))
+        )
+    )
+
+
+def _silences(evidence: Evidence) -> list[tuple[str, int, int]]:
+    """Channel, beginning and end of every time in which a fault kept the venue from saying anything."""
+    begun: dict[int, tuple[str, int]] = {}
+    found = []
+    for line in evidence.told("fault"):
+        if line["phase"] == "begins" and line["fault"] in _SILENT:
+            begun[line["number"]] = line["arguments"].get("channel", "prices"), line["t_ms"]
+        elif line["phase"] == "ends" and line["number"] in begun:
+            found.append((*begun.pop(line["number"]), line["t_ms"]))
+    return found + [(channel, at_ms, _NEVER_MS) for channel, at_ms in begun.values()]
 
 
 def as_json(verdict: Verdict) -> bytes:

@@ -19,7 +19,19 @@ from click.testing import CliRunner
 from kit.days import START_S, WINDOW_S, a_day, write_day
 from kit.venue import Trader
 
-from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
+from deploy.rehearsal.command import (
+    EX_CONFIG,
+    EX_INTERNAL,
+    EX_IOERR,
+    EX_NOINPUT,
+    EX_UNAVAILABLE,
+    Settings,
+    Stopped,
+    _fatal,
+    endpoints,
+    start_ms,
+    venue,
+)
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.memory import Memory
@@ -27,6 +39,7 @@ from deploy.rehearsal.record import Record, read_lines, write_keys
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
+from shared.outcomes import EXIT
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 20
@@ -149,6 +162,64 @@ def test_a_killed_venue_goes_on_with_its_accounts(tmp_path: Path) -> None:
         assert [row["id"] for row in listed] == [order["orderID"]]
         assert keyed(said, key, "GET", "/balance-allowance?signature_type=0")["balance"] == "1000000000"
         assert process.end() == 0
+
+
+@pytest.mark.system
+def test_a_scenario_is_played(tmp_path: Path) -> None:
+    """From its file, in market time, onto the record."""
+    scenario = tmp_path / "bad.toml"
+    scenario.write_text('[[fault]]\nkind = "clock_skew"\nskew_ms = -500_000\nafter_s = 0\nfor_s = 0\n')
+    options = ("--json", "--speed", "60", "--scenario", str(scenario))
+    with a_process(tmp_path / "record", *options) as process:
+        said = process.said()
+        behind_s = get(said["control"])["market_ms"] / 1_000 - get(said["clob"] + "/time")
+        assert 400 < behind_s < 600
+        assert process.end() == 0
+    told = [line for line in read_lines(tmp_path / "record") if line["kind"] == "fault"]
+    assert [(line["phase"], line["source"]) for line in told] == [("begins", "scenario")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "lines"),
+    [
+        (None, 66, ["{path} cannot be read: No such file or directory; --scenario takes a TOML file"]),
+        (b"\xff", 78, ["{path} is no text; --scenario takes a TOML file"]),
+        (b"", 78, ["{path}: it names no fault; write [[fault]] and kind = ..."]),
+        (
+            b"[[fault]]\nkind = 'silense'\nat = '14:00'\n[[fault]]\nkind = 'close'\nfor_s = 5\nafter_s = -1\n",
+            78,
+            [
+                "{path}: fault 1: 'silense' is no kind of fault; did you mean silence?",
+                "{path}: fault 2: after_s lies between 0 and 86400, not at -1",
+                "{path}: fault 2: close has no argument 'for_s'",
+            ],
+        ),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_gets_a_line_for_each_fault(
+    tmp_path: Path, text: bytes | None, code: int, lines: list[str]
+) -> None:
+    """With the file, the place in it, and what is allowed; nothing was started."""
+    path = tmp_path / "bad.toml"
+    if text is not None:
+        path.write_bytes(text)
+    result = run("--scenario", str(path), "--record", str(tmp_path / "r"))
+    assert result.exit_code == code
+    assert result.output == "".join(f"foresight venue: {line.format(path=path)}\n" for line in lines)
+    assert not (tmp_path / "r").exists()
+
+
+def test_help_shows_how_to_begin() -> None:
+    """Examples first, and every exit code."""
+    help = run("--help").output
+    assert help.index("foresight venue --day DIR") < help.index("Options:")
+    assert all(str(code) in help for code in (EX_NOINPUT, EX_UNAVAILABLE, EX_IOERR, EX_CONFIG))
+
+
+def test_exit_codes_are_those_of_every_command() -> None:
+    """Although they are said twice."""
+    codes = {"INTERNAL": EX_INTERNAL, "NOINPUT": EX_NOINPUT, "UNAVAILABLE": EX_UNAVAILABLE, "IOERR": EX_IOERR}
+    assert {name: EXIT[name] for name in (*codes, "CONFIG")} == codes | {"CONFIG": EX_CONFIG}
 
 
 def test_a_day_that_cannot_be_read_is_exit_66(tmp_path: Path) -> None:
