@@ -30,6 +30,7 @@ from deploy.rehearsal.faults import Unfit
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.migrated import MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
@@ -61,7 +62,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was asked for on the command line. start: seconds into the recorded day, None for its first price."""
+    """What was asked for on the command line. start: seconds into the recorded day, None for its first price.
+
+    protocol_v2: assets whose markets are on Protocol V2.
+    """
 
     day: Path | None
     speed: float
@@ -73,6 +77,7 @@ class Settings:
     rules: Rules
     scenario: tuple[Planned, ...]
     as_json: bool
+    protocol_v2: frozenset[str] = frozenset()
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -91,6 +96,10 @@ class Settings:
 @click.option(
     "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
 )
+@click.option(
+    "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
+)
+@click.option("--protocol-v2", default="", help="Assets whose markets are on Protocol V2, such as ETH,SOL; or ALL.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults: which one begins when.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
 def venue(
@@ -103,6 +112,8 @@ def venue(
     record: Path,
     grant: str,
     failing: float,
+    clob_version: int,
+    protocol_v2: str,
     scenario: Path | None,
     as_json: bool,
 ) -> None:
@@ -126,10 +137,11 @@ def venue(
     Exit codes: 0 stopped in order; 66 a day or scenario is not there or unreadable; 69 the port cannot be used; 74 the
     record cannot be written or gone on with; 78 the scenario cannot be used, and a line for each thing says why.
     """
-    rules = Rules(grant_micro=_grant(grant), failing=failing)
+    rules = Rules(grant_micro=_grant(grant), failing=failing, clob_version=clob_version)
+    moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
     try:
         planned = _scenario(scenario)
-        settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, planned, as_json)
+        settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, planned, as_json, moved)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
     except Stopped as stopped:
@@ -305,7 +317,7 @@ def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
 def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:
     seed = settings.seed
     return Exchange(
-        day=day,
+        day=MigratedDay(day, settings.protocol_v2) if settings.protocol_v2 else day,
         rules=settings.rules,
         dice=lambda name: random.Random(f"{seed}/{name}"),
         now_ms=clock.unix_ns() // MS_NS,

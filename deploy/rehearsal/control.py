@@ -16,11 +16,11 @@ from aiohttp import web
 
 from deploy.rehearsal.director import COMMAND
 from deploy.rehearsal.faults import KINDS, Unfit, read_fault, shown
+from deploy.rehearsal.routing import Handler, Route, answered
 from deploy.rehearsal.venue import Venue
 
 SCHEMA: Final = "foresight.venue-control/1"
 BODY_MAX: Final = 65_536
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _No(Exception):
@@ -31,7 +31,7 @@ class _No(Exception):
         self.status, self.lines = status, lines
 
 
-def control_routes(venue: Venue) -> list[tuple[str, str, Handler]]:
+def control_routes(venue: Venue) -> list[Route]:
     """The routes of one venue's control: method, path, handler."""
     control = _Control(venue)
     found = (
@@ -109,5 +109,4 @@ def _guarded(handler: Callable[[web.Request], Awaitable[dict[str, Any]]]) -> Han
 
 
 def _answer(body: dict[str, Any], status: int) -> web.Response:
-    encoded = msgspec.json.encode({"schema": SCHEMA} | body)
-    return web.Response(body=encoded, status=status, content_type="application/json")
+    return answered({"schema": SCHEMA} | body, status)

@@ -15,8 +15,9 @@ from deploy.rehearsal import protocol
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.faults import Fault
 from deploy.rehearsal.floor import Floor
-from deploy.rehearsal.markets import OUTCOMES
+from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.mischief import Active
+from deploy.rehearsal.modes import Mode
 from deploy.rehearsal.outbox import Shut, ToMarket
 from deploy.rehearsal.protocol import BookView, LevelChange
 from deploy.rehearsal.quantities import MICRO
@@ -36,6 +37,9 @@ class Director:
     planned: bool = False
     _waiting: list[Planned] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.exchange.floor.mischief.over = self._over
+
     def plan(self, scenario: Iterable[Planned]) -> None:
         """Plan everything of a scenario; its beginning is now."""
         for planned in scenario:
@@ -47,14 +51,19 @@ class Director:
 
     def begin(self, fault: Fault, source: str) -> Active:
         """Begin a fault now."""
-        floor = self.exchange.floor
-        active = floor.mischief.begin(fault, source)
+        mischief = self.exchange.floor.mischief
+        active = mischief.begin(fault, source)
         at_once = AT_ONCE.get(fault.kind)
         if at_once is not None:
-            at_once(floor, active)
+            at_once(self.exchange, active)
         if fault.kind in _OVER_AT_ONCE:
-            floor.mischief.end(active.number)
+            mischief.end(active.number)
         return active
+
+    def _over(self, active: Active) -> None:
+        """A fault that restricted the exchange is over: it takes everything again."""
+        if active.fault.kind in _RESTRICTING:
+            self.exchange.modes.switch(Mode.OPEN, self.exchange.now_ms)
 
     def ordered(self) -> None:
         """Begin what waits for as many orders as the venue has taken by now."""
@@ -79,27 +88,37 @@ def _orders(planned: Planned) -> int:
     return planned.when.orders if isinstance(planned.when, AfterOrders) else 0
 
 
-def _close(floor: Floor, active: Active) -> None:
+def _close(exchange: Exchange, active: Active) -> None:
     fault = active.fault
-    floor.out.put(Shut(fault.text("channel"), fault.number("code"), f"fault {active.number}"))
-    floor.mischief.count(active, f"{fault.text('channel')} sockets")
+    exchange.out.put(Shut(fault.text("channel"), fault.number("code"), f"fault {active.number}"))
+    exchange.floor.mischief.count(active, f"{fault.text('channel')} sockets")
 
 
-def _close_for_restart(floor: Floor, active: Active) -> None:
+def _restrict(exchange: Exchange, active: Active) -> None:
+    fault = active.fault
+    exchange.modes.switch(Mode(fault.text("mode")), exchange.now_ms, fault.number("for_s") or None)
+
+
+def _restart(exchange: Exchange, active: Active) -> None:
+    exchange.modes.restart(exchange.now_ms, active.fault.number("down_s"), active.fault.number("post_only_s"))
     for channel in ("market", "user"):
-        floor.out.put(Shut(channel, CLOSE_RESTART, f"fault {active.number}"))
+        exchange.out.put(Shut(channel, CLOSE_RESTART, f"fault {active.number}"))
 
 
-def _cross(floor: Floor, active: Active) -> None:
+def _cross(exchange: Exchange, active: Active) -> None:
     """Show a bid at the best ask in every book somebody listens to; nothing of it is in the book."""
+    floor = exchange.floor
     for market in list(floor.by_condition.values()):
         if floor.watched(market) and active.fault.selects(market.listing) and not market.over:
             for outcome in OUTCOMES:
-                view = market.view(outcome, floor.stamp_ms)
-                if view.asks:
-                    message = _CROSSED[active.fault.text("shape")](view)
-                    floor.out.put(ToMarket(market.listing.condition_id, message))
-                    floor.mischief.count(active, f"{market.listing.slug} {outcome}")
+                _show_crossed(floor, active, market, market.view(outcome, floor.stamp_ms))
+
+
+def _show_crossed(floor: Floor, active: Active, market: Market, view: BookView) -> None:
+    if view.asks:
+        message = _CROSSED[active.fault.text("shape")](view)
+        floor.out.put(ToMarket(market.listing.condition_id, message))
+        floor.mischief.count(active, f"{market.listing.slug} {market.outcome_of(view.token_id)}")
 
 
 def _crossing_change(view: BookView) -> protocol.Json:
@@ -112,13 +131,16 @@ def _crossed(view: BookView) -> BookView:
     return replace(view, bids=bids)
 
 
-AT_ONCE: Final[dict[str, Callable[[Floor, Active], None]]] = {
+AT_ONCE: Final[dict[str, Callable[[Exchange, Active], None]]] = {
     "close": _close,
-    "restart": _close_for_restart,
+    "mode": _restrict,
+    "restart": _restart,
     "crossed_book": _cross,
 }
 """What kinds of faults do when they begin."""
 _OVER_AT_ONCE: Final = {"close", "crossed_book"}
+_RESTRICTING: Final = {"mode", "restart"}
+"""Kinds of which one is in force at a time: the last one that began says what the exchange takes."""
 _CROSSED: Final[dict[str, Callable[[BookView], protocol.Json]]] = {
     "change": _crossing_change,
     "book": lambda view: protocol.book_event(_crossed(view)),

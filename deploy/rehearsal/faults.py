@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from deploy.rehearsal.days import Listing
+from deploy.rehearsal.modes import POST_ONLY_S, RESTART_S, Mode
 
 Value = bool | int | float | str
 LENGTH_MAX_S: Final = 86_400
@@ -24,7 +25,7 @@ COUNT_MAX: Final = 1_000_000
 DELAY_MAX_MS: Final = 60_000
 CHANNELS: Final = ("market", "user", "prices", "all")
 ROUTES: Final = ("orders", "cancels", "heartbeat", "account", "keys", "books", "gamma", "other", "all")
-MODES: Final = ("restarting", "post_only", "cancel_only", "disabled")
+MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.OPEN)
 _MARKET = re.compile(r"[A-Z0-9]{2,8}(/[1-9][0-9]?m)?")
 
 
@@ -144,15 +145,15 @@ _KINDS: Final = (
     ),
     Kind(
         "mode",
-        "the exchange takes no orders, or only some: 425 while it restarts, 503 otherwise",
-        (Argument("mode", "post_only", "what it takes", choices=MODES), _for_s(120)),
+        "the exchange takes no orders, or only some: 425 while it restarts, 500 if it is failing, else 503",
+        (Argument("mode", Mode.POST_ONLY.value, "what it takes", choices=MODES), _for_s(120)),
     ),
     Kind(
         "restart",
         "the weekly restart: market and user sockets are closed and 425 is answered, then post-only minutes",
         (
-            Argument("down_s", 90, "market seconds of 425", 1, 3_600),
-            Argument("post_only_s", 120, "market seconds of post-only after it", 0, 3_600),
+            Argument("down_s", RESTART_S, "market seconds of 425", 1, 3_600),
+            Argument("post_only_s", POST_ONLY_S, "market seconds of post-only after it", 0, 3_600),
         ),
     ),
     Kind(

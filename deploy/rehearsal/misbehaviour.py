@@ -8,17 +8,14 @@ carried out when it came, in its place among the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from deploy.rehearsal.refusals import Refused
+from deploy.rehearsal.routing import Answered, Handler, refused
 from deploy.rehearsal.venue import Venue
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CONTROL: Final = "/control"
 _ROUTES: Final = (
     ("DELETE", "/", "cancels"),
@@ -49,7 +46,7 @@ def misbehaving(venue: Venue) -> Middleware:
     """The middleware of one venue."""
 
     @web.middleware
-    async def misbehave(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def misbehave(request: web.Request, handler: Handler) -> Answered:
         path = request.path
         if path.startswith((CONTROL, *SOCKETS)):
             return await handler(request)
@@ -61,7 +58,7 @@ def misbehaving(venue: Venue) -> Middleware:
         venue.carry()
         answer = await handler(request) if meeting.carried_out else None
         if meeting.refused is not None:
-            answer = _refusal(meeting.refused)
+            answer = refused(meeting.refused)
         await asyncio.sleep(meeting.delay_ms / 1_000)
         if meeting.dropped and request.transport is not None:
             request.transport.abort()
@@ -69,25 +66,3 @@ def misbehaving(venue: Venue) -> Middleware:
         return answer
 
     return misbehave
-
-
-def _refusal(refused: Refused) -> web.Response:
-    body = msgspec.json.encode(refused.body)
-    return web.Response(body=body, status=refused.status, headers=refused.headers, content_type="application/json")
-
-
-def admit(venue: Venue, method: str, path: str, body: bytes) -> None:
-    """Hold a proved request to the mode the exchange is in. Raises: Refused."""
-    mischief = venue.exchange.floor.mischief
-    if not mischief.quiet:
-        mischief.admit(route_of(method, path), lambda: posts_only(body))
-
-
-def posts_only(body: bytes) -> bool:
-    """Whether every order of a body is post-only; a batch passes as a whole or not at all."""
-    try:
-        said = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return False
-    orders = said if isinstance(said, list) else [said]
-    return all(isinstance(order, dict) and order.get("postOnly") is True for order in orders)

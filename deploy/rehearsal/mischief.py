@@ -100,6 +100,8 @@ class Mischief:
         self._number = 0
         self.skew_ms = 0
         """How far the venue's clock is ahead of the market's."""
+        self.over: Callable[[Active], None] = lambda active: None
+        """Told of every fault that ended."""
         self._silent: frozenset[str] = frozenset()
 
     # Beginning and ending.
@@ -130,6 +132,7 @@ class Mischief:
         self._release(active)
         self._line(active, "ends", hits=active.hits)
         self._changed()
+        self.over(active)
         return True
 
     def _run_out(self, number: int) -> None:
@@ -159,37 +162,18 @@ class Mischief:
                 meeting = _MEETS[active.fault.kind](meeting, active.fault)
         return meeting
 
-    def admit(self, route: str, posts_only: Callable[[], bool]) -> None:
-        """Hold order entry and cancels to the mode the exchange is in.
-
-        posts_only: whether every order of the request is post-only. Raises: Refused: 425 or 503.
-        """
-        for active in self._of("mode", "restart"):
-            mode, left_s = self._mode(active)
-            refused = REFUSES.get((mode, route))
-            if refused is not None and not (mode == "post_only" and posts_only()):
-                self.count(active, f"{route} while {mode}")
-                raise refused(left_s)
-
-    def _mode(self, active: Active) -> tuple[str, int]:
-        """The mode a fault brings about now, and the seconds until it changes; 0 where nobody knows."""
-        now_ms, end_ms = self._world.now_ms, active.end_ms or self._world.now_ms
-        if active.fault.kind == "mode":
-            return active.fault.text("mode"), (end_ms - now_ms) // 1_000
-        up_ms = active.begun_ms + active.fault.number("down_s") * 1_000
-        return (
-            ("restarting", (up_ms - now_ms) // 1_000) if now_ms < up_ms else ("post_only", (end_ms - now_ms) // 1_000)
-        )
-
     # What sockets meet.
 
     def turns_away(self, channel: str) -> bool:
         """Whether a new socket of a channel is turned away."""
         refusing = [active for active in self._of("refuse_connections") if active.fault.covers("channel", channel)]
-        down = [each for each in self._of("restart") if channel != "prices" and self._mode(each)[0] == "restarting"]
+        down = [active for active in self._of("restart") if channel != "prices" and self._is_down(active)]
         for active in (*refusing, *down):
             self.count(active, f"connection to {channel}")
         return bool(refusing or down)
+
+    def _is_down(self, active: Active) -> bool:
+        return self._world.now_ms < active.begun_ms + active.fault.number("down_s") * 1_000
 
     def silences(self, channel: str) -> bool:
         """Whether a channel's sockets say nothing but PONG."""
@@ -305,7 +289,7 @@ def _refuse(meeting: Meeting, fault: Fault) -> Meeting:
     wait_s = fault.number("retry_after_s")
     headers = {"Retry-After": str(wait_s)} if wait_s else None
     status = fault.number("status")
-    refused = Refused(status, refusals.IN_TROUBLE[status], headers)
+    refused = Refused(status, refusals.IN_TROUBLE[status], headers, bare=status == 425)
     return replace(meeting, refused=refused, carried_out=bool(fault.values["carried_out"]))
 
 
@@ -314,23 +298,3 @@ _MEETS: Final[dict[str, Callable[[Meeting, Fault], Meeting]]] = {
     "drop_answer": lambda meeting, fault: replace(meeting, dropped=True),
     "refuse": _refuse,
 }
-
-
-def _too_early(left_s: int) -> Refused:
-    return Refused(425, refusals.RESTARTING)
-
-
-def _post_only(left_s: int) -> Refused:
-    more: dict[str, str | int] = {"code": "post_only_mode", "retry_after_seconds": left_s}
-    return Refused(503, refusals.POST_ONLY_MODE, more=more)
-
-
-REFUSES: Final[dict[tuple[str, str], Callable[[int], Refused]]] = {
-    ("restarting", "orders"): _too_early,
-    ("restarting", "cancels"): _too_early,
-    ("post_only", "orders"): _post_only,
-    ("cancel_only", "orders"): lambda left_s: Refused(503, refusals.CANCEL_ONLY),
-    ("disabled", "orders"): lambda left_s: Refused(503, refusals.DISABLED),
-    ("disabled", "cancels"): lambda left_s: Refused(503, refusals.DISABLED),
-}
-"""What each mode refuses, told the seconds until it changes; a pair that is not here is let through."""

@@ -10,7 +10,8 @@ from kit.venue import Trader, an_exchange, lines_of
 
 from deploy.rehearsal.director import COMMAND, Director
 from deploy.rehearsal.exchange import Exchange
-from deploy.rehearsal.faults import read_fault
+from deploy.rehearsal.faults import MODES, read_fault
+from deploy.rehearsal.modes import Mode
 from deploy.rehearsal.outbox import Effect, Shut, ToMarket
 from deploy.rehearsal.scenario import read_scenario
 
@@ -86,6 +87,33 @@ def test_a_restart_closes_the_channels_of_the_exchange() -> None:
     """Not the one of the prices, which is another service."""
     shut = [effect.channel for effect in command(a_director(), "restart") if isinstance(effect, Shut)]
     assert shut == ["market", "user"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_is_switched_and_switched_back(mode: str) -> None:
+    """At its time, or when somebody ends the fault."""
+    director = a_director()
+    exchange = director.exchange
+    command(director, "mode", mode=mode, for_s=60)
+    assert exchange.modes.at(exchange.now_ms).mode is Mode(mode)
+    exchange.advance(exchange.now_ms + 60_000)
+    assert exchange.modes.at(exchange.now_ms).mode is Mode.OPEN
+    command(director, "mode", mode=mode, for_s=0)
+    exchange.advance(exchange.now_ms + 100_000)
+    assert exchange.modes.at(exchange.now_ms).mode is Mode(mode)
+    exchange.floor.mischief.end_all()
+    assert exchange.modes.at(exchange.now_ms).mode is Mode.OPEN
+
+
+def test_a_restart_is_down_then_post_only_then_over() -> None:
+    """Each for its time."""
+    director = a_director()
+    exchange = director.exchange
+    command(director, "restart", down_s=30, post_only_s=40)
+    modes = [exchange.modes.at(exchange.now_ms + after_s * 1_000).mode for after_s in (0, 29, 30, 69, 70)]
+    assert modes == [Mode.RESTARTING, Mode.RESTARTING, Mode.POST_ONLY, Mode.POST_ONLY, Mode.OPEN]
+    exchange.floor.mischief.end_all()
+    assert exchange.modes.at(exchange.now_ms).mode is Mode.OPEN
 
 
 @pytest.mark.parametrize("shape", ["change", "book"])

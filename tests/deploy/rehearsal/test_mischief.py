@@ -12,7 +12,7 @@ from deploy.rehearsal.faults import read_fault
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.memory import Memory
-from deploy.rehearsal.mischief import ACTIVE_MAX, BOOK_EVENTS, NOTHING, REFUSES, Active, Mischief
+from deploy.rehearsal.mischief import ACTIVE_MAX, BOOK_EVENTS, NOTHING, Active
 from deploy.rehearsal.outbox import Line, ToMarket, ToPrices, ToUser
 from deploy.rehearsal.refusals import Refused
 
@@ -54,7 +54,6 @@ def test_without_faults_nothing_is_met() -> None:
     mischief = an_exchange().floor.mischief
     assert mischief.quiet
     assert mischief.meets("orders", "POST /order") is NOTHING
-    mischief.admit("orders", lambda: False)
     assert not mischief.turns_away("market") and not mischief.silences("market") and not mischief.dooms("t")
 
 
@@ -111,49 +110,15 @@ def test_what_a_share_hits_is_drawn_from_the_seed() -> None:
     assert 35 < sum(first) < 85
 
 
-@pytest.mark.parametrize("mode", ["restarting", "post_only", "cancel_only", "disabled"])
-def test_modes_refuse_what_they_refuse(mode: str) -> None:
-    """Orders always, cancels where the engine is down; post-only ones pass where only they may."""
-    exchange = an_exchange()
-    begin(exchange, "mode", mode=mode, for_s=60)
-    mischief = exchange.floor.mischief
-    for route in ("orders", "cancels", "heartbeat", "account"):
-        assert refused(mischief, route) is ((mode, route) in REFUSES)
-    assert refused(mischief, "orders", posts_only=True) is (mode != "post_only")
-
-
-def refused(mischief: Mischief, route: str, posts_only: bool = False) -> bool:
-    try:
-        mischief.admit(route, lambda: posts_only)
-    except Refused as no:
-        assert no.status == (425 if "restarting" in no.reason else 503)
-        return True
-    return False
-
-
-def test_a_restart_is_425_and_then_post_only_for_the_rest() -> None:
-    """In the venue's words, with the seconds that are left."""
+def test_while_a_restart_is_down_its_sockets_are_turned_away() -> None:
+    """Not those of the prices, and not any more while it is post-only."""
     exchange = an_exchange()
     mischief = exchange.floor.mischief
     begin(exchange, "restart", down_s=90, post_only_s=120)
-    with pytest.raises(Refused) as early:
-        mischief.admit("cancels", lambda: False)
-    assert early.value.status == 425
     assert mischief.turns_away("market") and mischief.turns_away("user") and not mischief.turns_away("prices")
-    exchange.advance(exchange.now_ms + 131_000)
-    assert not mischief.turns_away("market")
-    mischief.admit("cancels", lambda: False)
-    with pytest.raises(Refused) as post_only:
-        mischief.admit("orders", lambda: False)
-    assert (post_only.value.status, post_only.value.body) == (
-        503,
-        {
-            "error": "post-only mode: only post-only orders and cancels are allowed",
-            "code": "post_only_mode",
-            "retry_after_seconds": 79,
-        },
-    )
-    exchange.advance(exchange.now_ms + 80_000)
+    exchange.advance(exchange.now_ms + 90_000)
+    assert not mischief.turns_away("market") and not mischief.quiet
+    exchange.advance(exchange.now_ms + 120_000)
     assert mischief.quiet
 
 
