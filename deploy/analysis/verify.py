@@ -382,10 +382,24 @@ def _payouts(evidence: Evidence, verdict: Verdict) -> None:
     paid: dict[tuple[str, int], int] = defaultdict(int)
     for line in evidence.told("payout"):
         paid[markets.get(line["market"], ("?", 0))] += line["payout_micro"]
+    late = _late_payouts(evidence)
     for window, entry in resolved.items():
-        if entry.payout_micro != paid.get(window, 0):
-            text = f"{window}: we booked {entry.payout_micro}, the venue paid {paid.get(window, 0)}"
+        booked = entry.payout_micro + late[window]
+        if booked != paid.get(window, 0):
+            text = f"{window}: we booked {booked}, the venue paid {paid.get(window, 0)}"
             verdict.fault("payout_mismatches", text)
+
+
+def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
+    """What fills are worth that we heard of only when their window was paid out already, by window."""
+    legs, winners, late = _our_legs(evidence), dict[tuple[str, int], str](), Counter[tuple[str, int]]()
+    for entry in evidence.said(e.Resolved, e.Fill):
+        window = (entry.slot, entry.start_s)
+        if isinstance(entry, e.Resolved):
+            winners[window] = entry.winner
+        elif winners.get(window) == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
+            late[window] += entry.size_micro if entry.side == "BUY" else -entry.size_micro
+    return late
 
 
 def _cash(evidence: Evidence, verdict: Verdict) -> None:

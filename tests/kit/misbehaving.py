@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -166,6 +167,15 @@ class Ears:
             return [text]
         frame = json.loads(text)
         return frame if isinstance(frame, list) else [frame]
+
+
+def steer(where: dict[str, Any], method: str, path: str = "", body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Ask the control of a venue for something about its faults."""
+    raw = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{where['control']}/faults{path}", raw, headers, method=method)
+    with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+        return dict(json.loads(answer.read()))
 
 
 async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:

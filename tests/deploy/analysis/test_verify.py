@@ -422,6 +422,43 @@ def test_a_reign_may_connect_once(records: Evidence, tmp_path: Path) -> None:
     assert (verdict.terms, verdict.reconnects) == (2, 0)
 
 
+def parting(records: Evidence, reason: str, after_ms: int = 0) -> dict[str, Any]:
+    """A socket of ours is connected a second time; what the venue wrote when the first one ended."""
+    venue_adds("connect", "connect")(records)
+    gone = last("connect", records) | {"kind": "disconnect", "reason": reason}
+    gone["t_ms"] += after_ms
+    records.venue.append(gone)
+    return gone
+
+
+def test_a_socket_that_a_fault_of_the_venue_ended_was_not_lost_by_us(records: Evidence, tmp_path: Path) -> None:
+    """The record says whose doing it was."""
+    parting(records, "fault 1")
+    assert judged(records, tmp_path / "s").reconnects == 0
+
+
+@pytest.mark.parametrize(("after_ms", "reconnects"), [(0, 0), (5_001, 1)])
+def test_who_leaves_a_silent_socket_is_not_to_blame(
+    records: Evidence, tmp_path: Path, after_ms: int, reconnects: int
+) -> None:
+    """While it was kept silent; not afterwards."""
+    gone = parting(records, "closed 1006", after_ms)
+    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": gone["t_ms"] - after_ms}
+    arguments = {"channel": gone["channel"], "for_s": 5}
+    records.venue.append(fault | {"phase": "begins", "arguments": arguments, "source": "command"})
+    records.venue.append(fault | {"phase": "ends", "hits": 0, "t_ms": fault["t_ms"] + 5_000})
+    assert judged(records, tmp_path / "s").reconnects == reconnects
+
+
+def test_a_silence_that_did_not_end_lasts(records: Evidence, tmp_path: Path) -> None:
+    """Of every channel, if it says so."""
+    gone = parting(records, "closed 1006")
+    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": 0, "phase": "begins"}
+    records.venue.append(fault | {"arguments": {"channel": "all", "for_s": 0}, "source": "command"})
+    assert gone["t_ms"] > 0
+    assert judged(records, tmp_path / "s").reconnects == 0
+
+
 def test_strangers_may_come_and_go(records: Evidence, tmp_path: Path) -> None:
     """Only our own connections are counted."""
     venue_adds("connect", "connect", agent="a browser")(records)
