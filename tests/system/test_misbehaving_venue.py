@@ -11,6 +11,8 @@ import pytest
 from kit.desks import Desk, a_desk, eventually, missed
 from kit.misbehaving import steer
 
+from shared import entries as e
+
 pytestmark = pytest.mark.system
 Case = tuple[str, dict[str, Any]]
 ANSWERS: list[Case] = [
@@ -88,6 +90,18 @@ def play(desk: Desk, kind: str, arguments: dict[str, Any]) -> None:
     desk.until_decided(10)
     eventually(lambda: fault(desk, number)["over"], f"the end of {kind}")
     desk.until(lambda status: not any(status["feeds"].values()), f"every channel after {kind}")
+    eventually(lambda: ghosts(desk) <= taken_back(desk), "every ghost to be taken back")
+
+
+def ghosts(desk: Desk) -> set[str]:
+    """Trades that a fault made fail."""
+    return {line["trade_id"] for line in desk.venue_lines("fault") if "trade_id" in line}
+
+
+def taken_back(desk: Desk) -> set[str]:
+    """Trades that the desk knows to have failed."""
+    told = desk.said_by(e.Fill, e.FillStatus)
+    return {entry.trade_id for entry in told if entry.status == "FAILED"}
 
 
 def begin(desk: Desk, kind: str, arguments: dict[str, Any]) -> int:
