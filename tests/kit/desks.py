@@ -258,15 +258,6 @@ def eventually(look: Callable[[], Any], what: str, seconds: float = PATIENCE_S) 
         sleep(POLL_S)
 
 
-def missed(desk: Desk) -> set[str]:
-    """Trades in which an order of ours filled that rested, and which the journal does not have."""
-    resting = {placing.order_id for placing in desk.said_by(e.Placing) if placing.kind == "GTC"}
-    booked = {fill.trade_id for fill in desk.said_by(e.Fill)}
-    trades = desk.venue_lines("trade")
-    ours = {trade["trade_id"] for trade in trades if any(leg["order_id"] in resting for leg in trade["legs"])}
-    return ours - booked
-
-
 def ended(process: psutil.Process) -> bool:
     """Whether a process runs no more, reaped or not."""
     return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kit.desks import Desk, a_desk, eventually, missed
+from kit.desks import Desk, a_desk, eventually
 from kit.meddler import Meddler
 
 from shared import entries as e
@@ -59,6 +59,15 @@ def test_a_fill_before_the_channel_first_listens_is_found() -> None:
                 break
         assert untold
         desk.judged()
+
+
+def missed(desk: Desk) -> set[str]:
+    """Trades in which an order of ours filled that rested, and which the journal does not have."""
+    resting = {placing.order_id for placing in desk.said_by(e.Placing) if placing.kind == "GTC"}
+    booked = {fill.trade_id for fill in desk.said_by(e.Fill)}
+    trades = desk.venue_lines("trade")
+    ours = {trade["trade_id"] for trade in trades if any(leg["order_id"] in resting for leg in trade["legs"])}
+    return ours - booked
 
 
 def missed_within(desk: Desk, seconds: float) -> set[str]:
