@@ -100,8 +100,8 @@ class Decisions:
     def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
         board = self.board
         window = board.lanes.window(board.lane_of[decided.slot])
-        asked_s = self.turns.window_s.get(decided.slot)
-        if window is None or window.start_s != asked_s or board.at_ns >= window.end_s * NS:
+        asked_start_s = self.turns.shown_start_s.get(decided.slot)
+        if window is None or window.start_s != asked_start_s or board.at_ns >= window.end_s * NS:
             return Denied("no_window", "the window closed meanwhile")
         if leg >= admission.MAX_INTENTS:
             return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")

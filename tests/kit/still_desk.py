@@ -22,7 +22,7 @@ from supervisor import effects as fx
 from supervisor.accounts import Accounts, rebuild
 from supervisor.desk import Desk
 from supervisor.effects import Moment
-from supervisor.slotstate import SlotState
+from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
@@ -150,12 +150,14 @@ class StillDesk:
 
     def hold(self) -> None:
         """Let each slot's owner answer, with a hold, everything it is asked."""
-        asked = [name for name, state in self.desk.turns.slots.items() if state.outstanding and self.alive(state.owner)]
-        while asked:
-            for name in asked:
-                self.answer(name=name)
+        for _ in range(2 * HELD_MAX):
             states = self.desk.turns.slots.items()
             asked = [name for name, state in states if state.outstanding and self.alive(state.owner)]
+            if not asked:
+                return
+            for name in asked:
+                self.answer(name=name)
+        raise AssertionError(f"{asked} are asked for ever")
 
     def restart(self, after_s: float = 1.0, first: e.Release | None = None) -> None:
         """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left."""
