@@ -66,7 +66,8 @@ class Rules:
 
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
     the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
-    before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are.
+    before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are. tier: every signer's
+    rate limits, by the name in `buckets.py`.
     """
 
     grant_micro: int = 1_000_000_000
@@ -76,6 +77,7 @@ class Rules:
     keep_s: int = 3_600
     clob_version: int = 2
     deposit_wallets_only: bool = False
+    tier: str = "standard"
 
 
 class Desk(Protocol):

@@ -20,9 +20,8 @@ from deploy.rehearsal.trades import FINAL, NOBODY, STRANGER, Part, Trade
 
 @dataclass(slots=True)
 class Memory:
-    """The fold. slugs: market names by condition id. worlds: the (day, seed) of every start; day None is made up.
-
-    doomed: trades that a fault makes fail.
+    """The fold. slugs: market names by condition id. worlds: every start's day (None is made up), seed and
+    assets on Protocol V2. doomed: trades that a fault makes fail.
 
     last_ms: the market time of the last line, 0 for no record.
     """
@@ -33,7 +32,7 @@ class Memory:
     slugs: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     doomed: set[str] = field(default_factory=set)
-    worlds: set[tuple[str | None, int]] = field(default_factory=set)
+    worlds: set[tuple[str | None, int, tuple[str, ...]]] = field(default_factory=set)
     last_ms: int = 0
 
     def fold(self, lines: Iterable[Json]) -> Memory:
@@ -58,7 +57,7 @@ class Memory:
         return [(trade, self.seen[name]) for name, trade in self.trades.items() if not self.seen[name] & FINAL]
 
     def _start(self, line: Json) -> None:
-        self.worlds.add((line["day"], line["seed"]))
+        self.worlds.add((line["day"], line["seed"], tuple(line.get("protocol_v2", ()))))
 
     def _key(self, line: Json) -> None:
         self.accounts.grant(line["owner"], line["grant_micro"])

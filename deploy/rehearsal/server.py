@@ -153,8 +153,9 @@ async def _order(request: web.Request, key: Key, body: bytes) -> Answered:
 
 async def _trades(request: web.Request, key: Key, body: bytes) -> Answered:
     """The trades of the key's owner, newest first."""
-    found = request.app[VENUE].exchange.trades_of(key.owner, request.query)
-    rows = [protocol.trade_row(trade, key.api_key) for trade in found]
+    exchange = request.app[VENUE].exchange
+    found = exchange.trades_of(key.owner, request.query)
+    rows = [protocol.trade_row(trade, key.api_key, exchange.now_ms) for trade in found]
     return answered(protocol.page(rows, request.query.get("next_cursor", "")))
 
 

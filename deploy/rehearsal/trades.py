@@ -23,6 +23,8 @@ CONFIRMED_MS: Final = (10_000, 50_000)
 RETRYING_MS: Final = (4_000, 8_000)
 FAILED_MS: Final = (15_000, 45_000)
 """Market time after the match. Source: facts 4.2, 10."""
+BROADCAST_MS: Final = 1_000
+"""A matched trade is not broadcast for so long: the lists say so, the user socket does not. Source: facts 4.2."""
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
 STRANGER: Final = "00000000-0000-4000-8000-00000000c0de"
 """The API key id shown for everybody who is not a client."""
@@ -62,6 +64,11 @@ class Trade:
         """The hash it got on the chain: none before it is mined."""
         mined = self.status in ("MINED", "CONFIRMED")
         return "0x" + sha256(f"transaction/{self.trade_id}".encode()).hexdigest() if mined else ""
+
+    def listed_status(self, now_ms: int) -> str:
+        """Its status as the lists have it."""
+        fresh = self.status == "MATCHED" and now_ms < self.match_ms + BROADCAST_MS
+        return f"TRADE_STATUS_{self.status}" + ("_NOT_BROADCASTED" if fresh else "")
 
     def clients(self) -> list[str]:
         """API keys with a part in it."""
