@@ -238,7 +238,7 @@ def test_a_record_of_other_positions_is_not_gone_on_with(tmp_path: Path) -> None
     line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 5, "protocol_v2": ["BTC", "ETH"]}
     (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
     result = run("--seed", "5", "--protocol-v2", "eth", "--record", str(tmp_path))
-    assert result.exit_code == 73
+    assert result.exit_code == 74
     assert "a made-up day with --protocol-v2 BTC,ETH with seed 5; start that one again" in result.output
 
 
