@@ -473,10 +473,10 @@ def test_a_reign_may_connect_once(records: Evidence, tmp_path: Path) -> None:
 
 def parting(records: Evidence, reason: str, after_ms: int = 0) -> dict[str, Any]:
     """A socket of ours is connected a second time; what the venue wrote when the first one ended."""
-    venue_adds("connect", "connect")(records)
     gone = last("connect", records) | {"kind": "disconnect", "reason": reason}
     gone["t_ms"] += after_ms
     records.venue.append(gone)
+    venue_adds("connect", "connect")(records)
     return gone
 
 
@@ -500,12 +500,25 @@ def test_who_leaves_a_silent_socket_is_not_to_blame(
 
 
 def test_a_silence_that_did_not_end_lasts(records: Evidence, tmp_path: Path) -> None:
-    """Of every channel, if it says so."""
+    """Of every channel, if it says so; and it is counted among what the venue did wrong."""
     gone = parting(records, "closed 1006")
-    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": 0, "phase": "begins"}
-    records.venue.append(fault | {"arguments": {"channel": "all", "for_s": 0}, "source": "command"})
-    assert gone["t_ms"] > 0
-    assert judged(records, tmp_path / "s").reconnects == 0
+    records.venue.append(a_silence(gone["t_ms"] - 1))
+    verdict = judged(records, tmp_path / "s")
+    assert (verdict.reconnects, verdict.venue_faults) == (0, 1)
+
+
+def test_a_silence_ends_with_its_venue(records: Evidence, tmp_path: Path) -> None:
+    """One that was killed could not say so; the next one numbers its faults anew."""
+    gone = parting(records, "closed 1006")
+    start = next(line for line in records.venue if line["kind"] == "start")
+    records.venue += [a_silence(gone["t_ms"] - 2), start | {"t_ms": gone["t_ms"] - 1}, a_silence(2**50)]
+    assert judged(records, tmp_path / "s").reconnects == 1
+
+
+def a_silence(at_ms: int) -> dict[str, Any]:
+    """A fault that keeps every channel silent, as the venue writes down that it begins."""
+    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": at_ms, "phase": "begins"}
+    return fault | {"arguments": {"channel": "all", "for_s": 0}, "source": "command"}
 
 
 def test_strangers_may_come_and_go(records: Evidence, tmp_path: Path) -> None:
