@@ -105,7 +105,8 @@ class Deploy(_Section, frozen=True):
     """How long a slot may hold its next tick back while it waits for its clean boundary."""
     boundary_s: Seconds = 120.0
     """How long to look for a clean boundary of every slot."""
-    attest_s: Seconds = 5.0
+    attest_s: Seconds = 8.0
+    """Until it has said again what it runs and answered a tick as the owner; the slowest beat is a tick in 5 s."""
     retire_s: Seconds = 10.0
     beat_s: Seconds = 5.0
     """A worker whose deciding loop was not heard for this long is lost."""

@@ -53,12 +53,14 @@ class Decisions:
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
         by = self.board.by(uid, decided.epoch)
+        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
         self.turns.moved(decided.slot)
 
     def _admit(self, uid: str, decided: m.Decided) -> None:
         """The one place where a decision becomes orders: judged, durable, then sent. Indivisible."""
         by = self.board.by(uid, decided.epoch)
+        self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
         requests: list[Effect] = []
         denied: list[str] = []

@@ -96,6 +96,7 @@ class Desk:
         self.dealing.ask_overdue()
         self.dealing.recheck()
         self.handover.hold_no_longer()
+        self.operations.see_proved()
         self.operations.give_up_late()
         self.operations.ensure_active()
         self.markets.watch()

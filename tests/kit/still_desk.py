@@ -213,7 +213,9 @@ class StillDesk:
         return self.do(self.desk.operations.on_hello, uid, hello, 100)
 
     def ready(self, uid: str) -> None:
-        """A worker has read everything."""
+        """A worker has read everything, and decided on a live tick in the shadow."""
+        if self.alive(uid):
+            self.desk.board.crew.update(uid, shadowed=1)
         self.do(self.desk.operations.on_ready, uid, m.Ready(self.desk.board.seq, 10, 5_000, "state"))
 
     def beat(self, uid: str, read_seq: int | None = None) -> None:
@@ -222,7 +224,9 @@ class StillDesk:
         self.do(self.desk.operations.on_beat, uid, m.Beating(seq, 3, 50_000))
 
     def attest(self, uid: str, modules: tuple[m.Loaded, ...] | None = None) -> None:
-        """A worker says what it has loaded."""
+        """A worker that has answered a tick says what it has loaded."""
+        if self.alive(uid):
+            self.desk.board.crew.update(uid, answered=1)
         release = self.desk.board.accounts.releases[self.desk.board.crew.members[uid].release]
         said = loaded(release) if modules is None else modules
         self.do(self.desk.operations.on_attested, uid, m.Attested(release.release, said))

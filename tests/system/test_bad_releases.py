@@ -38,7 +38,7 @@ def test_a_release_that_fails_when_it_owns_is_put_back() -> None:
     """Every slot that passed to it is blue's again, under a higher epoch; the ticks it cost are named."""
     with a_desk() as desk:
         blue = desk.ask("status").data["release"]["hash"]
-        code, reply = desk.deploy(desk.release("crashes_when_it_owns()"))
+        code, reply = desk.deploy(desk.release("waits_while_attesting(); crashes_when_it_owns()"))
         assert (code, reply["code"]) == (20, "ROLLED_BACK"), reply
         assert "cannot bear a live market" in reply["message"]
         status = desk.until_decided()
