@@ -10,6 +10,7 @@ from deploy.cli.verbs import Verbs
 
 VERBS: Final = {
     "run": "deploy.run",
+    "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
     "verify": "deploy.analysis.command",
     "day": "deploy.analysis.day",

@@ -62,6 +62,7 @@ class Deployed:
 @click.option("--speed", type=click.FloatRange(0.1, 1000), default=60, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where to keep its records; default: a new folder.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
 def rehearse(
@@ -71,6 +72,7 @@ def rehearse(
     speed: float,
     seed: int,
     start: str,
+    scenario: Path | None,
     state_dir: Path | None,
     as_json: bool,
 ) -> None:
@@ -81,7 +83,7 @@ def rehearse(
     parameters and epoch.
     """
     state = State(state_dir or default_state().parent / "rehearsals" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
-    rehearsal = Rehearsal(state, World(day, speed, seed, start), minutes, deploys)
+    rehearsal = Rehearsal(state, World(day, speed, seed, start, scenario=scenario), minutes, deploys)
     try:
         verdict = rehearsal.run()
     except CannotRun as error:
@@ -141,6 +143,7 @@ class Rehearsal:
             "speed": self.world.speed,
             "seed": self.world.seed,
             "day": str(self.world.day) if self.world.day else None,
+            "scenario": str(self.world.scenario) if self.world.scenario else None,
             "state_dir": str(self.state.root),
         }
         return msgspec.json.encode(document)

@@ -37,6 +37,7 @@ _TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repai
 @click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
 @click.option("--config", "configs", type=click.Path(path_type=Path), multiple=True, help="Settings; later ones win.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Everything this desk knows.")
 @click.option("--fresh", is_flag=True, help="Put what the desk knows aside, and begin anew.")
@@ -48,6 +49,7 @@ def run(
     speed: float,
     seed: int,
     start: str,
+    scenario: Path | None,
     configs: tuple[Path, ...],
     state_dir: Path | None,
     fresh: bool,
@@ -55,11 +57,17 @@ def run(
 ) -> None:
     """Run the desk in rehearsal: play money, a venue on loopback, no keys, no internet.
 
+    \b
+      foresight run                              a made-up market, now
+      foresight run --day DIR --speed 60         a recorded day, sixty times as fast
+      foresight run --scenario bad-day.toml      with faults of the venue; `foresight venue --help` shows the file
+      foresight fault restart                    a fault by hand, from another terminal
+
     Stop it with Ctrl-C; the same command goes on where it stopped. Steer it from another terminal with foresightctl.
     """
     state = State(state_dir or default_state())
     signal.signal(signal.SIGTERM, _as_interrupt)
-    desk = RehearsalDesk(state, World(day, speed, seed, start, port), configs, click.echo)
+    desk = RehearsalDesk(state, World(day, speed, seed, start, port, scenario), configs, click.echo)
     code = EXIT["OK"]
     try:
         if fresh:

@@ -39,10 +39,12 @@ RESTARTS_MAX: Final = 5
 """Unexpected ends of the supervisor in a minute after which it is not started again."""
 _NOT_AGAIN: Final = {EXIT[name]: name for name in ("USAGE", "LOCKED", "IOERR", "CONFIG")}
 """Ends that starting again would only repeat."""
+COMPLAINT: Final = "foresight venue: "
+"""How the venue begins a line that says why it cannot run."""
 EOF_S: Final = 5.0
 """How long a process that has closed its output may take to end."""
 COMPLAINTS_MAX: Final = 20
-"""Lines of a supervisor's last words that are told."""
+"""Lines of a process's last words that are told."""
 _POLL_S: Final = 0.05
 
 
@@ -55,10 +57,15 @@ class CannotRun(Exception):
 
     def lines(self, command: str) -> str:
         """What a person is told by a command that cannot go on."""
-        return f"{command}: {self}" + (f"\n  next     {self.hint}" if self.hint else "")
+        said = "\n".join(f"{command}: {line}" for line in str(self).splitlines())
+        return said + (f"\n  next     {self.hint}" if self.hint else "")
 
 
-_OTHER_RECORD: Final = "the same command with --fresh puts that record aside; --state-dir keeps both"
+_SCENARIO: Final = "foresight venue --help shows what a scenario looks like"
+_VENUE_HINTS: Final = {
+    "IOERR": "the same command with --fresh puts that record aside; --state-dir keeps both",
+    "CONFIG": "mend the scenario, then the same command again; foresight fault says which faults there are",
+}
 _HINTS: Final = {
     "NOINPUT": "foresight day FOLDER says what a recorded day holds",
     "LOCKED": "foresightctl status",
@@ -69,13 +76,17 @@ _HINTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance."""
+    """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance.
+
+    scenario: a file of faults that the venue plays, None for a venue that behaves.
+    """
 
     day: Path | None = None
     speed: float = 1.0
     seed: int = 1
     start: str = ""
     port: int = 0
+    scenario: Path | None = None
 
 
 class RehearsalDesk:
@@ -208,23 +219,26 @@ class RehearsalDesk:
         command += ["--seed", str(world.seed), "--speed", str(world.speed)]
         command += ["--day", str(world.day)] if world.day is not None else []
         command += ["--start", world.start] if world.start else []
+        command += ["--scenario", str(world.scenario)] if world.scenario is not None else []
         with (self.state.root / "venue.log").open("ab") as log:
+            before = log.tell()
             self._venue = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
-        self.where = self._hear_venue(self._venue)
+        self.where = self._hear_venue(self._venue, before)
 
-    def _hear_venue(self, venue: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def _hear_venue(self, venue: subprocess.Popen[bytes], before: int) -> dict[str, Any]:
+        """Where the venue says everything is. before: how long its log was. Raises: CannotRun: in its words."""
         assert venue.stdout is not None
         ready, _, _ = select.select([venue.stdout], [], [], VENUE_S)
         line = venue.stdout.readline() if ready else b""
         try:
             where: dict[str, Any] = msgspec.json.decode(line)
         except msgspec.DecodeError:
-            said = self._tail("venue.log").removeprefix("foresight venue: ") or "the rehearsal venue said nothing"
             _end("rehearsal venue", venue, EOF_S if ready else 0.0)
             code = _NAMES.get(venue.returncode, "UNAVAILABLE")
-            raise CannotRun(code, said, _OTHER_RECORD if code == "IOERR" else "") from None
+            said = _complaints(self.state.root / "venue.log", before, COMPLAINT) or "the rehearsal venue said nothing"
+            raise CannotRun(code, said, _SCENARIO if "--scenario" in said else _VENUE_HINTS.get(code, "")) from None
         return where
 
     def _write_settings(self) -> None:
@@ -249,9 +263,7 @@ class RehearsalDesk:
 
     def _complaint(self) -> str:
         """Everything the supervisor has against its settings, or its last word."""
-        text = _text(self.state.root / "supervisor.log", self._log_from)
-        lines = [line.removeprefix(COMPLAINS) for line in text.splitlines() if line.startswith(COMPLAINS)]
-        return "\n".join(lines[-COMPLAINTS_MAX:]) or self._tail("supervisor.log")
+        return _complaints(self.state.root / "supervisor.log", self._log_from, COMPLAINS)
 
     @property
     def _settings_path(self) -> Path:
@@ -262,7 +274,14 @@ class RehearsalDesk:
         return lines[-1][:400] if lines else ""
 
 
-_NAMES: Final = {2: "USAGE", 66: "NOINPUT", 69: "UNAVAILABLE", 73: "IOERR"}
+_NAMES: Final = {EXIT[name]: name for name in ("USAGE", "NOINPUT", "UNAVAILABLE", "IOERR", "CONFIG")}
+
+
+def _complaints(path: Path, begin: int, name: str) -> str:
+    """Why a process would not start: the lines of its log in which it says so under its own name, else its last one."""
+    lines = _text(path, begin).strip().splitlines()
+    named = [line.removeprefix(name) for line in lines if line.startswith(name)]
+    return "\n".join(named[-COMPLAINTS_MAX:]) or (lines[-1][:400] if lines else "")
 
 
 def _text(path: Path, begin: int = 0) -> str:

@@ -22,6 +22,8 @@ from supervisor.venue.user import OrderReport, TradeLeg
 
 LOOKUP_S: Final = 2.0
 """Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
+RECHECK_S: Final = 5.0
+"""Real seconds between two looks at the venue's own lists while anything of ours there may change untold."""
 SETTLING_S: Final = 300
 """A trade matched this long before, market seconds, may still have been waiting for its settlement."""
 
@@ -33,6 +35,8 @@ class Dealing:
         self.board, self.turns = board, turns
         self.cancelling: set[str] = set()
         self._unheard_ns = 0
+        self._checked_ns = 0
+        self._checking = False
         self._since_ns: dict[str, int] = {}
         self._asked_ns: dict[str, int] = {}
         self._not_found: set[str] = set()
@@ -60,10 +64,22 @@ class Dealing:
         self._unheard_ns = 0 if there else self._unheard_ns or self.board.at_ns
 
     def _catch_up(self) -> None:
-        self.board.effects.append(CatchUp(self._unheard_ns // NS - SETTLING_S))
+        self._checking, self._checked_ns = True, self.board.mono_ns
+        since_ns = self._unheard_ns or self.board.at_ns
+        self.board.effects.append(CatchUp(since_ns // NS - SETTLING_S))
+
+    def recheck(self) -> None:
+        """Ask for what the user channel should have told: a socket can stay open, answer pings, and say nothing."""
+        if self._checking or self.board.since_s(self._checked_ns) <= RECHECK_S:
+            return
+        accounts = self.board.accounts
+        unsettled = any(fill.status not in FINAL for fill in accounts.fills.values())
+        if unsettled or accounts.open_orders():
+            self._catch_up()
 
     def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:
         """Our trades, and the orders that rest; one of ours that neither rests nor is closed is asked about."""
+        self._checking = False
         for leg in legs:
             self.on_leg(now, leg)
         for order in self.board.accounts.open_orders():

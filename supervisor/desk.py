@@ -94,6 +94,7 @@ class Desk:
         for uid, why in self.turns.expire():
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
+        self.dealing.recheck()
         self.handover.hold_no_longer()
         self.operations.see_proved()
         self.operations.give_up_late()

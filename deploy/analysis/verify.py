@@ -29,6 +29,9 @@ AGENT: Final = "foresight/"
 FAULTS_TOLD: Final = 20
 _FINAL_CANCELS: Final = frozenset({"market_closed", "fak", "fok", "expired", "no_balance"})
 """Ends of an order that are the venue's own doing and nobody's fault."""
+_SILENT: Final = frozenset({"silence", "feed_gap"})
+"""Faults of the venue because of which a client may take a connection for dead."""
+_NEVER_MS: Final = 2**62
 
 
 _SETTLED: Final = frozenset({"CONFIRMED", "FAILED"})
@@ -55,6 +58,7 @@ class Verdict:
     flips_with_open_positions: int = 0
     terms: int = 0
     releases: int = 0
+    venue_faults: int = 0
     orders: int = 0
     fills: int = 0
     windows: int = 0
@@ -107,9 +111,9 @@ class Evidence:
         """Journal entries of some kinds, in order."""
         return (line.entry for line in self.lines if isinstance(line.entry, kinds))
 
-    def told(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Lines of the venue's record, in order."""
-        return (line for line in self.venue if line["kind"] == kind)
+    def told(self, *kinds: str) -> Iterator[dict[str, Any]]:
+        """Lines of some kinds in the venue's record, in order."""
+        return (line for line in self.venue if line["kind"] in kinds)
 
 
 def gather(state: State) -> Evidence:
@@ -379,10 +383,24 @@ def _payouts(evidence: Evidence, verdict: Verdict) -> None:
     paid: dict[tuple[str, int], int] = defaultdict(int)
     for line in evidence.told("payout"):
         paid[markets.get(line["market"], ("?", 0))] += line["payout_micro"]
+    late = _late_payouts(evidence)
     for window, entry in resolved.items():
-        if entry.payout_micro != paid.get(window, 0):
-            text = f"{window}: we booked {entry.payout_micro}, the venue paid {paid.get(window, 0)}"
+        booked = entry.payout_micro + late[window]
+        if booked != paid.get(window, 0):
+            text = f"{window}: we booked {booked}, the venue paid {paid.get(window, 0)}"
             verdict.fault("payout_mismatches", text)
+
+
+def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
+    """What fills are worth that we heard of only when their window was paid out already, by window."""
+    legs, winners, late = _our_legs(evidence), dict[tuple[str, int], str](), Counter[tuple[str, int]]()
+    for entry in evidence.said(e.Resolved, e.Fill):
+        window = (entry.slot, entry.start_s)
+        if isinstance(entry, e.Resolved):
+            winners[window] = entry.winner
+        elif winners.get(window) == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
+            late[window] += entry.size_micro if entry.side == "BUY" else -entry.size_micro
+    return late
 
 
 def _cash(evidence: Evidence, verdict: Verdict) -> None:
@@ -446,11 +464,47 @@ def _declared(
 
 
 def _connections(evidence: Evidence, verdict: Verdict) -> None:
-    """Each reign of a supervisor connects once to each channel; more is a feed that was not kept."""
+    """Each reign of a supervisor connects once to each channel, and again where a fault of the venue parted them.
+
+    More is a feed that was not kept.
+    """
     connects = Counter(line["channel"] for line in evidence.told("connect") if line["agent"].startswith(AGENT))
+    parted = _parted(evidence)
+    verdict.venue_faults = sum(line["phase"] == "begins" for line in evidence.told("fault"))
     for channel, count in connects.items():
-        for _ in range(count - verdict.terms):
+        for _ in range(count - verdict.terms - parted[channel]):
             verdict.fault("reconnects", f"the {channel} channel was connected {count} times in {verdict.terms} terms")
+
+
+def _parted(evidence: Evidence) -> Counter[str]:
+    """How often each channel was connected again after the venue ended it by a fault, or while it was silent."""
+    silent, owed, again = _silences(evidence), Counter[str](), Counter[str]()
+    for line in evidence.told("connect", "disconnect"):
+        channel = line["channel"]
+        if not line["agent"].startswith(AGENT):
+            continue
+        if line["kind"] == "connect":
+            again[channel] += owed.pop(channel, 0)
+        elif line["reason"].startswith("fault ") or any(
+            begun <= line["t_ms"] <= over for name, begun, over in silent if name in ("all", channel)
+        ):
+            owed[channel] = 1
+    return again
+
+
+def _silences(evidence: Evidence) -> list[tuple[str, int, int]]:
+    """Channel, beginning and end of every time in which a fault kept the venue from saying anything."""
+    begun: dict[int, tuple[str, int]] = {}
+    found = []
+    for line in evidence.venue:
+        if line["kind"] == "start":  # a venue that was killed ends its faults without a word, and numbers them anew
+            found += [(*silence, line["t_ms"]) for silence in begun.values()]
+            begun.clear()
+        elif line["kind"] == "fault" and line["fault"] in _SILENT and line["phase"] == "begins":
+            begun[line["number"]] = line["arguments"].get("channel", "prices"), line["t_ms"]
+        elif line["kind"] == "fault" and line["phase"] == "ends" and line["number"] in begun:
+            found.append((*begun.pop(line["number"]), line["t_ms"]))
+    return found + [(*silence, _NEVER_MS) for silence in begun.values()]
 
 
 def as_json(verdict: Verdict) -> bytes:

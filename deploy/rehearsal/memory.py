@@ -21,7 +21,7 @@ from deploy.rehearsal.trades import FINAL, NOBODY, STRANGER, Part, Trade
 @dataclass(slots=True)
 class Memory:
     """The fold. slugs: market names by condition id. worlds: every start's day (None is made up), seed and
-    assets on Protocol V2.
+    assets on Protocol V2. doomed: trades that a fault makes fail.
 
     last_ms: the market time of the last line, 0 for no record.
     """
@@ -31,6 +31,7 @@ class Memory:
     trades: dict[str, Trade] = field(default_factory=dict)
     slugs: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
+    doomed: set[str] = field(default_factory=set)
     worlds: set[tuple[str | None, int, tuple[str, ...]]] = field(default_factory=set)
     last_ms: int = 0
 
@@ -125,6 +126,10 @@ class Memory:
             for leg in trade.legs:
                 self.accounts.reverse(leg)
 
+    def _fault(self, line: Json) -> None:
+        if "trade_id" in line:
+            self.doomed.add(line["trade_id"])
+
     def _payout(self, line: Json) -> None:
         self.accounts.redeem(line["owner"], line["token_id"], line["payout_micro"] != 0)
 
@@ -144,5 +149,6 @@ TAKES: dict[str, Callable[[Memory, Json], None]] = {
     "trade": Memory._trade,
     "settlement": Memory._settlement,
     "payout": Memory._payout,
+    "fault": Memory._fault,
 }
 """What each kind of line does; a kind that is not here does nothing to clients."""

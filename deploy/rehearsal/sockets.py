@@ -13,6 +13,8 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
+from deploy.rehearsal.mischief import Mischief
+from deploy.rehearsal.outbox import Shut
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.subscriptions import Listener, Subscriptions
 
@@ -27,17 +29,33 @@ CLOSE_SLOW: Final = 4002
 CLOSE_GOING: Final = 1001
 
 
+PONGS: Final = (b"PONG", b'{"op":"pong"')
+"""How answers to a client's ping begin: what a silent socket still says."""
+
+
+def _speaks() -> bool:
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class Wire:
-    """One connection's way out. number: its place among all connections of this process."""
+    """One connection's way out. number: its place among all connections of this process.
+
+    silent: whether a fault keeps it from saying anything but PONG. cut: breaks the line. because: why the venue ended
+    it, for the record.
+    """
 
     number: int
+    channel: str = ""
+    silent: Callable[[], bool] = _speaks
+    cut: Callable[[], None] = lambda: None
     queue: asyncio.Queue[bytes | tuple[int, str]] = field(default_factory=lambda: asyncio.Queue(QUEUE_MAX + 1))
     ending: bool = False
+    because: str = ""
 
     def send(self, frame: bytes) -> None:
         """Queue a text frame; the one too many ends the connection."""
-        if self.ending:
+        if self.ending or (self.silent() and not frame.startswith(PONGS)):
             return
         if self.queue.qsize() >= QUEUE_MAX:
             self.end(CLOSE_SLOW, "slow")
@@ -60,20 +78,28 @@ class Sockets:
 
     silence_s: float = SILENCE_S
 
-    def __init__(self, subscriptions: Subscriptions, before_frame: Callable[[], None], note: Note) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, mischief: Mischief, before_frame: Callable[[], None], note: Note
+    ) -> None:
         self._subscriptions = subscriptions
+        self._mischief = mischief
         self._before_frame = before_frame
         self._note = note
         self._number = 0
         self._wires: set[Wire] = set()
 
     async def serve(self, channel: str, request: web.Request) -> web.WebSocketResponse:
-        """Hold one connection of a channel (market, user or prices) until either side ends it."""
+        """Hold one connection of a channel (market, user or prices) until either side ends it.
+
+        Raises: HTTPServiceUnavailable: a fault turns it away.
+        """
+        if self._mischief.turns_away(channel):
+            raise web.HTTPServiceUnavailable
         pinging = PING_S if channel == "prices" else None
         socket = web.WebSocketResponse(heartbeat=pinging, max_msg_size=FRAME_MAX_BYTES, compress=False)
         await socket.prepare(request)
         self._number += 1
-        wire = Wire(self._number)
+        wire = Wire(self._number, channel, lambda: self._mischief.silences(channel), _breaking(request))
         self._wires.add(wire)
         agent = request.headers.get("User-Agent", "")
         self._note("connect", {"channel": channel, "conn": wire.number, "agent": agent})
@@ -81,6 +107,7 @@ class Sockets:
         try:
             reason = await self._hold(channel, socket, wire)
         finally:
+            reason = wire.because or reason
             self._wires.discard(wire)
             self._note("disconnect", {"channel": channel, "conn": wire.number, "agent": agent, "reason": reason})
         return socket
@@ -89,6 +116,15 @@ class Sockets:
         """The venue is leaving: close every connection."""
         for wire in list(self._wires):
             wire.end(CLOSE_GOING, "going away")
+
+    def shut(self, effect: Shut) -> None:
+        """Close or cut every connection of a channel, because of a fault."""
+        for wire in [wire for wire in self._wires if effect.channel in (wire.channel, "all")]:
+            wire.because = effect.because
+            if effect.code:
+                wire.end(effect.code, effect.because)
+            else:
+                wire.cut()
 
     async def _hold(self, channel: str, socket: web.WebSocketResponse, wire: Wire) -> str:
         listener = self._subscriptions.join(channel, wire)
@@ -113,6 +149,16 @@ class Sockets:
                 self._subscriptions.heard(listener, message.data)
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return f"closed {socket.close_code}"
+
+
+def _breaking(request: web.Request) -> Callable[[], None]:
+    """What breaks the line of a request."""
+
+    def cut() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return cut
 
 
 async def _write(socket: web.WebSocketResponse, wire: Wire) -> None:

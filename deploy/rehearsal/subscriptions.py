@@ -160,7 +160,7 @@ class Subscriptions:
 
     def _snapshot(self, token: str) -> Json:
         market = self.exchange.floor.by_token[token]
-        return protocol.book_event(market.view(market.outcome_of(token), self.exchange.now_ms))
+        return protocol.book_event(market.view(market.outcome_of(token), self.exchange.floor.stamp_ms))
 
     def _unsubscribe(self, listener: MarketListener, tokens: set[str]) -> None:
         dropped = {listener.tokens.pop(token, "") for token in tokens}
@@ -263,7 +263,7 @@ class Subscriptions:
         payload = protocol.price_payload(symbol, window_s) | {
             "data": [protocol.price_point(*point) for point in points]
         }
-        self._send_price(listener, channel, self.exchange.now_ms, payload, snapshot=True)
+        self._send_price(listener, channel, self.exchange.floor.stamp_ms, payload, snapshot=True)
 
     def to_prices(self, effect: ToPrices) -> None:
         """Send a reference price to who asked for it, numbered for each connection."""

@@ -12,7 +12,7 @@ from shared import entries as e
 from shared import messages as m
 from shared.config import Slots
 from supervisor import effects as fx
-from supervisor.dealing import LOOKUP_S, SETTLING_S
+from supervisor.dealing import LOOKUP_S, RECHECK_S, SETTLING_S
 from supervisor.venue.requests import Answer, VenueOrder
 from supervisor.venue.user import OrderReport, TradeLeg
 
@@ -372,6 +372,35 @@ def test_orders_that_do_not_rest_any_more_are_asked_about() -> None:
     assert still.wanted(fx.LookUp) == [fx.LookUp(first)]
     assert state(still, second) == "pending"
     assert still.accounts.positions[BTC, START_S, "Up"].size_micro == 4_000_000
+
+
+def test_a_channel_that_is_there_is_not_believed_blindly() -> None:
+    """While an order rests the venue's lists are looked at now and then, one look at a time."""
+    still, order = a_desk_with_an_order()
+    answered(still, order, "accepted", "live")
+    still.do(still.desk.dealing.on_caught_up, [], {order})
+    before = len(still.wanted(fx.CatchUp))
+    asked_s = still.at_ns / 10**9
+    for _ in range(4):
+        still.jump(RECHECK_S + 0.1)
+    assert len(still.wanted(fx.CatchUp)) == before + 1
+    since_s = still.wanted(fx.CatchUp)[-1].since_s
+    assert asked_s <= since_s + SETTLING_S <= asked_s + 2 * RECHECK_S
+    still.do(still.desk.dealing.on_caught_up, [leg(order, size=10_000_000)], set())
+    still.jump(RECHECK_S + 0.1)
+    assert len(still.wanted(fx.CatchUp)) == before + 2, "its settlement may fail untold"
+    assert still.accounts.positions[BTC, START_S, "Up"].size_micro == 10_000_000
+
+
+def test_who_has_nothing_at_the_venue_does_not_look() -> None:
+    """Nothing can change there."""
+    still, order = a_desk_with_an_order()
+    answered(still, order, "rejected")
+    still.do(still.desk.dealing.on_caught_up, [], set())
+    before = len(still.wanted(fx.CatchUp))
+    for _ in range(4):
+        still.jump(RECHECK_S + 0.1)
+    assert len(still.wanted(fx.CatchUp)) == before
 
 
 # --- a restart ---

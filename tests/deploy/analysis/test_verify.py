@@ -471,6 +471,56 @@ def test_a_reign_may_connect_once(records: Evidence, tmp_path: Path) -> None:
     assert (verdict.terms, verdict.reconnects) == (2, 0)
 
 
+def parting(records: Evidence, reason: str, after_ms: int = 0) -> dict[str, Any]:
+    """A socket of ours is connected a second time; what the venue wrote when the first one ended."""
+    gone = last("connect", records) | {"kind": "disconnect", "reason": reason}
+    gone["t_ms"] += after_ms
+    records.venue.append(gone)
+    venue_adds("connect", "connect")(records)
+    return gone
+
+
+def test_a_socket_that_a_fault_of_the_venue_ended_was_not_lost_by_us(records: Evidence, tmp_path: Path) -> None:
+    """The record says whose doing it was."""
+    parting(records, "fault 1")
+    assert judged(records, tmp_path / "s").reconnects == 0
+
+
+@pytest.mark.parametrize(("after_ms", "reconnects"), [(0, 0), (5_001, 1)])
+def test_who_leaves_a_silent_socket_is_not_to_blame(
+    records: Evidence, tmp_path: Path, after_ms: int, reconnects: int
+) -> None:
+    """While it was kept silent; not afterwards."""
+    gone = parting(records, "closed 1006", after_ms)
+    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": gone["t_ms"] - after_ms}
+    arguments = {"channel": gone["channel"], "for_s": 5}
+    records.venue.append(fault | {"phase": "begins", "arguments": arguments, "source": "command"})
+    records.venue.append(fault | {"phase": "ends", "hits": 0, "t_ms": fault["t_ms"] + 5_000})
+    assert judged(records, tmp_path / "s").reconnects == reconnects
+
+
+def test_a_silence_that_did_not_end_lasts(records: Evidence, tmp_path: Path) -> None:
+    """Of every channel, if it says so; and it is counted among what the venue did wrong."""
+    gone = parting(records, "closed 1006")
+    records.venue.append(a_silence(gone["t_ms"] - 1))
+    verdict = judged(records, tmp_path / "s")
+    assert (verdict.reconnects, verdict.venue_faults) == (0, 1)
+
+
+def test_a_silence_ends_with_its_venue(records: Evidence, tmp_path: Path) -> None:
+    """One that was killed could not say so; the next one numbers its faults anew."""
+    gone = parting(records, "closed 1006")
+    start = next(line for line in records.venue if line["kind"] == "start")
+    records.venue += [a_silence(gone["t_ms"] - 2), start | {"t_ms": gone["t_ms"] - 1}, a_silence(2**50)]
+    assert judged(records, tmp_path / "s").reconnects == 1
+
+
+def a_silence(at_ms: int) -> dict[str, Any]:
+    """A fault that keeps every channel silent, as the venue writes down that it begins."""
+    fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": at_ms, "phase": "begins"}
+    return fault | {"arguments": {"channel": "all", "for_s": 0}, "source": "command"}
+
+
 def test_strangers_may_come_and_go(records: Evidence, tmp_path: Path) -> None:
     """Only our own connections are counted."""
     venue_adds("connect", "connect", agent="a browser")(records)
