@@ -177,7 +177,7 @@ def _say(settings: Settings, running: Venue, where: Json) -> None:
         click.echo(msgspec.json.encode(facts).decode())
         return
     click.echo(f"The rehearsal venue plays {running.exchange.day.label} at {settings.speed:g} times real time.")
-    for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws", "record"):
+    for name in (*endpoints("", 0), "record"):
         click.echo(f"  {name:<10} {facts[name]}")
     click.echo("Stop it with Ctrl-C; start it again with the same --record to go on.")
 
@@ -189,9 +189,14 @@ def endpoints(host: str, port: int) -> dict[str, Any]:
         "clob": http,
         "gamma": f"{http}/gamma",
         "relayer": f"{http}/relayer",
+        "data": f"{http}/data-api",
+        "rpc": f"{http}/rpc",
+        "binance": f"{http}/binance",
         "market_ws": f"{socket}/ws/market",
         "user_ws": f"{socket}/ws/user",
         "price_ws": f"{socket}/prices/ws",
+        "rtds_ws": f"{socket}/rtds",
+        "binance_ws": f"{socket}/binance",
     }
 
 

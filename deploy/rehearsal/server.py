@@ -362,4 +362,12 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/gamma/events/slug/{slug}", _by_slug(gamma.event)),
     ("GET", "/relayer/deployed", _deployed),
 )
-SOCKETS: Final = {"/ws/market": "market", "/ws/user": "user", "/prices/ws": "prices"}
+SOCKETS: Final = {
+    "/ws/market": "market",
+    "/ws/user": "user",
+    "/prices/ws": "prices",
+    "/rtds": "rtds",
+    "/binance/ws": "binance",
+    "/binance/ws/{stream}": "binance",
+    "/binance/stream": "binance",
+}

@@ -2,84 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kit.days import START_S, a_day
+from kit.days import START_S
+from kit.hall import Ear, Hall, credentials
 from kit.venue import Trader, an_exchange
 
-from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.keys import Key
-from deploy.rehearsal.markets import Market
-from deploy.rehearsal.outbox import Effect, ToEverybody, ToMarket, ToPrices, ToUser
-from deploy.rehearsal.subscriptions import ATTEMPTS_MAX, TOKENS_MAX, Listener, Subscriptions
-
-NOW_MS = (START_S + 20) * 1_000
-DAY = a_day()
-
-
-@dataclass
-class Ear:
-    """A connection that keeps what it was sent."""
-
-    number: int = 1
-    frames: list[Any] = field(default_factory=list)
-    ended: tuple[int, str] | None = None
-
-    def send(self, frame: bytes) -> None:
-        self.frames.append(frame.decode() if frame == b"PONG" else json.loads(frame))
-
-    def end(self, code: int, reason: str) -> None:
-        self.ended = (code, reason)
-
-    def take(self) -> list[Any]:
-        frames, self.frames = self.frames, []
-        return frames
-
-
-@dataclass
-class Hall:
-    """An exchange with its subscriptions."""
-
-    exchange: Exchange = field(default_factory=lambda: an_exchange(DAY, NOW_MS))
-
-    def __post_init__(self) -> None:
-        self.subscriptions = Subscriptions(self.exchange)
-        self.exchange.out.take()
-
-    @property
-    def market(self) -> Market:
-        return self.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"]
-
-    def join(self, channel: str) -> tuple[Ear, Listener]:
-        ear = Ear()
-        return ear, self.subscriptions.join(channel, ear)
-
-    def say(self, listener: Listener, frame: Any) -> None:
-        self.subscriptions.heard(listener, frame if isinstance(frame, str) else json.dumps(frame))
-
-    def carry(self, *kinds: type[Effect]) -> None:
-        """Bring what the exchange said to its listeners."""
-        ways = {
-            ToMarket: self.subscriptions.to_market,
-            ToEverybody: self.subscriptions.to_everybody,
-            ToUser: self.subscriptions.to_user,
-            ToPrices: self.subscriptions.to_prices,
-        }
-        for effect in self.exchange.out.take():
-            if type(effect) in ways:
-                ways[type(effect)](effect)  # type: ignore[operator]
-
-    def advance(self, milliseconds: int) -> None:
-        self.exchange.advance(self.exchange.now_ms + milliseconds)
-        self.carry()
-
-
-def credentials(key: Key) -> dict[str, str]:
-    return {"apiKey": key.api_key, "secret": key.secret, "passphrase": key.passphrase}
-
+from deploy.rehearsal.outbox import ToEverybody
+from deploy.rehearsal.subscriptions import TOKENS_MAX, Listener
 
 # The market channel.
 
@@ -218,119 +150,11 @@ def test_a_user_that_proves_no_key_is_ended(change: dict[str, str]) -> None:
     assert ear.ended and ear.ended[0] == 1008
 
 
-# The price channel.
-
-
-def a_reader(hall: Hall) -> tuple[Ear, Listener]:
-    key = Trader().join(hall.exchange)
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "auth", "rid": "a1", "auth": credentials(key)})
-    assert ear.take() == [{"op": "authed", "rid": "a1"}]
-    return ear, listener
-
-
-def wish(channel: str = "price.crypto.twap", symbol: str = "btcusd", window: Any = 60) -> dict[str, Any]:
-    found = {"symbol": symbol} | ({"window_seconds": window} if window else {})
-    return {"channel": channel, "filter": found}
-
-
-def test_a_price_reader_gets_two_minutes_then_every_point() -> None:
-    """Numbered for each channel, snapshot first."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "rid": "s1", "subscriptions": [wish(), wish("price.crypto", window=0)]})
-    replies = ear.take()
-    assert replies[0] == {"op": "subscribed", "channel": "price.crypto.twap", "rid": "s1"}
-    assert (replies[1]["seq"], replies[1]["snapshot"], len(replies[1]["payload"]["data"])) == (1, True, 120)
-    assert replies[2]["channel"] == replies[3]["channel"] == "price.crypto"
-    hall.advance(5_000)
-    frames = ear.take()
-    assert [frame["seq"] for frame in frames if frame["channel"] == "price.crypto.twap"] == [2, 3, 4, 5, 6]
-    assert all(frame["payload"]["window_seconds"] == 60 for frame in frames if "twap" in frame["channel"])
-    assert all("window_seconds" not in frame["payload"] for frame in frames if frame["channel"] == "price.crypto")
-
-
-def test_an_unsubscribed_price_is_heard_no_more() -> None:
-    """The other one goes on."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "subscriptions": [wish(), wish("price.crypto", window=0)]})
-    ear.take()
-    hall.say(listener, {"op": "unsubscribe", "rid": "u", "subscriptions": [wish()]})
-    assert ear.take() == [{"op": "unsubscribed", "channel": "price.crypto.twap", "rid": "u"}]
-    hall.advance(2_000)
-    assert {frame["channel"] for frame in ear.take()} == {"price.crypto"}
-
-
-def test_prices_are_for_proved_keys() -> None:
-    """Each refused subscription is told by itself."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "subscribe", "rid": "s1", "subscriptions": [wish()]})
-    assert ear.take() == [{"op": "error", "channel": "price.crypto.twap", "rid": "s1", "code": "auth_required"}]
-
-
-@pytest.mark.parametrize(
-    ("asked", "code"),
-    [
-        (wish("price.equity"), "bad_channel"),
-        (wish(window=45), "bad_filter"),
-        (wish(window=0), "bad_filter"),
-        (wish(window="60"), "bad_filter"),
-        (wish("price.crypto", window=60), "bad_filter"),
-        (wish(symbol=""), "bad_filter"),
-    ],
-)
-def test_a_price_that_does_not_exist_is_refused(asked: dict[str, Any], code: str) -> None:
-    """With the code production has for it."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "subscriptions": [asked]})
-    assert ear.take()[0]["code"] == code
-
-
-def test_a_reader_has_a_bound_on_its_prices() -> None:
-    """The sixty-fifth is refused."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    asked = [wish("price.crypto", f"coin{number}usd", 0) for number in range(65)]
-    hall.say(listener, {"op": "subscribe", "subscriptions": asked})
-    assert [frame["code"] for frame in ear.take() if frame.get("op") == "error"] == ["sub_limit"]
-
-
-def test_wrong_credentials_are_told_and_too_many_end_it() -> None:
-    """Eight tries."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    for _ in range(ATTEMPTS_MAX + 1):
-        hall.say(listener, {"op": "auth", "rid": "a", "auth": {"apiKey": "x"}})
-    codes = [frame["code"] for frame in ear.take()]
-    assert codes == ["auth_invalid"] * ATTEMPTS_MAX + ["auth_attempts"]
-    assert ear.ended and ear.ended[0] == 4001
-
-
-def test_the_price_channel_answers_pings_and_nonsense() -> None:
-    """With pong, and with an error by name."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "ping", "rid": "p1"})
-    hall.say(listener, {"op": "dance", "rid": "d"})
-    hall.say(listener, "{")
-    assert ear.take() == [
-        {"op": "pong", "rid": "p1"},
-        {"op": "error", "rid": "d", "code": "bad_op"},
-        {"op": "error", "code": "bad_op"},
-    ]
-
-
 def test_who_left_hears_nothing() -> None:
-    """On any channel."""
+    """Its key's orders go on."""
     hall = Hall()
-    (user, first, key), (reader, second) = a_user(hall), a_reader(hall)
-    hall.say(second, {"op": "subscribe", "subscriptions": [wish()]})
-    reader.take()
-    hall.subscriptions.leave(first)
-    hall.subscriptions.leave(second)
+    ear, listener, key = a_user(hall)
+    hall.subscriptions.leave(listener)
     hall.exchange.place(Trader().limit(key, hall.market.listing.up_token, "BUY", 50_000, 10), key)
     hall.advance(2_000)
-    assert (user.take(), reader.take()) == ([], [])
+    assert ear.take() == []
