@@ -15,19 +15,17 @@ quote of its moment; prices and quantities are integers of 1e-8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
 from math import exp
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from deploy.rehearsal.days import Day
 from deploy.rehearsal.floor import Dice
-
-if TYPE_CHECKING:
-    from random import Random
 
 E8: Final = 10**8
 _E18_OF_E8: Final = 10**10
@@ -47,6 +45,7 @@ FLICKER: Final = 4e-6
 SIZE_LIFE_TICKS: Final = 20
 FILLS: Final = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
 """How many makers ten takers in a row meet."""
+_SIZE_SPREAD: Final = 1.6
 MEMORY_MAX: Final = 256
 _NORMAL: Final = NormalDist()
 
@@ -231,19 +230,19 @@ class Spot:
         rng.shuffle(fills)
         moments = sorted(rng.randrange(MINUTE_MS) for _ in fills)
         firsts = accumulate(fills[:-1], initial=minute * sum(fills))
-        numbered = zip(range(minute * pair.takers, (minute + 1) * pair.takers), firsts, moments, fills, strict=True)
-        return tuple(
-            self._deal(pair, rng, number, first, minute * MINUTE_MS + at, n) for number, first, at, n in numbered
-        )
+        numbers = range(minute * pair.takers, (minute + 1) * pair.takers)
+        drawn = [(rng.random(), [exp(rng.gauss(0, _SIZE_SPREAD)) for _ in range(count)]) for count in fills]
+        rows = zip(numbers, firsts, moments, drawn, strict=True)
+        return tuple(self._deal(pair, number, first, minute * MINUTE_MS + at, *how) for number, first, at, how in rows)
 
-    def _deal(self, pair: Pair, rng: Random, number: int, first: int, at_ms: int, fills: int) -> Deal:
+    def _deal(self, pair: Pair, number: int, first: int, at_ms: int, mood: float, sizes: Sequence[float]) -> Deal:
+        """One taker. mood: below the pair's lean he buys, 0 to 1. sizes: of each trade, against the usual."""
         tick = at_ms // TICK_MS
         bid, ask = self.quote(pair, tick)
         rising = bid - self.quote(pair, tick - TICKS_PER_S)[0]
-        lean = 0.5 + (0.2 if rising > 0 else -0.2 if rising < 0 else 0.0)
-        buys = rng.random() < lean
-        sizes = tuple(max(1, round(pair.median * exp(rng.gauss(0, 1.6)) / fills)) * pair.lot for _ in range(fills))
-        return Deal(number, first, at_ms, ask if buys else bid, sizes, buyer_is_maker=not buys)
+        buys = mood < 0.5 + (0.2 if rising > 0 else -0.2 if rising < 0 else 0.0)
+        lots = (max(1, round(pair.median * size / len(sizes))) for size in sizes)
+        return Deal(number, first, at_ms, ask if buys else bid, tuple(lot * pair.lot for lot in lots), not buys)
 
     def _basis(self, pair: Pair, tick: int) -> float:
         step, part = divmod(tick, BASIS_STEP_TICKS)
