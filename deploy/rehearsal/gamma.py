@@ -56,7 +56,7 @@ def market(listing: Listing, shown: Shown) -> Json:
     """The Gamma market object at a moment."""
     raw = listing.raw if listing.raw is not None else _template(listing)
     kept = {name: value for name, value in raw.items() if name not in _STALE + _TRADED + _END_ONLY}
-    return kept | _state(shown) | _traded(shown, kept) | (_ending(listing, raw, shown) if shown.settled else {})
+    return {"version": "v1"} | kept | _state(shown) | _traded(shown, kept) | (_ending(listing, raw, shown) if shown.settled else {})
 
 
 def event(listing: Listing, shown: Shown) -> Json:
@@ -67,7 +67,7 @@ def event(listing: Listing, shown: Shown) -> Json:
         "liquidity": shown.liquidity_micro / MICRO,
         "updatedAt": inner["updatedAt"],
         "closed": inner["closed"],
-        "series": [_series(listing)],
+        "series": [series_of(listing)],
         "markets": [inner],
         **({"eventMetadata": compared(shown.settled)} if shown.settled else {}),
     }
