@@ -29,6 +29,7 @@ from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.migrated import MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
@@ -57,7 +58,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was asked for on the command line. start: seconds into the recorded day, None for its first price."""
+    """What was asked for on the command line. start: seconds into the recorded day, None for its first price.
+
+    protocol_v2: assets whose markets are on Protocol V2.
+    """
 
     day: Path | None
     speed: float
@@ -68,6 +72,7 @@ class Settings:
     record: Path
     rules: Rules
     as_json: bool
+    protocol_v2: frozenset[str] = frozenset()
 
 
 @click.command()
@@ -86,6 +91,10 @@ class Settings:
 @click.option(
     "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
 )
+@click.option(
+    "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
+)
+@click.option("--protocol-v2", default="", help="Assets whose markets are on Protocol V2, such as ETH,SOL; or ALL.")
 @click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
 def venue(
     day: Path | None,
@@ -97,11 +106,14 @@ def venue(
     record: Path,
     grant: str,
     failing: float,
+    clob_version: int,
+    protocol_v2: str,
     as_json: bool,
 ) -> None:
     """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
-    rules = Rules(grant_micro=_grant(grant), failing=failing)
-    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json)
+    rules = Rules(grant_micro=_grant(grant), failing=failing, clob_version=clob_version)
+    moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
+    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json, moved)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
@@ -262,7 +274,7 @@ def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
 def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:
     seed = settings.seed
     return Exchange(
-        day=day,
+        day=MigratedDay(day, settings.protocol_v2) if settings.protocol_v2 else day,
         rules=settings.rules,
         dice=lambda name: random.Random(f"{seed}/{name}"),
         now_ms=clock.unix_ns() // MS_NS,

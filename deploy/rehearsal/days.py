@@ -22,6 +22,7 @@ from itertools import pairwise
 from typing import Any, Final, Literal, Protocol
 
 Outcome = Literal["Up", "Down"]
+Version = Literal["v1", "v2"]
 
 DAY_S: Final = 86_400
 RESOLVE_MIN_S: Final = 20
@@ -44,6 +45,7 @@ class Listing:
 
     lookback_s: the settlement value is the mean price over this many seconds; 0 is the instantaneous price.
     strike_e18, official, closed_ms: None where the day does not know. raw: the recorded Gamma object, None if seeded.
+    version: "v1" is a CTF market, "v2" one of Protocol V2, whose tokens are positions. Source: facts 2.2.
     """
 
     slug: str
@@ -62,6 +64,7 @@ class Listing:
     official: Outcome | None = None
     closed_ms: int | None = None
     raw: Mapping[str, Any] | None = None
+    version: Version = "v1"
 
     @property
     def end_s(self) -> int:

@@ -15,7 +15,8 @@ from itertools import count, groupby
 from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
-from deploy.rehearsal.accounts import Accounts, Hold, dearest_fee
+from deploy.rehearsal.accounts import Accounts, Hold
+from deploy.rehearsal.admission import Admission
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.days import Day, Outcome
 from deploy.rehearsal.floor import Dice, Floor, Rules
@@ -23,28 +24,16 @@ from deploy.rehearsal.keys import Key, Keyring, Switches
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import IMMEDIATE, Fill, Matched, Wish, collateral_of
 from deploy.rehearsal.memory import Memory
-from deploy.rehearsal.orders import (
-    GTD_EARLY_S,
-    Asked,
-    Order,
-    Posted,
-    ask,
-    check_dollar,
-    fits,
-    id_of,
-    order_of,
-    read_posted,
-    seconds_of,
-)
+from deploy.rehearsal.modes import Modes
+from deploy.rehearsal.orders import GTD_EARLY_S, Asked, Order, fits, order_of, seconds_of
 from deploy.rehearsal.outbox import Answer, Line, Outbox, ToUser
+from deploy.rehearsal.posted import AnyPosted, domain_of, id_of, read_posted
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.refusals import Refused
 from deploy.rehearsal.trades import Trade, course, made, wanted
 
 BATCH_MAX: Final = 15
 CANCEL_MAX: Final = 1_000
-ROUNDING_MICRO: Final = 200
-"""What a fee ahead may be short of: half a step of rounding for each of forty trades."""
 CLOSED_STATUS: Final = {
     "client": "CANCELED",
     "heartbeat": "CANCELED",
@@ -87,9 +76,11 @@ class Exchange:
     agenda: Agenda = field(default_factory=Agenda)
     accounts: Accounts = field(default_factory=Accounts)
     switches: Switches = field(default_factory=Switches)
+    modes: Modes = field(default_factory=Modes)
     orders: dict[str, Order] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     floor: Floor = field(init=False)
+    door: Admission = field(init=False)
     _delayed: set[str] = field(default_factory=set)
     _tickets: count[int] = field(default_factory=count)
     _unsettled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
@@ -98,6 +89,7 @@ class Exchange:
         staked = frozenset(self.memory.staked())
         self.floor = Floor(self.day, self.rules, self.dice, self.out, self.agenda, self.now_ms, self, staked)
         self._recall_money()
+        self.door = Admission(self.floor, self.accounts, self.modes)
         self.floor.start()
         self.agenda.add(self.now_ms, self._recall_orders)
 
@@ -133,22 +125,27 @@ class Exchange:
 
     # Placing.
 
-    def place(self, body: object, key: Key) -> Reply | Waiting:
-        """Take, refuse or delay one order. Raises: Refused; the refusal is on the record."""
-        posted: Posted | None = None
+    def knock(self, bodies: Sequence[object], key: Key) -> None:
+        """Owner and mode of a request, before it is charged. Raises: Refused; the refusal is on the record."""
         try:
-            posted = read_posted(body)
-            return self._place(posted, key)
+            self.door.knock(bodies, key, self.now_ms)
         except Refused as refused:
-            order_id = id_of(posted) if posted else ""
-            self._line("reject", **reject_fields(order_id, key.owner, refused))
+            for body in bodies:
+                self._refused(body, key, refused)
             raise
 
-    def _place(self, posted: Posted, key: Key) -> Reply | Waiting:
-        market = self._market_for(posted, key)
-        asked = ask(posted, key, market.listing, market.tick_micro, self.now_ms, self._permits)
+    def place(self, body: object, key: Key) -> Reply | Waiting:
+        """Take, refuse or delay one order. Raises: Refused; the refusal is on the record."""
+        try:
+            return self._place(read_posted(body), key)
+        except Refused as refused:
+            self._refused(body, key, refused)
+            raise
+
+    def _place(self, posted: AnyPosted, key: Key) -> Reply | Waiting:
+        market, asked = self.door.admit(posted, key, self.now_ms)
         crosses = market.book.crosses(asked.wish)
-        hold = self._afford(market, asked, crosses)
+        hold = self.door.afford(market, asked, crosses)
         if asked.post_only and crosses:
             raise refusals.bad(refusals.POST_ONLY_CROSSES)
         if asked.order_id in self.orders or asked.order_id in self._delayed:
@@ -159,39 +156,17 @@ class Exchange:
             return self._delay(market, asked)
         return self._enter(market, asked, marketable=crosses)
 
-    def _market_for(self, posted: Posted, key: Key) -> Market:
-        if posted.owner != key.api_key:
-            raise refusals.bad(refusals.OWNER_IS_NOT_KEY)
-        market = self.floor.known(self.floor.by_token.get(posted.order.token_id))
-        if market is None or not self.floor.accepting(market):
-            raise refusals.bad(refusals.NOT_READY)
-        return market
-
-    def _permits(self, key: Key, wallet: str) -> bool:
-        return self.accounts.permits(key.owner, wallet)
-
-    def _afford(self, market: Market, asked: Asked, crosses: bool) -> Hold:
-        """What the order has to hold back; a marketable BUY also its fee at the dearest price it may get.
-
-        Raises: Refused: the account has too little.
-        """
-        account = self.accounts.get(asked.key.owner)
-        if crosses:
-            check_dollar(asked)
-        if asked.side == "SELL":
-            hold, free = Hold(asked.token_id, asked.size_micro), account.free_shares(asked.token_id)
+    def _refused(self, body: object, key: Key, refused: Refused) -> None:
+        """Put a refusal on the record, with the id its order would have had, where it has one."""
+        try:
+            posted = read_posted(body)
+        except Refused:
+            order_id = ""
         else:
-            hold, free = Hold("", asked.worth_micro + self._fee_ahead(market, asked, crosses)), account.free_cash()
-        if hold.micro > free:
-            raise refusals.bad(refusals.NO_BALANCE)
-        return hold
-
-    def _fee_ahead(self, market: Market, asked: Asked, crosses: bool) -> int:
-        best = market.best(asked.outcome, "SELL")
-        if not crosses or best is None:
-            return 0
-        shares = asked.size_micro if asked.spend_micro is None else asked.spend_micro * 10**6 // best
-        return dearest_fee(shares, best, asked.price_micro, asked.listing.fee) + ROUNDING_MICRO
+            market = self.floor.by_token.get(posted.order.token_id)
+            domain = domain_of(market.listing, self.rules.clob_version) if market else None
+            order_id = id_of(posted, domain)
+        self._line("reject", **refusals.fields_of(refused, order_id, key.owner))
 
     def _bind(self, asked: Asked) -> None:
         """Tie the wallet to its owner at first sight."""
@@ -199,11 +174,14 @@ class Exchange:
             owner, kind = asked.key.owner, asked.signature_type
             self._line("wallet", owner=owner, wallet=asked.wallet, signature_type=kind)
 
-    def _delay(self, market: Market, asked: Asked) -> Waiting:
+    def _delay(self, market: Market, asked: Asked) -> Reply | Waiting:
+        """Sit out the taker delay; who asked to defer is answered at once, and hears of the rest on the user socket."""
         ticket = next(self._tickets)
         self._delayed.add(asked.order_id)
         due_ms = self.now_ms + self.rules.taker_delay_ms
         self.agenda.add(due_ms, partial(self._after_delay, market, asked, ticket))
+        if asked.deferred:
+            return Reply(200, protocol.accepted(order_of(asked, self.now_ms), "delayed"))
         return Waiting(ticket)
 
     def _after_delay(self, market: Market, asked: Asked, ticket: int) -> None:
@@ -217,19 +195,12 @@ class Exchange:
         self.orders[order.order_id] = order
         if market.over:
             return self._too_late(market, order, "market_closed", refusals.NOT_READY)
-        if marketable and not self._still_affords(market, asked):
+        if marketable and not self.door.still_affords(market, asked):
             return self._too_late(market, order, "no_balance", refusals.NO_BALANCE)
         matched = self.floor.execute(market, asked.wish)
         self._shut(order, matched)
         status = "matched" if matched.fills else "unmatched" if marketable else "live"
         return self._conclude(market, order, matched, status)
-
-    def _still_affords(self, market: Market, asked: Asked) -> bool:
-        """Whether the fee can still be paid after the taker delay: at lower prices the same dollars cost more of it."""
-        account = self.accounts.get(asked.key.owner)
-        held = account.holds.get(asked.order_id, Hold("", 0))
-        needed = asked.worth_micro + self._fee_ahead(market, asked, True)
-        return asked.side == "SELL" or needed <= account.free_cash() + held.micro
 
     def _too_late(self, market: Market, order: Order, cause: str, reason: str) -> Reply:
         """What was fine when it came is not any more: the order is taken and cancelled at once."""
@@ -516,8 +487,3 @@ class Exchange:
             "outcome": market.outcome_of(token_id) if market else "",
             "size_micro": size_micro,
         }
-
-
-def reject_fields(order_id: str, owner: str, refused: Refused) -> Json:
-    """The record's line of a refusal; order_id is blank where none could be computed."""
-    return {"order_id": order_id, "owner": owner, "reason": refused.reason, "http": refused.status}

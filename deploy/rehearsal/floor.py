@@ -23,6 +23,7 @@ from deploy.rehearsal.days import (
     Day,
     Listing,
     Point,
+    Version,
     averaged_here,
     settle,
     settlement_value,
@@ -30,6 +31,7 @@ from deploy.rehearsal.days import (
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Book, Matched, Wish
 from deploy.rehearsal.outbox import Line, Outbox, ToEverybody, ToMarket, ToPrices
+from deploy.rehearsal.prints import Print
 from deploy.rehearsal.quantities import e18_text
 from deploy.rehearsal.trades import Part
 
@@ -53,6 +55,7 @@ LATENCY_S: Final = 2
 HISTORY_S: Final = 120
 """A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
 TWAP_S: Final = 60
+_ASSET_TYPES: Final[dict[Version, str]] = {"v1": "CONDITIONAL", "v2": "CONDITIONAL-V2"}
 OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
 
 
@@ -61,7 +64,8 @@ class Rules:
     """What can be set about the venue. Amounts are millionths; *_ms and *_s are market time.
 
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
-    the exchange knows it. keep_s: a resolved market is forgotten this long after.
+    the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
+    before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are.
     """
 
     grant_micro: int = 1_000_000_000
@@ -69,6 +73,8 @@ class Rules:
     gamma_lead_s: int = 5
     failing: float = 0.0
     keep_s: int = 3_600
+    clob_version: int = 2
+    deposit_wallets_only: bool = False
 
 
 class Desk(Protocol):
@@ -138,6 +144,11 @@ class Floor:
         """Whether orders are taken: from listing to the window's end."""
         return self.known(market) is not None and not market.over
 
+    def asset_type(self, token_id: str) -> str:
+        """How balances name this token's kind; "" for a token nobody lists. Source: facts 2.2."""
+        market = self.known(self.by_token.get(token_id))
+        return _ASSET_TYPES[market.listing.version] if market else ""
+
     def execute(self, market: Market, wish: Wish) -> Matched:
         """Match an order, tell everybody of its trades, and the desk of what concerns clients."""
         matched = market.book.place(wish)
@@ -148,6 +159,7 @@ class Floor:
     def tell(self, market: Market, part: Part, up_micro: int, hash_: str) -> int:
         """Note a trade and show it to the public. part: the taker's. Returns the trade's number."""
         number = market.traded(up_micro, part.size_micro, part.price_micro)
+        market.prints.add(Print(self.now_ms, part.outcome, part.side, part.price_micro, part.size_micro))
         if self.watched(market):
             message = protocol.last_trade_price(market.listing.condition_id, part, hash_, self.now_ms)
             self.out.put(ToMarket(market.listing.condition_id, message))

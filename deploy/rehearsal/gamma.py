@@ -134,7 +134,7 @@ def _event_head(listing: Listing, inner: Mapping[str, Any]) -> Json:
         "negRisk": False,
         "seriesSlug": _series_slug(listing),
         "tags": [],
-        "version": "v1",
+        "version": listing.version,
     }
 
 
@@ -204,11 +204,18 @@ def _template(listing: Listing) -> Json:
         "description": f"Up if the {listing.asset} value at the window's end is at least that at its start.",
         "questionID": "0x" + sha256(f"question/{listing.condition_id}".encode()).hexdigest(),
         "orderMinSize": listing.min_size_micro // MICRO,
-        "clobTokenIds": f'["{listing.up_token}", "{listing.down_token}"]',
         **_ALWAYS,
+        **_ids(listing),
         **_fees(listing),
         **_rule(listing),
     }
+
+
+def _ids(listing: Listing) -> Json:
+    """Token ids are text that holds JSON; position ids are a real array beside a null. Source: facts 2.2."""
+    if listing.version == "v1":
+        return {"clobTokenIds": f'["{listing.up_token}", "{listing.down_token}"]'}
+    return {"clobTokenIds": None, "positionIds": [listing.up_token, listing.down_token], "version": "v2"}
 
 
 def _fees(listing: Listing) -> Json:

@@ -1,8 +1,8 @@
-"""API keys: who has one, whether a request proves it, how often it may ask, and its dead man's switch.
+"""API keys: who has one, whether a request proves it, and its dead man's switch.
 
 Key requests are proved by a typed-data signature, everything else by an HMAC over the request (facts 3.2). Timers here
-guard processes, not markets, so they run in real time whatever the rehearsal's speed; only the rate buckets grow with
-it, because sixty times the market brings sixty times the orders. Leaves what a proved key may do to `orders.py`.
+guard processes, not markets, so they run in real time whatever the rehearsal's speed. Leaves how often a key may ask
+to `buckets.py`, and what it may do to `admission.py`.
 What always holds: one key per address and nonce, however often it is asked for; secrets are compared in constant time.
 """
 
@@ -81,9 +81,14 @@ class Keyring:
     def proved(self, api_key: str, secret: str, passphrase: str) -> Key | None:
         """The key whose secret and passphrase a socket was told, None when anything of it is wrong."""
         key = self._by_id.get(api_key)
-        if key and _same(key.secret, secret) and _same(key.passphrase, passphrase):
+        if key and same(key.secret, secret) and same(key.passphrase, passphrase):
             return key
         return None
+
+    def remove(self, key: Key) -> None:
+        """Forget a key: it proves nothing any more, and its asker may ask for another."""
+        self._by_id.pop(key.api_key, None)
+        self._by_asker.pop((key.owner, key.nonce), None)
 
     def _add(self, key: Key) -> None:
         self._by_id[key.api_key] = self._by_asker[key.owner, key.nonce] = key
@@ -114,8 +119,8 @@ def authenticate(
         raise Refused(401, refusals.UNAUTHORIZED) from error
     if key is None or not fresh(stamp, clocks_s):
         raise Refused(401, refusals.UNAUTHORIZED)
-    signed = _same(request_hmac(key.secret, stamp, method, path, body), signature)
-    if not signed or not _same(key.passphrase, passphrase) or address.lower() != key.owner.lower():
+    signed = same(request_hmac(key.secret, stamp, method, path, body), signature)
+    if not signed or not same(key.passphrase, passphrase) or address.lower() != key.owner.lower():
         raise Refused(401, refusals.UNAUTHORIZED)
     return key
 
@@ -131,7 +136,8 @@ def uuid_of(chance: bytes) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _same(mine: str, theirs: str) -> bool:
+def same(mine: str, theirs: str) -> bool:
+    """Whether two secrets are one, compared in constant time."""
     return hmac.compare_digest(mine.encode(), theirs.encode())
 
 
@@ -173,73 +179,3 @@ class Switches:
         for api_key in late:
             del self.armed[api_key]
         return late
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A rate tier: requests per second and burst, for orders and for cancels. Source: facts 3.8, Standard."""
-
-    name: str = "standard"
-    order_rate: float = 40.0
-    order_burst: float = 60.0
-    cancel_rate: float = 80.0
-    cancel_burst: float = 120.0
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket in real time. rate: tokens a second. All or nothing: a cost above what is there takes nothing."""
-
-    rate: float
-    burst: float
-    left: float
-    at_ns: int
-
-    def take(self, cost: float, now_ns: int) -> bool:
-        """Take `cost` tokens if they are there."""
-        self.left = min(self.burst, self.left + (now_ns - self.at_ns) / 1e9 * self.rate)
-        self.at_ns = now_ns
-        if cost > self.left:
-            return False
-        self.left -= cost
-        return True
-
-    def wait_s(self, cost: float) -> float:
-        """Seconds until that many tokens are there."""
-        return max(0.0, (cost - self.left) / self.rate)
-
-
-class Buckets:
-    """Every signer's order and cancel buckets. speed: market seconds in a real one; rate and burst grow with it."""
-
-    def __init__(self, tier: Tier, speed: float) -> None:
-        self._tier = tier
-        self._scale = max(1.0, speed)
-        self._buckets: dict[tuple[str, str], Bucket] = {}
-
-    def orders(self, owner: str, count: int, now_ns: int) -> dict[str, str]:
-        """Charge order entry; the headers to answer with. Raises: Refused: 429."""
-        return self._charge(owner, "order", count, now_ns)
-
-    def cancels(self, owner: str, count: int, now_ns: int) -> dict[str, str]:
-        """Charge cancels; the headers to answer with. Raises: Refused: 429."""
-        return self._charge(owner, "cancel", count, now_ns)
-
-    def _charge(self, owner: str, what: str, cost: int, now_ns: int) -> dict[str, str]:
-        bucket = self._buckets.get((owner, what)) or self._new(owner, what, now_ns)
-        enough = bucket.take(cost, now_ns)
-        headers = {
-            "Poly-RateLimit-Remaining": str(int(bucket.left)),
-            "Poly-RateLimit-Reset": str(int(bucket.wait_s(bucket.burst)) + 1),
-            "Poly-RateLimit-Tier": self._tier.name,
-        }
-        if not enough:
-            raise Refused(429, refusals.TOO_MANY, headers | {"Retry-After": str(int(bucket.wait_s(cost)) + 1)})
-        return headers
-
-    def _new(self, owner: str, what: str, now_ns: int) -> Bucket:
-        orders = what == "order"
-        rate = (self._tier.order_rate if orders else self._tier.cancel_rate) * self._scale
-        burst = (self._tier.order_burst if orders else self._tier.cancel_burst) * self._scale
-        self._buckets[owner, what] = Bucket(rate, burst, burst, now_ns)
-        return self._buckets[owner, what]

@@ -13,6 +13,7 @@ from typing import Final
 from deploy.rehearsal import gamma
 from deploy.rehearsal.days import Listing, Outcome, Settled
 from deploy.rehearsal.matching import Book, Side, collateral_of, in_up
+from deploy.rehearsal.prints import Prints
 from deploy.rehearsal.protocol import BookView, LevelChange
 from deploy.rehearsal.quantities import MICRO, text_of
 
@@ -32,6 +33,7 @@ class Market:
     last_up_micro: int | None = None
     volume_micro: int = 0
     number: int = 0
+    prints: Prints = field(default_factory=Prints)
     over: bool = False
     settled: Settled | None = None
     closed_ms: int | None = None
@@ -52,6 +54,7 @@ class Market:
             min_size_micro=self.listing.min_size_micro,
             tick_micro=self.tick_micro,
             last_trade=self.last_trade(outcome),
+            version=self.listing.version,
         )
 
     def last_trade(self, outcome: Outcome) -> str:

@@ -1,77 +1,35 @@
-"""What an order is here: reading one off the wire, proving who signed it, holding it to the market's rules.
+"""What an order is here, once it is read: holding it to the market's rules, and what it is while the venue has it.
 
-The checks run in the order of facts 10: owner, market, version, signature, signer, sizes and grid, expiry. What needs
-the book, the money or the clock of the taker delay is the exchange's. What always holds: an `Asked` order was signed
-by the address that owns the API key, names a token of a known market, and lies on that market's grid.
+The checks run in the order of facts 10: signer, maker, grid, size, dollar, decimals, expiry. What needs the account or
+the state of the venue is `admission.py`; the wire and the signature are `posted.py`. What always holds: an `Asked`
+order was signed by the address that owns the API key, names a token of a known market, and lies on that market's grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
-
-import msgspec
+from typing import Final, cast
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.days import Listing, Outcome
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import IMMEDIATE, Kind, Side, Wish, collateral_of
+from deploy.rehearsal.posted import NOBODY_TAKES, SIDES, AnyPosted, number, prove, struct_of
 from deploy.rehearsal.quantities import MICRO, is_count, text_of
-from deploy.rehearsal.refusals import Refused
-from deploy.rehearsal.signatures import (
-    BEFORE_V2,
-    CTF,
-    DEPOSIT_WALLET,
-    PROTOCOL_V2,
-    Forged,
-    SignedOrder,
-    order_hash,
-    order_signer,
-)
+from deploy.rehearsal.signatures import AnyOrder, Domain, LegacyOrder
 
-EOA: Final = 0
-SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
 KINDS: Final = frozenset({"GTC", "GTD", "FAK", "FOK"})
 GTD_LEAD_S: Final = 180
 """A GTD order has to expire at least this far ahead. Source: facts 3.3."""
 GTD_EARLY_S: Final = 60
 """A GTD order expires this long before the second it states."""
 MARKETABLE_MIN_MICRO: Final = MICRO
-_BEFORE_V2_FIELDS: Final = ("taker", "nonce", "feeRateBps")
 _SIZE_PLACES: Final = 2
-_AMOUNT_PLACES: Final = {10_000: 4, 1_000: 5}
-"""Decimals of price x size on each tick."""
+_AMOUNT_PLACES: Final = {100_000: 3, 10_000: 4, 5_000: 5, 2_500: 6, 1_000: 5, 100: 6}
+"""Decimals of price x size on each tick. Source: facts 1.5."""
 _SPEND_PLACES, _BOUGHT_PLACES = 2, 4
 """An immediate BUY: cents in, shares out, whatever the tick: production refuses a fifth decimal on fine ticks too."""
-
-
-class WireOrder(msgspec.Struct, rename="camel"):
-    """The signed struct as posted: numbers as text but for salt and signature type."""
-
-    salt: int
-    maker: str
-    signer: str
-    token_id: str
-    maker_amount: str
-    taker_amount: str
-    side: str
-    signature_type: int
-    timestamp: str
-    signature: str
-    metadata: str
-    builder: str
-    expiration: str = "0"
-
-
-class Posted(msgspec.Struct, rename="camel"):
-    """One body of POST /order."""
-
-    order: WireOrder
-    owner: str
-    order_type: str
-    defer_exec: bool = False
-    post_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +49,7 @@ class Asked:
     spend_micro: int | None
     post_only: bool
     expires_s: int
+    deferred: bool = False
 
     @property
     def token_id(self) -> str:
@@ -172,90 +131,33 @@ def fits(order: Order, wanted: Mapping[str, str]) -> bool:
     return all(not want or getattr(order, name) == want for name, want in wanted.items())
 
 
-def read_posted(body: object) -> Posted:
-    """Read one order body. Raises: Refused: not an order, or one of the time before CLOB V2."""
-    fields = body.get("order") if isinstance(body, Mapping) else None
-    if isinstance(fields, Mapping) and "timestamp" not in fields and any(name in fields for name in _BEFORE_V2_FIELDS):
-        raise refusals.bad(refusals.VERSION_MISMATCH)
-    try:
-        return msgspec.convert(body, Posted)
-    except msgspec.ValidationError as error:
-        raise refusals.bad(refusals.INVALID_PAYLOAD) from error
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an order is held to: its market as it stands, and what the venue knows beyond the order.
+
+    permits: raises Refused where the key's owner may not send such an order. crosses: whether a wish would trade now.
+    """
+
+    listing: Listing
+    tick_micro: int
+    now_ms: int
+    domain: Domain
+    permits: Callable[[Key, AnyOrder], None]
+    crosses: Callable[[Wish], bool]
 
 
-def struct_of(wire: WireOrder) -> SignedOrder:
-    """The struct that was signed. Raises: Refused: a number that is none, or no such side."""
-    if wire.side not in SIDES or wire.signature_type not in range(4):
-        raise refusals.bad(refusals.INVALID_PAYLOAD)
-    return SignedOrder(
-        salt=wire.salt,
-        maker=wire.maker,
-        signer=wire.signer,
-        token_id=_number(wire.token_id),
-        maker_amount=_number(wire.maker_amount),
-        taker_amount=_number(wire.taker_amount),
-        side=SIDES.index(wire.side),
-        signature_type=wire.signature_type,
-        timestamp=_number(wire.timestamp),
-        metadata=wire.metadata,
-        builder=wire.builder,
-    )
-
-
-def id_of(posted: Posted) -> str:
-    """The order id a body would have, "" where it makes no sense: what a record of refusals can name."""
-    try:
-        return order_hash(struct_of(posted.order), CTF)
-    except (Refused, Forged):
-        return ""
-
-
-def prove(posted: Posted, key: Key) -> str:
-    """Hold an order to its signer and its maker. Returns its id. Raises: Refused."""
-    order = struct_of(posted.order)
-    try:
-        signer = order_signer(order, CTF, posted.order.signature)
-    except Forged as error:
-        raise refusals.bad(refusals.INVALID_SIGNATURE) from error
-    if signer != key.owner:
-        raise refusals.bad(_why_not(order, posted.order.signature, key))
-    names_itself = order.maker if order.signature_type == DEPOSIT_WALLET else key.owner
-    if order.signer.lower() != names_itself.lower():
-        raise refusals.bad(refusals.SIGNER_IS_NOT_KEY)
-    if order.signature_type == EOA and order.maker.lower() != key.owner.lower():
-        raise refusals.bad(refusals.MAKER_NOT_ALLOWED)
-    return order_hash(order, CTF)
-
-
-def _why_not(order: SignedOrder, signature: str, key: Key) -> str:
-    """Another domain's signature of the right key is a version mismatch; another key's is a wrong signer or forged."""
-    for domain in (BEFORE_V2, PROTOCOL_V2):
-        try:
-            if order_signer(order, domain, signature) == key.owner:
-                return refusals.VERSION_MISMATCH
-        except Forged:
-            continue
-    wrong_signer = order.signature_type != DEPOSIT_WALLET and order.signer.lower() != key.owner.lower()
-    return refusals.SIGNER_IS_NOT_KEY if wrong_signer else refusals.INVALID_SIGNATURE
-
-
-Permits = Callable[[Key, str], bool]
-"""Whether a key's owner may name a wallet as maker."""
-
-
-def ask(posted: Posted, key: Key, listing: Listing, tick_micro: int, now_ms: int, permits: Permits) -> Asked:
+def ask(posted: AnyPosted, key: Key, ground: Ground) -> Asked:
     """Prove an order and hold it to the market's rules. Raises: Refused, on the first rule it breaks."""
-    order_id = prove(posted, key)
-    if not permits(key, posted.order.maker):
-        raise refusals.bad(refusals.MAKER_NOT_ALLOWED)
-    asked = _asked(posted, key, listing, order_id, tick_micro)
+    order_id = prove(posted, key, ground.domain)
+    order = struct_of(posted.order)
+    ground.permits(key, order)
+    asked = _asked(posted, key, order, order_id, ground)
     for check in CHECKS:
-        check(asked, struct_of(posted.order), tick_micro, now_ms)
+        check(asked, order, ground)
     return asked
 
 
-def _asked(posted: Posted, key: Key, listing: Listing, order_id: str, tick_micro: int) -> Asked:
-    order = struct_of(posted.order)
+def _asked(posted: AnyPosted, key: Key, order: AnyOrder, order_id: str, ground: Ground) -> Asked:
     if posted.order_type not in KINDS or not order.maker_amount or not order.taker_amount:
         raise refusals.bad(refusals.INVALID_PAYLOAD)
     buys = order.side == 0
@@ -266,15 +168,16 @@ def _asked(posted: Posted, key: Key, listing: Listing, order_id: str, tick_micro
         key=key,
         wallet=order.maker,
         signature_type=order.signature_type,
-        listing=listing,
-        outcome="Up" if str(order.token_id) == listing.up_token else "Down",
+        listing=ground.listing,
+        outcome="Up" if str(order.token_id) == ground.listing.up_token else "Down",
         side=SIDES[order.side],
         kind=cast(Kind, posted.order_type),
-        price_micro=_limit(dollars, shares, buys, immediate, tick_micro),
+        price_micro=_limit(dollars, shares, buys, immediate, ground.tick_micro),
         size_micro=shares,
         spend_micro=dollars if buys and immediate else None,
         post_only=posted.post_only,
-        expires_s=_number(posted.order.expiration),
+        expires_s=number(posted.order.expiration),
+        deferred=posted.defer_exec,
     )
 
 
@@ -286,22 +189,22 @@ def _limit(dollars: int, shares: int, buys: bool, immediate: bool, tick_micro: i
     return exact // shares // tick_micro * tick_micro if buys else -(-exact // shares // tick_micro) * tick_micro
 
 
-def _check_grid(asked: Asked, order: SignedOrder, tick_micro: int, now_ms: int) -> None:
-    price, tick = asked.price_micro, tick_micro
+def _check_grid(asked: Asked, order: AnyOrder, ground: Ground) -> None:
+    price, tick = asked.price_micro, ground.tick_micro
     if price % tick or not tick <= price <= MICRO - tick:
         dollars = order.maker_amount if asked.side == "BUY" else order.taker_amount
         shown = text_of(dollars * MICRO // asked.size_micro)
         raise refusals.breaks_tick(asked.order_id, shown, text_of(tick))
 
 
-def _check_size(asked: Asked, order: SignedOrder, tick_micro: int, now_ms: int) -> None:
+def _check_size(asked: Asked, order: AnyOrder, ground: Ground) -> None:
     if asked.kind not in IMMEDIATE and asked.size_micro < asked.listing.min_size_micro:
         minimum = text_of(asked.listing.min_size_micro)
         raise refusals.too_small(asked.order_id, text_of(asked.size_micro), minimum)
 
 
-def _check_places(asked: Asked, order: SignedOrder, tick_micro: int, now_ms: int) -> None:
-    name, maker, taker = _places(asked, tick_micro)
+def _check_places(asked: Asked, order: AnyOrder, ground: Ground) -> None:
+    name, maker, taker = _places(asked, ground.tick_micro)
     if order.maker_amount % 10 ** (6 - maker) or order.taker_amount % 10 ** (6 - taker):
         raise refusals.too_exact(name, maker, taker)
 
@@ -316,37 +219,41 @@ def _places(asked: Asked, tick_micro: int) -> tuple[str, int, int]:
     return ("market sell" if asked.kind in IMMEDIATE else "sell"), _SIZE_PLACES, amount
 
 
-def _check_post_only(asked: Asked, order: SignedOrder, tick_micro: int, now_ms: int) -> None:
+def _check_post_only(asked: Asked, order: AnyOrder, ground: Ground) -> None:
     if asked.post_only and asked.kind in IMMEDIATE:
         raise refusals.bad(refusals.INVALID_POST_ONLY)
 
 
-def _check_expiry(asked: Asked, order: SignedOrder, tick_micro: int, now_ms: int) -> None:
+def _check_expiry(asked: Asked, order: AnyOrder, ground: Ground) -> None:
     dated = asked.kind == "GTD"
-    if dated != bool(asked.expires_s) or (dated and asked.expires_s * 1_000 < now_ms + GTD_LEAD_S * 1_000):
+    if dated != bool(asked.expires_s) or (dated and asked.expires_s * 1_000 < ground.now_ms + GTD_LEAD_S * 1_000):
         raise refusals.bad(refusals.INVALID_EXPIRATION)
 
 
-CHECKS: Final[tuple[Callable[[Asked, SignedOrder, int, int], None], ...]] = (
+def _check_dollar(asked: Asked, order: AnyOrder, ground: Ground) -> None:
+    """A BUY that would trade at once is for a dollar at least."""
+    if asked.side == "BUY" and asked.worth_micro < MARKETABLE_MIN_MICRO and ground.crosses(asked.wish):
+        raise refusals.below_a_dollar(asked.side, text_of(asked.worth_micro))
+
+
+def _check_legacy(asked: Asked, order: AnyOrder, ground: Ground) -> None:
+    """An order of the time before says whom it is for and which round of nonces it belongs to: everybody, the first."""
+    if isinstance(order, LegacyOrder) and order.nonce:
+        raise refusals.bad(refusals.INVALID_NONCE)
+    if isinstance(order, LegacyOrder) and order.taker.lower() != NOBODY_TAKES:
+        raise refusals.bad(refusals.INVALID_PAYLOAD)
+
+
+CHECKS: Final[tuple[Callable[[Asked, AnyOrder, Ground], None], ...]] = (
+    _check_legacy,
     _check_grid,
     _check_size,
+    _check_dollar,
     _check_places,
     _check_post_only,
     _check_expiry,
 )
 """The market's rules in the order they are applied."""
-
-
-def check_dollar(asked: Asked) -> None:
-    """Refuse a marketable BUY of less than a dollar. Raises: Refused."""
-    if asked.side == "BUY" and asked.worth_micro < MARKETABLE_MIN_MICRO:
-        raise refusals.below_a_dollar(asked.side, text_of(asked.worth_micro))
-
-
-def _number(text: str) -> int:
-    if not is_count(text) or len(text) > 78:
-        raise refusals.bad(refusals.INVALID_PAYLOAD)
-    return int(text)
 
 
 def seconds_of(text: str | None) -> int | None:
@@ -356,11 +263,3 @@ def seconds_of(text: str | None) -> int | None:
     if not is_count(text):
         raise refusals.bad("invalid timestamp")
     return int(text)
-
-
-def body_of(raw: bytes) -> Any:
-    """Decode a JSON body. Raises: Refused."""
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        raise refusals.bad(refusals.INVALID_PAYLOAD) from error

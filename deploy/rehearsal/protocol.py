@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from deploy.rehearsal import refusals
-from deploy.rehearsal.days import Listing, Outcome
+from deploy.rehearsal.days import Listing, Outcome, Version
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import Side
 from deploy.rehearsal.orders import Order
@@ -35,7 +35,9 @@ UNLIMITED: Final = str(2**256 - 1)
 SPENDERS: Final = (
     "0xE111180000d2663C0091e4f400237545B87B996B",
     "0xe2222d279d744050d28e00520010520000310F59",
+    "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa",
 )
+"""Who may spend: the two exchanges of CLOB V2 and Exchange V3."""
 SOURCE: Final = "chainlink"
 
 
@@ -51,6 +53,7 @@ class BookView:
     min_size_micro: int
     tick_micro: int
     last_trade: str
+    version: Version = "v1"
 
     @property
     def best_bid(self) -> str:
@@ -85,6 +88,7 @@ def book(view: BookView) -> Json:
         "tick_size": text_of(view.tick_micro),
         "neg_risk": False,
         "last_trade_price": view.last_trade,
+        **_version(view),
     }
     return shown | {"hash": sha1(encode(shown), usedforsecurity=False).hexdigest()}
 
@@ -93,7 +97,13 @@ def book_event(view: BookView) -> Json:
     """The market socket's snapshot."""
     shown = book(view)
     names = ("market", "asset_id", "timestamp", "hash", "bids", "asks", "tick_size")
-    return {name: shown[name] for name in names} | {"event_type": "book", "last_trade_price": view.last_trade}
+    tail = {"event_type": "book", "last_trade_price": view.last_trade}
+    return {name: shown[name] for name in names} | tail | _version(view)
+
+
+def _version(view: BookView) -> Json:
+    """Only Protocol V2 says so. Source: facts 3.1."""
+    return {"version": "v2"} if view.version == "v2" else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,30 +229,6 @@ def new_market(listing: Listing, shown: Mapping[str, Any], event: Mapping[str, A
     }
 
 
-def clob_market(listing: Listing, tick_micro: int, accepting: bool, since: str) -> Json:
-    """GET /clob-markets/{condition id}: the short names. since: when it began to take orders."""
-    return {
-        "r": {"mi": 50, "ma": 4.5, "moas": 30},
-        "t": [{"t": listing.up_token, "o": "Up"}, {"t": listing.down_token, "o": "Down"}],
-        "c": listing.condition_id,
-        "mos": listing.min_size_micro // MICRO,
-        "mts": tick_micro / MICRO,
-        "mbf": BASE_FEE,
-        "tbf": BASE_FEE,
-        "ao": accepting,
-        "aot": since,
-        "itode": True,
-        "fd": {"r": listing.fee.rate_micro / MICRO, "e": listing.fee.exponent, "to": True},
-        "v": "v1",
-    }
-
-
-def market_of_token(listing: Listing) -> Json:
-    """GET /markets-by-token/{id}: primary is just the smaller id."""
-    smaller, greater = sorted((listing.up_token, listing.down_token), key=int)
-    return {"condition_id": listing.condition_id, "primary_token_id": smaller, "secondary_token_id": greater}
-
-
 def accepted(order: Order, status: str) -> Json:
     """The answer to an order that was taken. Transaction hashes come later, so there are none."""
     return {
@@ -296,7 +282,7 @@ def balance(micro: int) -> Json:
     return {"balance": str(max(0, micro)), "allowances": dict.fromkeys(SPENDERS, UNLIMITED)}
 
 
-def page(rows: Sequence[Json], cursor: str) -> Json:
+def page(rows: Sequence[Any], cursor: str) -> Json:
     """One page of a list. cursor: as the last page named it; the offset, in production's encoding."""
     start = _offset(cursor)
     shown = rows[start : start + PAGE_MAX]

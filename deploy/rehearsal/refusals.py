@@ -6,17 +6,30 @@ rooms that raise them. What always holds: a refusal changed nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 
 class Refused(Exception):
-    """The venue says no. status: the HTTP status; reason: the text in the body; headers: what the answer also says."""
+    """The venue says no. status: the HTTP status; reason: the text in the body; headers: what the answer also says.
 
-    def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
+    more: what the body says besides. bare: the answer has no body at all.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, str | int] | None = None,
+        bare: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+        self.bare = bare
 
 
 def fields_of(refused: Refused, order_id: str, owner: str) -> dict[str, str | int]:
@@ -36,6 +49,7 @@ TOO_MANY: Final = "Too many requests"
 NO_BOOK: Final = "No orderbook exists for the requested token id"
 NO_MARKET: Final = "market not found"
 NO_ORDER: Final = "order not found"
+TOO_MANY_KEYS: Final = "too many keys"
 INVALID_PAYLOAD: Final = "Invalid order payload"
 NOT_READY: Final = "the market is not yet ready to process new orders"
 VERSION_MISMATCH: Final = "order_version_mismatch"
@@ -45,6 +59,7 @@ OWNER_IS_NOT_KEY: Final = "the order owner has to be the owner of the API KEY"
 MAKER_NOT_ALLOWED: Final = "maker address not allowed, please use the deposit wallet flow"
 NO_BALANCE: Final = "not enough balance / allowance"
 POST_ONLY_CROSSES: Final = "invalid post-only order: order crosses book"
+INVALID_NONCE: Final = "invalid nonce"
 INVALID_EXPIRATION: Final = "invalid expiration"
 INVALID_POST_ONLY: Final = "invalid post-only order: post-only is for GTC and GTD orders"
 FOK_KILLED: Final = "order couldn't be fully filled. FOK orders are fully filled or killed."
@@ -53,6 +68,12 @@ FAK_KILLED: Final = (
 )
 ALREADY_DONE: Final = "already canceled or matched"
 NOT_FOUND_OR_CANCELED: Final = "Order not found or already canceled"
+RESTARTING: Final = "matching engine restarting"
+"""Only on the record: the answer itself has no body."""
+COULD_NOT_INSERT: Final = "could not insert order"
+POST_ONLY_MODE: Final = "post-only mode: only post-only orders and cancels are allowed"
+TRADING_DISABLED: Final = "trading is disabled"
+CANCEL_ONLY: Final = "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
 HEARTBEAT_ID: Final = "Invalid Heartbeat ID"
 
 
@@ -82,6 +103,16 @@ def too_exact(kind: str, maker_places: int, taker_places: int) -> Refused:
 def duplicated(order_id: str) -> Refused:
     """The same signed order again."""
     return bad(f"order {order_id} is invalid. Duplicated.")
+
+
+def banned(owner: str) -> Refused:
+    """The address may do nothing."""
+    return bad(f"'{owner}' address banned")
+
+
+def closed_only(owner: str) -> Refused:
+    """The address may only sell what it has."""
+    return bad(f"'{owner}' address in closed only mode")
 
 
 def too_many_orders(count: int, most: int) -> Refused:

@@ -29,6 +29,10 @@ ORDER_TYPE: Final = (
     "Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,uint256 takerAmount,"
     "uint8 side,uint8 signatureType,uint256 timestamp,bytes32 metadata,bytes32 builder)"
 )
+_LEGACY_TYPE = (
+    "Order(uint256 salt,address maker,address signer,address taker,uint256 tokenId,uint256 makerAmount,"
+    "uint256 takerAmount,uint256 expiration,uint256 nonce,uint256 feeRateBps,uint8 side,uint8 signatureType)"
+)
 _TYPED_DATA_SIGN = (
     "TypedDataSign(Order contents,string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)"
 )
@@ -73,23 +77,44 @@ class SignedOrder:
     builder: str
 
 
+@dataclass(frozen=True, slots=True)
+class LegacyOrder:
+    """What a maker signed before CLOB V2: taker, expiry, nonce and fee instead of time, metadata and builder."""
+
+    salt: int
+    maker: str
+    signer: str
+    taker: str
+    token_id: int
+    maker_amount: int
+    taker_amount: int
+    expiration: int
+    nonce: int
+    fee_rate_bps: int
+    side: int
+    signature_type: int
+
+
+AnyOrder = SignedOrder | LegacyOrder
+
+
 def keccak256(data: bytes) -> bytes:
     """The chain's hash."""
     return keccak.new(digest_bits=256, data=data).digest()
 
 
-def order_hash(order: SignedOrder, domain: Domain) -> str:
+def order_hash(order: AnyOrder, domain: Domain) -> str:
     """The order's id: the typed-data hash under its exchange's domain, as 0x text."""
     return "0x" + _typed(_separator(domain), _contents(order)).hex()
 
 
-def order_signer(order: SignedOrder, domain: Domain, signature: str) -> str:
+def order_signer(order: AnyOrder, domain: Domain, signature: str) -> str:
     """The address whose key signed an order, checksummed; for a deposit wallet the key inside the nested signature.
 
     Raises: Forged: also when the signature was made for another domain or for other contents.
     """
     blob = _bytes(signature)
-    if order.signature_type != DEPOSIT_WALLET:
+    if isinstance(order, LegacyOrder) or order.signature_type != DEPOSIT_WALLET:
         return _recover(_typed(_separator(domain), _contents(order)), blob)
     return _nested_signer(order, domain, blob)
 
@@ -136,7 +161,22 @@ def _nested_signer(order: SignedOrder, domain: Domain, blob: bytes) -> str:
     return _recover(_typed(separator, wrapped), blob[:_SIGNATURE_BYTES])
 
 
-def _contents(order: SignedOrder) -> bytes:
+def _contents(order: AnyOrder) -> bytes:
+    return _legacy_contents(order) if isinstance(order, LegacyOrder) else _current_contents(order)
+
+
+def _legacy_contents(order: LegacyOrder) -> bytes:
+    amounts = (order.token_id, order.maker_amount, order.taker_amount)
+    counts = (order.expiration, order.nonce, order.fee_rate_bps, order.side, order.signature_type)
+    return keccak256(
+        keccak256(_LEGACY_TYPE.encode())
+        + _number(order.salt)
+        + b"".join(map(_address, (order.maker, order.signer, order.taker)))
+        + b"".join(map(_number, amounts + counts))
+    )
+
+
+def _current_contents(order: SignedOrder) -> bytes:
     amounts = (order.token_id, order.maker_amount, order.taker_amount)
     kinds = (order.side, order.signature_type, order.timestamp)
     return keccak256(

@@ -8,17 +8,19 @@ the record, handed to the kernel, before anybody is told of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
+from deploy.rehearsal.buckets import STANDARD, Buckets
 from deploy.rehearsal.exchange import Exchange, Reply, Waiting
-from deploy.rehearsal.keys import HEARTBEAT_SWEEP_S, Buckets, Key, Tier
+from deploy.rehearsal.keys import HEARTBEAT_SWEEP_S, Key
 from deploy.rehearsal.outbox import Answer, Effect, Line, ToEverybody, ToMarket, ToPrices, ToUser
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.record import Record, write_keys
 from deploy.rehearsal.refusals import Refused
+from deploy.rehearsal.side_keys import SideKeys
 from deploy.rehearsal.sockets import Sockets
 from deploy.rehearsal.subscriptions import Subscriptions
 from shared.clock import RehearsalClock, real_seconds
@@ -36,12 +38,14 @@ class Venue:
     ) -> None:
         self.exchange = exchange
         self.clock = clock
-        self.buckets = Buckets(Tier(), clock.speed)
+        self.buckets = Buckets(STANDARD, clock.speed)
+        self.side_keys = SideKeys()
+        exchange.modes.speed = clock.speed
         self.subscriptions = Subscriptions(exchange)
         self.sockets = Sockets(self.subscriptions, self.turn, self.note)
         self._record = record
         self._folder = folder
-        self._chance = chance
+        self.chance = chance
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -108,13 +112,19 @@ class Venue:
         begun = [self.begin(body, key) for body in bodies]
         return [_leg(each if isinstance(each, (Reply, Refused)) else await each) for each in begun]
 
-    def charge(self, key: Key, count: int) -> dict[str, str]:
-        """Charge the order bucket; the headers to answer with. Raises: Refused: 429, which is on the record as well."""
+    def admit(self, bodies: Sequence[object], key: Key) -> dict[str, str]:
+        """Owner, mode and order bucket of a request; the headers to answer with. Raises: Refused, on the record."""
+        self.exchange.knock(bodies, key)
         try:
-            return self.buckets.orders(key.owner, count, self.clock.monotonic_ns())
+            return self.buckets.orders(key.owner, len(bodies), self.clock.monotonic_ns())
         except Refused as refused:
             self.note("reject", refusals.fields_of(refused, "", key.owner))
             raise
+
+    def admit_cancels(self, key: Key, cost: int) -> dict[str, str]:
+        """Mode and cancel bucket of a request; the headers to answer with. Raises: Refused."""
+        self.exchange.modes.check_cancels(self.exchange.now_ms)
+        return self.buckets.cancels(key.owner, cost, self.clock.monotonic_ns())
 
     def begin(self, body: object, key: Key) -> Reply | Refused | asyncio.Future[Reply]:
         """Place one order; its answer, its refusal, or the promise of an answer. What it caused is carried out."""
@@ -130,9 +140,14 @@ class Venue:
 
     def create_key(self, owner: str, nonce: int) -> Key:
         """Make or find the key of an address; its secret is on disk before it is told."""
-        key = self.exchange.create_key(owner, nonce, self._chance)
+        key = self.exchange.create_key(owner, nonce, self.chance)
         write_keys(self._folder, self.exchange.keyring.all())
         return key
+
+    def delete_key(self, key: Key) -> None:
+        """Forget a key, on disk as well; its orders stay."""
+        self.exchange.keyring.remove(key)
+        write_keys(self._folder, self.exchange.keyring.all())
 
     def _promise(self, waiting: Waiting) -> asyncio.Future[Reply]:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

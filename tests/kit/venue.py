@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,26 @@ from aiohttp import web
 from coincurve import PrivateKey
 
 from deploy.rehearsal.command import endpoints
-from deploy.rehearsal.days import Day
+from deploy.rehearsal.days import Day, Listing
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key, Keyring
 from deploy.rehearsal.memory import Memory
+from deploy.rehearsal.orders import Ground
 from deploy.rehearsal.outbox import Line, ToMarket, ToUser
 from deploy.rehearsal.record import Record, read_keys, read_lines
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.server import application
-from deploy.rehearsal.signatures import CTF, Domain, SignedOrder, checksummed, keccak256, order_hash
+from deploy.rehearsal.signatures import (
+    BEFORE_V2,
+    CTF,
+    Domain,
+    LegacyOrder,
+    SignedOrder,
+    checksummed,
+    keccak256,
+    order_hash,
+)
 from deploy.rehearsal.venue import Venue
 from shared.clock import RehearsalClock, SystemClock
 
@@ -66,6 +76,12 @@ def said(effects: Sequence[object], kind: str) -> list[dict[str, Any]]:
     """The user and market messages of an event type among effects."""
     messages = [effect.message for effect in effects if isinstance(effect, ToUser | ToMarket)]
     return [message for message in messages if message["event_type"] == kind]
+
+
+def a_ground(listing: Listing, now_ms: int, **changes: Any) -> Ground:
+    """What an order is held to: a cent's tick, an empty book, every maker permitted."""
+    ground = Ground(listing, 10_000, now_ms, CTF, lambda key, order: None, lambda wish: False)
+    return replace(ground, **changes)
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,40 @@ class Trader:
         }
         head = {"order": order, "owner": key.api_key, "orderType": order_type}
         return head | ({"postOnly": True} if post_only else {})
+
+    def legacy(
+        self,
+        key: Key,
+        token_id: str,
+        side: str,
+        amounts: tuple[int, int],
+        order_type: str = "GTC",
+        salt: int = 1,
+        nonce: int = 0,
+        taker: str = "0x" + "0" * 40,
+        expiration: int = 0,
+    ) -> dict[str, Any]:
+        """A signed body as it was before CLOB V2; amounts in millionths."""
+        me, selling = self.address, int(side == "SELL")
+        struct = LegacyOrder(
+            salt, me, me, taker, int(token_id), *amounts, expiration, nonce, 1_000, side=selling, signature_type=0
+        )
+        order = {
+            "salt": salt,
+            "maker": me,
+            "signer": me,
+            "taker": taker,
+            "tokenId": token_id,
+            "makerAmount": str(amounts[0]),
+            "takerAmount": str(amounts[1]),
+            "side": side,
+            "expiration": str(expiration),
+            "nonce": str(nonce),
+            "feeRateBps": "1000",
+            "signatureType": 0,
+            "signature": self.sign(order_hash(struct, BEFORE_V2)),
+        }
+        return {"order": order, "owner": key.api_key, "orderType": order_type, "postOnly": False}
 
     def limit(self, key: Key, token_id: str, side: str, price_micro: int, shares: int, **more: Any) -> dict[str, Any]:
         """A signed limit order for whole shares."""

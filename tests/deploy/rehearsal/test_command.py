@@ -6,11 +6,7 @@ import asyncio
 import json
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from kit.days import START_S, WINDOW_S, a_day, write_day
 from kit.venue import Trader
+from kit.venue_process import a_process, get
 
 from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
 from deploy.rehearsal.floor import Rules
@@ -28,50 +25,9 @@ from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
 
-ROOT = Path(__file__).resolve().parents[3]
-WAIT_S = 20
-
-
-class Process:
-    """The command in a process of its own."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "deploy.foresight", "venue", "--port", "0", "--record", str(folder), *options]
-        self.child = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-        )
-
-    def said(self) -> dict[str, Any]:
-        """The one line of --json."""
-        assert self.child.stdout
-        return dict(json.loads(self.child.stdout.readline()))
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Stop it; its exit code."""
-        self.child.send_signal(number)
-        return self.child.wait(WAIT_S)
-
-
-@contextmanager
-def a_process(folder: Path, *options: str) -> Iterator[Process]:
-    process = Process(folder, *options)
-    try:
-        yield process
-    finally:
-        process.child.kill()
-        process.child.wait()
-        for stream in (process.child.stdout, process.child.stderr):
-            if stream:
-                stream.close()
-
 
 def run(*options: str) -> Any:
     return CliRunner().invoke(venue, list(options))
-
-
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
-        return json.loads(answer.read())
 
 
 def keyed(said: dict[str, Any], key: dict[str, str], method: str, path: str, body: Any = None) -> Any:

@@ -1,10 +1,9 @@
-"""Keys, proofs, buckets and switches."""
+"""Keys, proofs and switches."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any
 
 import pytest
 from eth_account import Account
@@ -14,12 +13,9 @@ from polymarket._internal.l1_auth import sign_api_key_auth
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.keys import (
-    Bucket,
-    Buckets,
     Key,
     Keyring,
     Switches,
-    Tier,
     WrongHeartbeat,
     asker,
     authenticate,
@@ -184,36 +180,12 @@ def test_keys_without_heartbeats_never_expire() -> None:
     assert Switches().expired(10**18) == []
 
 
-def test_a_bucket_gives_all_or_nothing() -> None:
-    """And fills at its rate up to its burst."""
-    bucket = Bucket(40.0, 60.0, 60.0, 0)
-    assert [bucket.take(15, 0) for _ in range(5)] == [True] * 4 + [False]
-    assert bucket.wait_s(15) == pytest.approx(0.375)
-    assert not bucket.take(15, SECOND_NS * 37 // 100)
-    assert bucket.take(15, SECOND_NS * 38 // 100)
-    assert bucket.take(60, 100 * SECOND_NS) and not bucket.take(1, 100 * SECOND_NS)
-
-
-def test_the_standard_tier_is_sixty_orders_at_once() -> None:
-    """The sixty-first is refused with the headers a client waits by."""
-    buckets = Buckets(Tier(), speed=1.0)
-    headers = [buckets.orders("0xme", 1, 0) for _ in range(60)]
-    assert headers[0]["Poly-RateLimit-Remaining"] == "59"
-    with pytest.raises(Refused) as refused:
-        buckets.orders("0xme", 1, 0)
-    assert refused.value.status == 429
-    assert refused.value.headers["Retry-After"] == "1"
-    assert refused.value.headers["Poly-RateLimit-Tier"] == "standard"
-
-
-def test_buckets_are_each_signers_own_and_each_kinds_own() -> None:
-    """One client's rush costs nobody else, and cancels are counted apart."""
-    buckets = Buckets(Tier(), speed=1.0)
-    buckets.orders("0xme", 60, 0)
-    assert buckets.orders("0xyou", 60, 0) and buckets.cancels("0xme", 120, 0)
-
-
-def test_a_faster_rehearsal_has_larger_buckets() -> None:
-    """Sixty times the market brings sixty times the orders."""
-    many: Any = Buckets(Tier(), speed=60.0).orders("0xme", 3_600, 0)
-    assert many["Poly-RateLimit-Remaining"] == "0"
+def test_a_deleted_key_proves_nothing_and_its_asker_gets_another() -> None:
+    """Under the same nonce."""
+    ring = Keyring()
+    key, _ = ring.create(ADDRESS, 0, chance)
+    ring.remove(key)
+    assert (ring.by_id(key.api_key), ring.of(ADDRESS)) == (None, [])
+    with pytest.raises(Refused):
+        ring.derive(ADDRESS, 0)
+    assert ring.create(ADDRESS, 0, chance)[1]

@@ -22,7 +22,7 @@ from polymarket.models.clob.market_events import parse_market_event
 from polymarket.models.clob.order_book import OrderBook
 from polymarket.models.clob.user_events import parse_user_event, parse_user_events
 
-from deploy.rehearsal import protocol
+from deploy.rehearsal import clob_markets, protocol
 from deploy.rehearsal.matching import Side
 from deploy.rehearsal.orders import Order
 from deploy.rehearsal.protocol import BookView, LevelChange
@@ -126,15 +126,9 @@ def test_an_empty_side_is_blank() -> None:
 
 def test_a_market_is_read_by_the_official_client() -> None:
     """Tick, tokens and fee."""
-    info = _parse_market_info(protocol.clob_market(LISTING, 1_000, True, "2026-07-24T00:00:00Z"))
+    info = _parse_market_info(clob_markets.short(LISTING, 1_000, True, "2026-07-24T00:00:00Z"))
     assert (str(info.tick_size), info.neg_risk, str(info.fee_info.rate)) == ("0.001", False, "0.07")
     assert info.token_ids == {LISTING.up_token, LISTING.down_token}
-
-
-def test_primary_is_just_the_smaller_token() -> None:
-    """Not Up."""
-    found = protocol.market_of_token(replace(LISTING, up_token="20", down_token="3"))
-    assert (found["primary_token_id"], found["secondary_token_id"]) == ("3", "20")
 
 
 def test_order_answers_are_read_by_the_official_client() -> None:
@@ -255,7 +249,7 @@ if POLYMARKET:
     @pytest.mark.parametrize(
         ("name", "made"),
         [
-            ("live_clob_markets_v1.json", protocol.clob_market(LISTING, 10_000, True, "")),
+            ("live_clob_markets_v1.json", clob_markets.short(LISTING, 10_000, True, "")),
             ("nt_ws_market_best_bid_ask_msg.json", protocol.best_bid_ask(VIEW)),
             ("nt_ws_market_resolved_msg.json", protocol.market_resolved(LISTING, "5", "Up", NOW_MS)),
             ("nt_http_cancel_response_failed.json", protocol.canceled([], {"a": "b"})),

@@ -25,6 +25,7 @@ from deploy.rehearsal import refusals
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.markets import Market
+from deploy.rehearsal.modes import Mode, Standing
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
 
@@ -62,17 +63,27 @@ class Desk:
 
     async def keyed(self, method: str, path: str, body: Any = None, key: Key | None = None) -> tuple[int, Any]:
         """A signed request."""
-        key = key or self.key or self.join()
         raw = b"" if body is None else json.dumps(body).encode()
+        return await self.ask(method, path, raw, self.proof(method, path, raw, key))
+
+    async def raw(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
+        """A signed request's status, bare body, and when to come back."""
+        sent = json.dumps(body).encode()
+        headers, url = self.proof(method, path, sent), self.running.where["clob"] + path
+        async with self.http.request(method, url, data=sent, headers=headers) as answer:
+            return answer.status, await answer.read(), answer.headers["Retry-After"]
+
+    def proof(self, method: str, path: str, raw: bytes, key: Key | None = None) -> dict[str, str]:
+        """The headers that sign a request."""
+        key = key or self.key or self.join()
         stamp = str(SystemClock().wall_ns() // 10**9)
-        headers = {
+        return {
             "POLY_ADDRESS": key.owner,
             "POLY_API_KEY": key.api_key,
             "POLY_PASSPHRASE": key.passphrase,
             "POLY_TIMESTAMP": stamp,
             "POLY_SIGNATURE": request_hmac(key.secret, stamp, method, path.partition("?")[0], raw),
         }
-        return await self.ask(method, path, raw, headers)
 
     def join(self) -> Key:
         self.key = self.running.venue.create_key(Trader().address, 0)
@@ -301,7 +312,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     """429 with the headers of the signer's bucket."""
 
     async def scenario(desk: Desk) -> None:
-        desk.running.venue.charge(desk.join(), 60)
+        desk.running.venue.admit([{}] * 60, desk.join())
         assert (await desk.keyed("POST", "/order", desk.order()))[0] == 429
         assert (await desk.keyed("DELETE", "/cancel-all"))[0] == 200
 
@@ -330,6 +341,53 @@ def test_heartbeats_chain(tmp_path: Path) -> None:
         assert status == 200 and second != first
         wrong = await desk.keyed("POST", "/v1/heartbeats", first)
         assert wrong == (400, {"error_msg": "Invalid Heartbeat ID", "heartbeat_id": second["heartbeat_id"]})
+
+    play(tmp_path, scenario)
+
+
+def test_heartbeats_of_the_old_path_arm_nothing(tmp_path: Path) -> None:
+    """They are answered, and that is all."""
+
+    async def scenario(desk: Desk) -> None:
+        assert await desk.keyed("POST", "/heartbeats") == (200, {"status": "ok"})
+        assert desk.running.exchange.switches.armed == {}
+
+    play(tmp_path, scenario)
+
+
+def test_a_restart_is_told_in_status_and_body(tmp_path: Path) -> None:
+    """425 with nothing in it; 503 with a code and seconds; then as before."""
+
+    async def scenario(desk: Desk) -> None:
+        exchange, order_id = desk.running.exchange, (await desk.keyed("POST", "/order", desk.order()))[1]["orderID"]
+        exchange.modes.restart(exchange.now_ms)
+        assert await desk.raw("POST", "/order", desk.order(salt=2)) == (425, b"", "90")
+        assert await desk.raw("DELETE", "/order", {"orderID": order_id}) == (425, b"", "90")
+        exchange.modes.switch(Mode.POST_ONLY, exchange.now_ms, for_s=79)
+        status, body = await desk.keyed("POST", "/order", desk.order(salt=2))
+        assert (status, body) == (
+            503,
+            {"error": refusals.POST_ONLY_MODE, "code": "post_only_mode", "retry_after_seconds": 79},
+        )
+        assert (await desk.keyed("POST", "/order", desk.order(salt=3, post_only=True)))[0] == 200
+        assert (await desk.keyed("DELETE", "/order", {"orderID": order_id}))[0] == 200
+        exchange.modes.switch(Mode.FAILING, exchange.now_ms)
+        assert await desk.keyed("POST", "/order", desk.order(salt=2)) == (500, {"error": "could not insert order"})
+        exchange.modes.switch(Mode.OPEN, exchange.now_ms)
+        assert (await desk.keyed("POST", "/order", desk.order(salt=2)))[0] == 200
+
+    play(tmp_path, scenario)
+
+
+def test_closed_only_is_asked_and_told(tmp_path: Path) -> None:
+    """By the address of the key."""
+
+    async def scenario(desk: Desk) -> None:
+        key = desk.join()
+        desk.running.exchange.modes.set_standing(key.owner, Standing.CLOSED_ONLY)
+        assert (await desk.keyed("GET", "/auth/ban-status/closed-only"))[1] == {"closed_only": True}
+        status, body = await desk.keyed("POST", "/order", desk.order())
+        assert (status, body) == (400, {"error": f"'{key.owner}' address in closed only mode"})
 
     play(tmp_path, scenario)
 

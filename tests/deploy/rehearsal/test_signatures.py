@@ -14,13 +14,21 @@ from polymarket._internal.actions.orders.typed_data import build_order_signature
 from polymarket._internal.actions.orders.types import UnsignedOrder
 from polymarket._internal.hmac import build_hmac_signature
 from polymarket._internal.l1_auth import sign_api_key_auth
+from py_clob_client_v2.order_utils.exchange_order_builder_v1 import ExchangeOrderBuilderV1
+from py_clob_client_v2.order_utils.model.order_data_v1 import OrderV1
+from py_clob_client_v2.signer import Signer as NextSigner
+from py_order_utils.builders import OrderBuilder
+from py_order_utils.model import OrderData
+from py_order_utils.signer import Signer
 
 from deploy.rehearsal.signatures import (
+    BEFORE_V2,
     CTF,
     CTF_NEG_RISK,
     PROTOCOL_V2,
     Domain,
     Forged,
+    LegacyOrder,
     SignedOrder,
     checksummed,
     key_signer,
@@ -145,6 +153,44 @@ def test_a_key_request_of_the_official_client_names_its_signer() -> None:
     signed = sign_api_key_auth(Account.from_key(PRIVATE), chain_id=137, timestamp=1_791_241_810, nonce=4)
     assert key_signer(ADDRESS, "1791241810", 4, signed.signature) == ADDRESS
     assert key_signer(ADDRESS, "1791241811", 4, signed.signature) != ADDRESS
+
+
+def test_an_order_of_the_time_before_is_hashed_and_proved_as_its_client_does() -> None:
+    """`py-clob-client` signs, we recover; `py-clob-client-v2` computes the same hash."""
+    data = OrderData(
+        maker=ADDRESS,
+        tokenId="25070",
+        makerAmount="5000000",
+        takerAmount="10000000",
+        side=1,
+        feeRateBps="1000",
+        nonce="3",
+        signer=ADDRESS,
+        expiration="1795000000",
+        signatureType=0,
+    )
+    built = OrderBuilder(BEFORE_V2.contract, 137, Signer(key=PRIVATE)).build_signed_order(data)
+    fields = built.order.dict()
+    order = LegacyOrder(
+        fields["salt"],
+        fields["maker"],
+        fields["signer"],
+        fields["taker"],
+        fields["tokenId"],
+        fields["makerAmount"],
+        fields["takerAmount"],
+        fields["expiration"],
+        fields["nonce"],
+        fields["feeRateBps"],
+        fields["side"],
+        fields["signatureType"],
+    )
+    assert order_signer(order, BEFORE_V2, built.signature) == ADDRESS
+    assert order_signer(order, CTF, built.signature) != ADDRESS
+    texts = {name: str(value) for name, value in fields.items()}
+    same = OrderV1(**texts | {"side": fields["side"], "signatureType": 0})
+    next_builder = ExchangeOrderBuilderV1(BEFORE_V2.contract, 137, NextSigner(PRIVATE, 137))
+    assert order_hash(order, BEFORE_V2) == next_builder.build_order_hash(next_builder.build_order_typed_data(same))
 
 
 def test_the_request_hmac_is_the_official_clients() -> None:

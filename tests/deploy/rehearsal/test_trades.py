@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from kit.days import START_S, a_market_row
-from kit.venue import Trader
+from kit.venue import Trader, a_ground
 
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import Fill, Wish
-from deploy.rehearsal.orders import Order, ask, order_of, read_posted
+from deploy.rehearsal.orders import Order, ask, order_of
+from deploy.rehearsal.posted import read_posted
 from deploy.rehearsal.recordings import listing_of
 from deploy.rehearsal.trades import FINAL, STRANGER, Trade, course, made, wanted
 
@@ -21,7 +22,7 @@ NOW_MS = START_S * 1_000
 def an_order(trader: Trader, side: str = "BUY", price_micro: int = 500_000) -> Order:
     key = Key(f"key-{trader.number}", "", "", trader.address, 0)
     posted = read_posted(trader.limit(key, LISTING.up_token, side, price_micro, 10))
-    return order_of(ask(posted, key, LISTING, 10_000, NOW_MS, lambda key, wallet: True), NOW_MS)
+    return order_of(ask(posted, key, a_ground(LISTING, NOW_MS)), NOW_MS)
 
 
 def a_trade(taker: Order | None, maker: Order | None) -> Trade:

@@ -81,9 +81,9 @@ def test_a_refusal_is_raised_and_recorded(tmp_path: Path) -> None:
             key, token = a_client(running)
             with pytest.raises(Refused):
                 await running.venue.place(Trader().limit(key, token, "BUY", 50_000, 1), key)
-            running.venue.charge(key, 60)
+            running.venue.admit([{}] * 60, key)
             with pytest.raises(Refused):
-                running.venue.charge(key, 60)
+                running.venue.admit([{}] * 60, key)
             assert [line["http"] for line in running.record("reject")] == [400, 429]
 
     asyncio.run(scenario())

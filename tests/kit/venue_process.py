@@ -1,0 +1,91 @@
+"""`foresight venue` in a process of its own, and what a test asks of it by hand."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 20
+WINDOW_S = 900
+
+
+class Process:
+    """The command in a process of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "deploy.foresight", "venue", "--port", "0", "--record", str(folder), *options]
+        self.folder = folder
+        self.child = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+
+    def said(self) -> dict[str, Any]:
+        """The one line of --json."""
+        assert self.child.stdout
+        return dict(json.loads(self.child.stdout.readline()))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it; its exit code."""
+        self.child.send_signal(number)
+        return self.child.wait(WAIT_S)
+
+
+@contextmanager
+def a_process(folder: Path, *options: str) -> Iterator[Process]:
+    """The command, killed at the end whatever happened."""
+    process = Process(folder, *options)
+    try:
+        yield process
+    finally:
+        process.child.kill()
+        process.child.wait()
+        for stream in (process.child.stdout, process.child.stderr):
+            if stream:
+                stream.close()
+
+
+def get(url: str) -> Any:
+    """A JSON answer."""
+    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+        return json.loads(answer.read())
+
+
+class Served:
+    """A venue that serves, as a client meets it. where: its endpoints as it printed them."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.where = process.said()
+        self.host = str(self.where["clob"])
+
+    def market(self, asset: str = "btc") -> dict[str, Any]:
+        """The Gamma object of the next quarter of an hour's market: quoted, and open for a while."""
+        start_s = get(f"{self.host}/time") // WINDOW_S * WINDOW_S + WINDOW_S
+        (found,) = get(f"{self.where['gamma']}/markets?slug={asset}-updown-15m-{start_s}")
+        return dict(found)
+
+    def tokens(self, asset: str = "btc") -> tuple[str, str]:
+        """The ids of Up and Down there."""
+        market = self.market(asset)
+        up, down = market.get("positionIds") or json.loads(market["clobTokenIds"])
+        return up, down
+
+    def condition(self, asset: str = "btc") -> str:
+        """Its condition id."""
+        return str(self.market(asset)["conditionId"])
+
+
+@contextmanager
+def served(folder: Path, *options: str) -> Iterator[Served]:
+    """A venue that makes up its day, ten times as fast as life; it has to end well."""
+    with a_process(folder, "--json", "--seed", "7", "--speed", "10", *options) as process:
+        yield Served(process)
+        assert process.end() == 0, process.child.stderr.read() if process.child.stderr else ""
