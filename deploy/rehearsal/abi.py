@@ -123,7 +123,7 @@ def _signed(
     return RawTransaction(signer_of(digest, signature.hex()), _number(nonce), call, "0x" + keccak256(raw).hex())
 
 
-def rlp_encoded(value: bytes | Sequence[Any]) -> bytes:
+def rlp_encoded(value: bytes | list[Any]) -> bytes:
     """Lists and byte strings in the chain's own wire form."""
     if isinstance(value, bytes):
         if len(value) == 1 and value[0] < 0x80:

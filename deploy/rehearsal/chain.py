@@ -118,10 +118,8 @@ class Chain:
         """Carry out a transaction's calls, all or none. Raises: Reverted."""
         account = self.accounts.get(caller.owner)
         before = account.cash_micro, dict(account.positions)
-        done: list[Callable[[], None]] = []
         try:
-            for call in calls:
-                done.append(self._do(call, caller))
+            done = [self._do(call, caller) for call in calls]
         except Reverted:
             account.cash_micro, account.positions = before
             raise
@@ -176,6 +174,7 @@ class Chain:
             "owner": caller.owner,
             "wallet": caller.wallet,
             "market": market.listing.condition_id,
+            "slug": market.listing.slug,
             "tokens": tokens,
             "size_micro": amount,
         }

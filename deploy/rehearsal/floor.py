@@ -66,6 +66,7 @@ class Rules:
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
     the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
     before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are.
+    auto_redeem: new accounts have approved the auto-redeemer, so resolved positions are paid by themselves.
     """
 
     grant_micro: int = 1_000_000_000
@@ -74,6 +75,7 @@ class Rules:
     failing: float = 0.0
     keep_s: int = 3_600
     clob_version: int = 2
+    auto_redeem: bool = True
     deposit_wallets_only: bool = False
 
 
@@ -89,13 +91,19 @@ class Desk(Protocol):
     def resolved(self, market: Market) -> None:
         """A market has a winner."""
 
+    def holds(self, market: Market) -> bool:
+        """Whether somebody still has shares of a market."""
+
     def forgotten(self, market: Market) -> None:
         """A market is dropped."""
 
 
 @dataclass(slots=True)
 class Floor:
-    """All listed markets. staked: slugs that clients hold something of; they are never skipped when starting late."""
+    """All listed markets. staked: slugs that clients hold something of; they are never skipped when starting late.
+
+    resolved: slugs that are resolved already, so that they are not resolved again.
+    """
 
     day: Day
     rules: Rules
@@ -105,6 +113,7 @@ class Floor:
     now_ms: int
     desk: Desk
     staked: frozenset[str] = frozenset()
+    resolved: frozenset[str] = frozenset()
     by_slug: dict[str, Market] = field(default_factory=dict)
     by_condition: dict[str, Market] = field(default_factory=dict)
     by_token: dict[str, Market] = field(default_factory=dict)
@@ -224,7 +233,7 @@ class Floor:
         self.by_slug[listing.slug] = self.by_condition[listing.condition_id] = market
         self.by_token[listing.up_token] = self.by_token[listing.down_token] = market
         resolve_ms = self._resolve_ms(listing)
-        if resolve_ms <= self.now_ms and listing.slug not in self.staked:
+        if resolve_ms <= self.now_ms and (listing.slug not in self.staked or listing.slug in self.resolved):
             market.over, market.settled, market.closed_ms = True, settle(self.day, listing), resolve_ms
             self.agenda.add(resolve_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
             return
@@ -282,7 +291,11 @@ class Floor:
         self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
 
     def _forget(self, market: Market) -> None:
+        """Drop a market, unless somebody has yet to redeem."""
         listing = market.listing
+        if self.desk.holds(market):
+            self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
+            return
         self.desk.forgotten(market)
         self.by_slug.pop(listing.slug, None)
         self.by_condition.pop(listing.condition_id, None)

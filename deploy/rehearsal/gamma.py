@@ -56,7 +56,8 @@ def market(listing: Listing, shown: Shown) -> Json:
     """The Gamma market object at a moment."""
     raw = listing.raw if listing.raw is not None else _template(listing)
     kept = {name: value for name, value in raw.items() if name not in _STALE + _TRADED + _END_ONLY}
-    return {"version": "v1"} | kept | _state(shown) | _traded(shown, kept) | (_ending(listing, raw, shown) if shown.settled else {})
+    ending = _ending(listing, raw, shown) if shown.settled else {}
+    return {"version": listing.version, "negRisk": False} | kept | _state(shown) | _traded(shown, kept) | ending
 
 
 def event(listing: Listing, shown: Shown) -> Json:
@@ -142,7 +143,8 @@ def _series_slug(listing: Listing) -> str:
     return f"{listing.asset.lower()}-up-or-down-{listing.interval_s // 60}m"
 
 
-def _series(listing: Listing) -> Json:
+def series_of(listing: Listing) -> Json:
+    """The series a market's event belongs to."""
     slug = _series_slug(listing)
     return {
         "id": _SERIES.get((listing.asset, listing.interval_s), str(20_000 + _digits(slug, 10_000))),

@@ -8,17 +8,16 @@ always holds: one transaction in flight for each wallet; a batch with a used non
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from deploy.rehearsal import refusals
+from deploy.rehearsal.buckets import Bucket
 from deploy.rehearsal.chain import Caller
 from deploy.rehearsal.envelopes import RELAY_HUB, Envelope, opened
-from deploy.rehearsal.keys import Bucket, Keyring
+from deploy.rehearsal.keys import same
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.refusals import Refused
-from deploy.rehearsal.signatures import Forged, request_hmac
 from deploy.rehearsal.transactions import Transaction, Transactions
 
 SUBMITS_PER_MINUTE: Final = 25
@@ -30,27 +29,23 @@ RELAY: Final = RELAY_HUB
 
 @dataclass(slots=True)
 class Relayer:
-    """The relayer of one chain. keyring: builder keys are looked up there. keys: relayer keys by lower-case address."""
+    """The relayer of one chain. keys: relayer keys by lower-case address."""
 
     transactions: Transactions
-    keyring: Keyring
     keys: dict[str, str] = field(default_factory=dict)
-    created: set[str] = field(default_factory=set)
     _bucket: Bucket | None = None
 
     def deployed(self, address: str) -> bool:
         """Every wallet exists: what the official client asks before it trades from one."""
         return bool(address)
 
-    def authenticate(self, headers: Mapping[str, str], method: str, path: str, body: bytes) -> str:
-        """The address whose key a request carries, blank for a builder's. Raises: Refused: 401."""
-        key, address = headers.get("RELAYER_API_KEY"), headers.get("RELAYER_API_KEY_ADDRESS", "").lower()
-        if key and address:
-            if len(self.keys) < KEYS_MAX and self.keys.setdefault(address, key) == key:
-                return address
-        elif self._builder(headers, method, path, body):
-            return ""
-        raise Refused(401, "invalid authorization")
+    def known(self, key: str, address: str) -> str:
+        """The address whose key this is, lower case. Raises: Refused: 401."""
+        name = address.lower()
+        room = name in self.keys or len(self.keys) < KEYS_MAX
+        if not key or not name or not room or not same(self.keys.setdefault(name, key), key):
+            raise Refused(401, "invalid authorization")
+        return name
 
     def params(self, address: str, kind: str) -> Json:
         """The nonce of the wallet that signs next. address: of its owner; a proxy is told its relay instead."""
@@ -101,16 +96,6 @@ class Relayer:
         accounts = self.transactions.chain.accounts
         known = [account for account in accounts.all() if account.owner.lower() == owner.lower()]
         return known[0].wallet if known and known[0].wallet else owner
-
-    def _builder(self, headers: Mapping[str, str], method: str, path: str, body: bytes) -> bool:
-        key = self.keyring.by_id(headers.get("POLY_BUILDER_API_KEY", ""))
-        if key is None or headers.get("POLY_BUILDER_PASSPHRASE") != key.passphrase:
-            return False
-        stamp = headers.get("POLY_BUILDER_TIMESTAMP", "")
-        try:
-            return request_hmac(key.secret, stamp, method, path, body) == headers.get("POLY_BUILDER_SIGNATURE")
-        except Forged:
-            return False
 
 
 def _submitted(transaction: Transaction) -> Json:

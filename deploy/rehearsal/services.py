@@ -14,12 +14,12 @@ from aiohttp import web
 
 from deploy.rehearsal import binance, dataapi, gamma, refusals
 from deploy.rehearsal.markets import Market
-from deploy.rehearsal.orders import body_of
+from deploy.rehearsal.posted import body_of
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import is_count
+from deploy.rehearsal.routing import VENUE, Answered, Handler, Route, answered
 from deploy.rehearsal.spot import PAIRS, Pair
 from deploy.rehearsal.venue import Venue
-from deploy.rehearsal.web import VENUE, Answered, Handler, answered
 
 GAMMA_PAGE: Final = 20
 GAMMA_PAGE_MAX: Final = 500
@@ -52,19 +52,19 @@ async def _approvals(request: web.Request) -> Answered:
 
 async def _deployed(request: web.Request) -> Answered:
     address = request.query.get("address", "")
-    return answered({"deployed": request.app[VENUE].exchange.relayer.deployed(address), "address": address})
+    return answered({"deployed": request.app[VENUE].relayer.deployed(address), "address": address})
 
 
 async def _params(request: web.Request) -> Answered:
     await _relayer_key(request)
-    relayer = request.app[VENUE].exchange.relayer
+    relayer = request.app[VENUE].relayer
     return answered(relayer.params(request.query.get("address", ""), request.query.get("type", "")))
 
 
 async def _submit(request: web.Request) -> Answered:
     venue, body = request.app[VENUE], await request.read()
     address = await _relayer_key(request)
-    relayer = venue.exchange.relayer
+    relayer = venue.relayer
     relayer.charge(venue.clock.monotonic_ns(), venue.clock.speed)
     venue.turn()
     return answered(relayer.submit(body_of(body), address, venue.exchange.now_ms))
@@ -72,18 +72,23 @@ async def _submit(request: web.Request) -> Answered:
 
 async def _transaction(request: web.Request) -> Answered:
     await _relayer_key(request)
-    return answered(request.app[VENUE].exchange.relayer.transaction(request.match_info["identity"]))
+    return answered(request.app[VENUE].relayer.transaction(request.match_info["identity"]))
 
 
 async def _relayer_key(request: web.Request) -> str:
-    relayer, path = request.app[VENUE].exchange.relayer, request.rel_url.raw_path.removeprefix("/relayer")
-    return relayer.authenticate(request.headers, request.method, path, await request.read())
+    """The address whose relayer key a request carries, checksummed or not; blank for a builder's. Raises: Refused."""
+    venue, headers = request.app[VENUE], request.headers
+    if "POLY_BUILDER_API_KEY" in headers:
+        path, body = request.rel_url.raw_path.removeprefix("/relayer"), await request.read()
+        venue.side_keys.builder_of(headers, request.method, path, venue.clocks_s(), body)
+        return ""
+    return venue.relayer.known(headers.get("RELAYER_API_KEY", ""), headers.get("RELAYER_API_KEY_ADDRESS", ""))
 
 
 async def _rpc(request: web.Request) -> Answered:
     venue, body = request.app[VENUE], await request.read()
     venue.turn()
-    return answered(venue.exchange.node.answer(body_of(body), venue.exchange.now_ms))
+    return answered(venue.node.answer(body_of(body), venue.exchange.now_ms))
 
 
 # Binance.
@@ -196,7 +201,7 @@ def _asked_for(venue: Venue, request: web.Request) -> Iterator[Market]:
             yield market
 
 
-ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
+ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/data-api/v2/positions", _positions),
     ("GET", "/data-api/v2/trades", _trades),
     ("GET", "/data-api/v2/resolutions", _resolutions),
