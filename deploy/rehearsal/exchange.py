@@ -26,6 +26,7 @@ from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import IMMEDIATE, Fill, Matched, Wish, collateral_of
 from deploy.rehearsal.memory import Memory
 from deploy.rehearsal.modes import Modes
+from deploy.rehearsal.noise import Noise
 from deploy.rehearsal.orders import GTD_EARLY_S, Asked, Order, fits, order_of, seconds_of
 from deploy.rehearsal.outbox import Answer, Line, Outbox, ToUser
 from deploy.rehearsal.posted import AnyPosted, domain_of, id_of, read_posted
@@ -96,6 +97,7 @@ class Exchange:
         self._recall_chain()
         self.door = Admission(self.floor, self.accounts, self.modes)
         self.floor.start()
+        Noise(self.out, self.agenda, self.dice).start(self.now_ms)
         self.agenda.add(self.now_ms, self._recall_orders)
 
     # Time.

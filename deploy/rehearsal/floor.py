@@ -18,8 +18,6 @@ from deploy.rehearsal import gamma, protocol
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
 from deploy.rehearsal.days import (
-    RESOLVE_MAX_S,
-    RESOLVE_MIN_S,
     Day,
     Listing,
     Point,
@@ -28,6 +26,7 @@ from deploy.rehearsal.days import (
     settle,
     settlement_value,
 )
+from deploy.rehearsal.eras import delay_ms
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Book, Matched, Wish
 from deploy.rehearsal.outbox import Line, Outbox, ToEverybody, ToMarket, ToPrices
@@ -56,7 +55,7 @@ HISTORY_S: Final = 120
 """A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
 TWAP_S: Final = 60
 _ASSET_TYPES: Final[dict[Version, str]] = {"v1": "CONDITIONAL", "v2": "CONDITIONAL-V2"}
-OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
+_SHARES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +200,9 @@ class Floor:
         views = {market.listing.token(outcome): market.view(outcome, self.now_ms) for outcome in OUTCOMES}
         condition = market.listing.condition_id
         self.out.put(ToMarket(condition, protocol.price_change(views, market.changes(touched))))
+        if traded:
+            self.out.put(ToMarket(condition, [protocol.book_event(view) for view in views.values()]))
         for view in views.values():
-            if traded:
-                self.out.put(ToMarket(condition, protocol.book_event(view)))
             self.out.put(ToMarket(condition, protocol.best_bid_ask(view), custom=True))
 
     def _turn_tick(self, market: Market) -> None:
@@ -247,7 +246,7 @@ class Floor:
     def _resolve_ms(self, listing: Listing) -> int:
         if listing.closed_ms is not None:
             return max(listing.closed_ms, listing.end_s * 1_000)
-        return (listing.end_s + RESOLVE_MIN_S) * 1_000 + _drawn(listing, "resolve", OUTCOME_DELAYS_S * 1_000)
+        return listing.end_s * 1_000 + delay_ms(listing.end_s, _drawn(listing, "resolve", _SHARES) / _SHARES)
 
     def _announce(self, market: Market) -> None:
         shown = market.shown(self.now_ms, False)

@@ -128,7 +128,7 @@ class Subscriptions:
             self._by_condition.setdefault(condition, set()).add(listener)
         self.exchange.out.watched = set(self._by_condition)
         if new and dump:
-            listener.peer.send(encode([self._snapshot(token) for token in new]))
+            listener.peer.send(encode([self._snapshot(token) for token in new]) + b"\n")
 
     def _snapshot(self, token: str) -> Json:
         market = self.exchange.floor.by_token[token]
@@ -144,10 +144,18 @@ class Subscriptions:
         self.exchange.out.watched = set(self._by_condition)
 
     def to_market(self, effect: ToMarket) -> None:
-        """Send a market message to who listens to it."""
+        """Send a market's message to who listens to it; one about a token only to who asked for that token."""
         listeners = self._by_condition.get(effect.condition_id, ())
-        wanting = [listener for listener in listeners if listener.custom or not effect.custom]
-        _send_all(wanting, effect.message)
+        frames: dict[tuple[bool, ...], bytes] = {}
+        messages = effect.message if isinstance(effect.message, list) else [effect.message]
+        for listener in listeners:
+            tokens = listener.tokens
+            wanted = tuple("asset_id" not in message or message["asset_id"] in tokens for message in messages)
+            if any(wanted) and (listener.custom or not effect.custom):
+                if wanted not in frames:
+                    chosen = [message for message, want in zip(messages, wanted, strict=True) if want]
+                    frames[wanted] = encode(chosen if isinstance(effect.message, list) else chosen[0])
+                listener.peer.send(frames[wanted])
 
     def to_everybody(self, effect: ToEverybody) -> None:
         """Send a message to every market connection with custom features."""

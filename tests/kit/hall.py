@@ -26,8 +26,10 @@ class Ear:
     frames: list[Any] = field(default_factory=list)
     ended: tuple[int, str] | None = None
     backlog: int = 0
+    raw: list[bytes] = field(default_factory=list)
 
     def send(self, frame: bytes) -> None:
+        self.raw.append(frame)
         self.frames.append(frame.decode() if frame == b"PONG" else json.loads(frame))
 
     def waiting(self) -> int:

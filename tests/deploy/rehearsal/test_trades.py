@@ -81,6 +81,24 @@ def test_as_many_trades_fail_as_was_asked_for() -> None:
     assert {steps[-1][1] for steps in ends} == FINAL
 
 
+def test_as_many_again_are_retried_and_mined_after_all() -> None:
+    """Later than those that went through at once."""
+    ends = [course(f"trade {number}", failing=0.3) for number in range(1_000)]
+    recovered = [steps for steps in ends if steps[0][1] == "RETRYING" and steps[-1][1] == "CONFIRMED"]
+    assert len(recovered) == pytest.approx(300, abs=60)
+    for steps in recovered:
+        assert [name for _, name in steps] == ["RETRYING", "MINED", "CONFIRMED"]
+        assert [after for after, _ in steps] == sorted(after for after, _ in steps)
+
+
+def test_a_match_is_not_broadcasted_at_first() -> None:
+    """So REST says for a second, then that it is matched; afterwards what became of it."""
+    trade = a_trade(an_order(Trader(1)), None)
+    said = [trade.status_at(trade.match_ms + after) for after in (0, 999, 1_000)]
+    assert said == ["MATCHED_NOT_BROADCASTED", "MATCHED_NOT_BROADCASTED", "MATCHED"]
+    assert replace(trade, status="MINED").status_at(trade.match_ms) == "MINED"
+
+
 @pytest.mark.parametrize(
     ("asked", "fits"),
     [
