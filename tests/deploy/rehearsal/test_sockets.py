@@ -61,7 +61,8 @@ def test_frames_go_both_ways(tmp_path: Path) -> None:
             token = running.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"].listing.up_token
             await socket.send(json.dumps({"type": "market", "assets_ids": [token]}))
             assert json.loads(await received(socket))[0]["asset_id"] == token
-            kinds = {json.loads(await received(socket))["event_type"] for _ in range(8)}
+            frames = [json.loads(await received(socket)) for _ in range(8)]
+            kinds = {each["event_type"] for frame in frames for each in (frame if isinstance(frame, list) else [frame])}
             assert "price_change" in kinds
 
     asyncio.run(scenario())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from kit.days import START_S, a_day
 from kit.hall import Ear, Hall
+from kit.shared_data import DATA
 from kit.venue import an_exchange
 
 from deploy.rehearsal.spotstreams import LIFE_MS, STREAMS_MAX, WARNING_MS
@@ -44,26 +48,26 @@ def test_a_raw_stream_is_the_bare_event() -> None:
     assert {frame["e"] for frame in ear.take()} == {"aggTrade"}
 
 
+def a_book_kept(snapshot: Any, events: list[Any]) -> dict[str, float]:
+    """The bids of a reader who follows Binance's own recipe: drop what is older, join without a hole, apply."""
+    later = [event for event in events if event["u"] > snapshot["lastUpdateId"]]
+    assert later and later[0]["U"] <= snapshot["lastUpdateId"] + 1 <= later[0]["u"]
+    bids = {price: float(size) for price, size in snapshot["bids"]}
+    for older, newer in pairwise([later[0], *later]):
+        assert newer is older or newer["U"] == older["u"] + 1
+        bids |= {price: float(size) for price, size in newer["b"]}
+    return {price: size for price, size in bids.items() if size}
+
+
 def test_a_book_kept_from_snapshot_and_updates_is_the_markets() -> None:
     """Buffer, snapshot, drop what is older, apply the rest: the numbers join without a hole."""
     hall = Hall()
     ear, _ = a_reader(hall, "/ws/btcusdt@depth@100ms")
     hall.advance(1_050)
-    spot, streams = hall.subscriptions.binance.spot, hall.subscriptions.binance
-    tick = hall.exchange.now_ms // 100
-    snapshot = streams.snapshot("BTCUSDT", 5_000)
+    snapshot = hall.subscriptions.binance.snapshot("BTCUSDT", 5_000)
     hall.advance(2_000)
-    events = [event for event in ear.take() if event["u"] > snapshot["lastUpdateId"]]
-    assert events[0]["U"] <= snapshot["lastUpdateId"] + 1 <= events[0]["u"]
-    bids = dict(snapshot["bids"])
-    last = snapshot["lastUpdateId"]
-    for event in events:
-        assert event["U"] == last + 1
-        last = event["u"]
-        bids |= dict(event["b"])
-    kept = {price for price, size in bids.items() if float(size)}
-    assert kept == {price for price, _ in streams.snapshot("BTCUSDT", 5_000)["bids"]}
-    assert tick < hall.exchange.now_ms // 100 and spot.has("BTCUSDT", hall.exchange.now_ms)
+    now = hall.subscriptions.binance.snapshot("BTCUSDT", 5_000)
+    assert a_book_kept(snapshot, ear.take()) == {price: float(size) for price, size in now["bids"]}
 
 
 def test_two_connections_hear_the_same_numbers() -> None:
@@ -193,3 +197,31 @@ def test_nothing_is_planned_when_nobody_listens() -> None:
     told = len(ear.take())
     hall.advance(5_000)
     assert told and ear.take() == []
+
+
+if DATA:
+    DATA_I = DATA / "I_binance_raw_frames"
+
+    def recorded(name: str) -> list[str]:
+        """The lines of a recording."""
+        with gzip.open(DATA_I / name, "rt") as file:
+            return file.read().splitlines()
+
+    def test_the_same_recipe_keeps_a_recorded_book() -> None:
+        """So what our numbers promise is what Binance's do: its own frames and snapshots, joined by the same reader."""
+        events: dict[str, list[Any]] = {}
+        for line in recorded("BINANCE.ws.1.0.gz"):
+            frame = json.loads(line.partition(": ")[2]) if ": {" in line else {}
+            if frame.get("stream", "").endswith("@depth@100ms"):
+                events.setdefault(frame["data"]["s"], []).append(frame["data"])
+        joined = 0
+        for line in recorded("BINANCE.http.0.0.gz"):
+            if "lastUpdateId" not in line:
+                continue
+            address, _, body = line.partition(" -> ")
+            symbol = address.partition("symbol=")[2].partition("&")[0]
+            snapshot = json.loads(body.partition(": ")[2])
+            if any(event["u"] > snapshot["lastUpdateId"] for event in events.get(symbol, [])):
+                assert a_book_kept(snapshot, events[symbol])
+                joined += 1
+        assert joined
