@@ -62,6 +62,7 @@ class Deployed:
 @click.option("--speed", type=click.FloatRange(0.1, 1000), default=60, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where to keep its records; default: a new folder.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
 def rehearse(
@@ -71,6 +72,7 @@ def rehearse(
     speed: float,
     seed: int,
     start: str,
+    scenario: Path | None,
     state_dir: Path | None,
     as_json: bool,
 ) -> None:
@@ -81,15 +83,15 @@ def rehearse(
     parameters and epoch.
     """
     state = State(state_dir or default_state().parent / "rehearsals" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
-    rehearsal = Rehearsal(state, World(day, speed, seed, start), minutes, deploys)
+    rehearsal = Rehearsal(state, World(day, speed, seed, start, scenario=scenario), minutes, deploys)
     try:
         verdict = rehearsal.run()
     except CannotRun as error:
-        click.echo(f"foresight rehearse: {error}", err=True)
+        click.echo(error.lines("foresight rehearse"), err=True)
         sys.exit(EXIT[error.code])
     except KeyboardInterrupt:
         click.echo(f"foresight rehearse: stopped; what was recorded is in {state.root}", err=True)
-        sys.exit(130)
+        sys.exit(EXIT["INTERRUPTED"])
     good = verdict.verified and all(deployed.exit == 0 for deployed in rehearsal.deployed)
     click.echo(rehearsal.as_json(verdict, good).decode() if as_json else rehearsal.as_text(verdict, good))
     sys.exit(EXIT["OK"] if good else EXIT["INTERNAL"])
@@ -108,7 +110,8 @@ class Rehearsal:
     def run(self) -> Verdict:
         """Trade, deploy, settle, stop, judge. Raises: CannotRun."""
         if self.state.journal.exists():
-            raise CannotRun("USAGE", f"{self.state.root} holds the records of another desk; name a new folder")
+            text = f"{self.state.root} holds the records of another desk"
+            raise CannotRun("USAGE", text, "name a folder that is not there yet, or none")
         self.say(f"its records will be in {self.state.root}")
         self.desk.start()
         try:
@@ -118,9 +121,12 @@ class Rehearsal:
             self._pass_until(self.minutes * 60)
             self._let_windows_resolve()
         finally:
-            self.desk.stop()
+            faults = self.desk.stop()
         self.say("judging the records")
-        return verify(self.state)
+        verdict = verify(self.state)
+        verdict.faults += faults
+        verdict.verified = verdict.verified and not faults
+        return verdict
 
     def say(self, line: str) -> None:
         """Tell a person how far it is."""
@@ -137,6 +143,7 @@ class Rehearsal:
             "speed": self.world.speed,
             "seed": self.world.seed,
             "day": str(self.world.day) if self.world.day else None,
+            "scenario": str(self.world.scenario) if self.world.scenario else None,
             "state_dir": str(self.state.root),
         }
         return msgspec.json.encode(document)

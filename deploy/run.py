@@ -21,7 +21,7 @@ from deploy.cli.show import clock_time, release_words
 from deploy.running import CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.outcomes import EXIT
-from shared.paths import PathTooLong, State, default_state
+from shared.paths import State, default_state
 from shared.units import show_usd
 
 LOOK_S: Final = 0.5
@@ -37,6 +37,7 @@ _TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repai
 @click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
+@click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
 @click.option("--config", "configs", type=click.Path(path_type=Path), multiple=True, help="Settings; later ones win.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Everything this desk knows.")
 @click.option("--fresh", is_flag=True, help="Put what the desk knows aside, and begin anew.")
@@ -48,6 +49,7 @@ def run(
     speed: float,
     seed: int,
     start: str,
+    scenario: Path | None,
     configs: tuple[Path, ...],
     state_dir: Path | None,
     fresh: bool,
@@ -55,42 +57,51 @@ def run(
 ) -> None:
     """Run the desk in rehearsal: play money, a venue on loopback, no keys, no internet.
 
+    \b
+      foresight run                              a made-up market, now
+      foresight run --day DIR --speed 60         a recorded day, sixty times as fast
+      foresight run --scenario bad-day.toml      with faults of the venue; `foresight venue --help` shows the file
+      foresight fault restart                    a fault by hand, from another terminal
+
     Stop it with Ctrl-C; the same command goes on where it stopped. Steer it from another terminal with foresightctl.
     """
     state = State(state_dir or default_state())
     signal.signal(signal.SIGTERM, _as_interrupt)
-    desk = RehearsalDesk(state, World(day, speed, seed, start, port), configs, click.echo)
+    desk = RehearsalDesk(state, World(day, speed, seed, start, port, scenario), configs, click.echo)
     code = EXIT["OK"]
     try:
         if fresh:
-            _put_aside(state)
+            _put_aside(desk)
         desk.start()
         _Teller(desk).tell()
     except KeyboardInterrupt:
         click.echo("\nstopping: no new ticks, answers that are owed are waited for")
-    except (CannotRun, PathTooLong) as error:
-        click.echo(f"foresight run: {error}", err=True)
-        _hint(error)
-        code = EXIT[error.code] if isinstance(error, CannotRun) else EXIT["CONFIG"]
+    except CannotRun as error:
+        click.echo(error.lines("foresight run"), err=True)
+        code = EXIT[error.code]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    desk.stop()
-    sys.exit(code)
+    faults = desk.stop()
+    for fault in faults:
+        click.echo(f"foresight run: {fault}; foresight verify {state.root} judges what it did", err=True)
+    sys.exit(code or EXIT["INTERNAL" if faults else "OK"])
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _hint(error: Exception) -> None:
-    if isinstance(error, CannotRun) and error.code == "IOERR":
-        click.echo("  next     the same command with --fresh puts that record aside; --state-dir keeps both", err=True)
-
-
-def _put_aside(state: State) -> None:
-    if state.root.exists():
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        aside = state.root.with_name(f"{state.root.name}.{stamp}")
-        state.root.rename(aside)
+def _put_aside(desk: RehearsalDesk) -> None:
+    """Move the state folder out of the way. Raises: CannotRun: a desk runs there, or the folder cannot be moved."""
+    root = desk.state.root
+    if root.exists():
+        desk.refuse_second()
+        aside = root.with_name(f"{root.name}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        try:
+            root.rename(aside)
+        except OSError as error:
+            raise CannotRun(
+                "IOERR", f"{root} cannot be put aside: {error.strerror}", "name another --state-dir"
+            ) from error
         click.echo(f"what the desk knew is in {aside}")
 
 

@@ -26,6 +26,7 @@ from aiohttp import web
 
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
+from deploy.rehearsal.faults import Unfit
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
@@ -34,22 +35,25 @@ from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
 from deploy.rehearsal.recordings import DayUnreadable, read_day
+from deploy.rehearsal.scenario import BYTES_MAX, Planned, read_scenario
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
 from shared.clock import RehearsalClock, SystemClock
 
+EX_INTERNAL: Final = 1
 EX_NOINPUT: Final = 66
 EX_UNAVAILABLE: Final = 69
-EX_SOFTWARE: Final = 70
-EX_CANTCREAT: Final = 73
+EX_IOERR: Final = 74
+EX_CONFIG: Final = 78
+"""The codes of shared.outcomes, said again: the venue takes nothing from there but the clock. A test compares them."""
 DEFAULT_PORT: Final = 8440
 CLOSE_WAIT_S: Final = 2.0
 _START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
 class Stopped(Exception):
-    """The venue cannot run; code is the exit code, the text one line for a person."""
+    """The venue cannot run; code is the exit code, the text one line for a person, or one for each thing wrong."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -71,11 +75,12 @@ class Settings:
     port: int
     record: Path
     rules: Rules
+    scenario: tuple[Planned, ...]
     as_json: bool
     protocol_v2: frozenset[str] = frozenset()
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--day", type=click.Path(path_type=Path), help="Folder of a recorded settlement day; else one is made up."
 )
@@ -95,7 +100,8 @@ class Settings:
     "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
 )
 @click.option("--protocol-v2", default="", help="Assets whose markets are on Protocol V2, such as ETH,SOL; or ALL.")
-@click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
+@click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults: which one begins when.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
 def venue(
     day: Path | None,
     speed: float,
@@ -108,18 +114,56 @@ def venue(
     failing: float,
     clob_version: int,
     protocol_v2: str,
+    scenario: Path | None,
     as_json: bool,
 ) -> None:
-    """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
+    """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified.
+
+    \b
+      foresight venue                                    a made-up market, now, at the speed of life
+      foresight venue --day DIR --start 14:00 --speed 60 a recorded day, sixty times as fast
+      foresight venue --scenario bad-day.toml --json     with faults; one line says where everything is
+      foresight fault                                    which faults there are, and how to begin one by hand
+
+    A scenario names faults and when they begin:
+
+    \b
+      [[fault]]
+      kind = "refuse"        # and its arguments, such as
+      status = 425
+      window = "5m"          # one of: at = "14:05", after_s = 60, after_orders = 3,
+      offset_s = -20         # or window with offset_s: here 20 s before the next window's end
+
+    Exit codes: 0 stopped in order; 66 a day or scenario is not there or unreadable; 69 the port cannot be used; 74 the
+    record cannot be written or gone on with; 78 the scenario cannot be used, and a line for each thing says why.
+    """
     rules = Rules(grant_micro=_grant(grant), failing=failing, clob_version=clob_version)
     moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
-    settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json, moved)
     try:
+        planned = _scenario(scenario)
+        settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, planned, as_json, moved)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
     except Stopped as stopped:
-        click.echo(f"foresight venue: {stopped}", err=True)
+        for line in str(stopped).splitlines():
+            click.echo(f"foresight venue: {line}", err=True)
         raise SystemExit(stopped.code) from stopped
+
+
+def _scenario(path: Path | None) -> tuple[Planned, ...]:
+    """The faults of a file, none without one. Raises: Stopped."""
+    if path is None:
+        return ()
+    try:
+        with path.open("rb") as file:
+            text = file.read(BYTES_MAX + 1).decode()
+        return read_scenario(text)
+    except OSError as error:
+        raise Stopped(EX_NOINPUT, f"{path} cannot be read: {error.strerror}; --scenario takes a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise Stopped(EX_CONFIG, f"{path} is no text; --scenario takes a TOML file") from error
+    except Unfit as unfit:
+        raise Stopped(EX_CONFIG, "\n".join(f"{path}: {line}" for line in unfit.lines)) from unfit
 
 
 def _grant(text: str) -> int:
@@ -171,6 +215,7 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
     running.note(
         "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
     )
+    running.director.plan(settings.scenario)
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
     await ended
@@ -191,6 +236,8 @@ def _say(settings: Settings, running: Venue, where: Json) -> None:
     click.echo(f"The rehearsal venue plays {running.exchange.day.label} at {settings.speed:g} times real time.")
     for name in (*endpoints("", 0), "record"):
         click.echo(f"  {name:<10} {facts[name]}")
+    if settings.scenario:
+        click.echo(f"{len(settings.scenario)} faults are planned; what they do is on the record.")
     click.echo("Stop it with Ctrl-C; start it again with the same --record to go on.")
 
 
@@ -209,6 +256,7 @@ def endpoints(host: str, port: int) -> dict[str, Any]:
         "price_ws": f"{socket}/prices/ws",
         "rtds_ws": f"{socket}/rtds",
         "binance_ws": f"{socket}/binance",
+        "control": f"{http}/control",
     }
 
 
@@ -225,10 +273,10 @@ def _memory(folder: Path) -> tuple[Memory, Keyring]:
     try:
         return Memory().fold(read_lines(folder)), Keyring(read_keys(folder))
     except RecordUnusable as error:
-        raise Stopped(EX_CANTCREAT, f"{error}; choose another folder with --record") from error
+        raise Stopped(EX_IOERR, f"{error}; choose another folder with --record") from error
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{folder} holds a record that does not add up ({type(error).__name__}: {error})"
-        raise Stopped(EX_CANTCREAT, f"{reason}; choose another folder with --record") from error
+        raise Stopped(EX_IOERR, f"{reason}; choose another folder with --record") from error
 
 
 def world_of(settings: Settings) -> str | None:
@@ -242,14 +290,14 @@ def _check_world(settings: Settings, memory: Memory) -> None:
     for day, seed in memory.worlds - {mine}:
         what = f"day {day}" if day else "a made-up day"
         reason = f"{settings.record} is the record of {what} with seed {seed}"
-        raise Stopped(EX_CANTCREAT, f"{reason}; start that one again, or choose another folder with --record")
+        raise Stopped(EX_IOERR, f"{reason}; start that one again, or choose another folder with --record")
 
 
 def _open(folder: Path) -> Record:
     try:
         return Record(folder)
     except RecordUnusable as error:
-        raise Stopped(EX_CANTCREAT, f"{error}; choose another folder with --record") from error
+        raise Stopped(EX_IOERR, f"{error}; choose another folder with --record") from error
 
 
 def _clock(settings: Settings, day: Day, memory: Memory) -> RehearsalClock:
@@ -304,6 +352,6 @@ def _end(ended: asyncio.Future[None]) -> None:
 def _fatal(ended: asyncio.Future[None]) -> Callable[[object], None]:
     def stop(fault: object) -> None:
         if not ended.done():
-            ended.set_exception(Stopped(EX_SOFTWARE, f"a promise of the venue's own broke: {fault!r}"))
+            ended.set_exception(Stopped(EX_INTERNAL, f"a promise of the venue's own broke: {fault!r}"))
 
     return stop

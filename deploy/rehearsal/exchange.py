@@ -67,7 +67,10 @@ class Waiting:
 
 @dataclass(slots=True)
 class Exchange:
-    """The venue's state and rules. All times are market time in unix milliseconds unless named otherwise."""
+    """The venue's state and rules. All times are market time in unix milliseconds unless named otherwise.
+
+    taken: how many orders were taken since the venue began.
+    """
 
     day: Day
     rules: Rules
@@ -86,6 +89,7 @@ class Exchange:
     door: Admission = field(init=False)
     chain: Chain = field(init=False)
     transactions: Transactions = field(init=False)
+    taken: int = 0
     _delayed: set[str] = field(default_factory=set)
     _tickets: count[int] = field(default_factory=count)
     _unsettled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
@@ -236,6 +240,7 @@ class Exchange:
             self.agenda.add((order.expires_s - GTD_EARLY_S) * 1_000, partial(self._expire, order))
 
     def _accept(self, market: Market, order: Order, status: str) -> None:
+        self.taken += 1
         self._line(
             "order",
             order_id=order.order_id,
@@ -256,13 +261,13 @@ class Exchange:
         )
         if status != "unmatched" or order.open:
             shown = {"status": "UNMATCHED"} if status == "unmatched" else {}
-            self._tell(order, protocol.order_event(order, "PLACEMENT", self.now_ms) | shown)
+            self._tell(order, protocol.order_event(order, "PLACEMENT", self.floor.stamp_ms) | shown)
 
     def _killed(self, order: Order, matched: Matched) -> None:
         cause = order.kind.lower()
         self._line("cancel", order_id=order.order_id, cause=cause, open_micro=matched.killed_micro, api_key="")
         if not matched.fills:
-            self._tell(order, protocol.killed_event(order, KILLED[order.kind], self.now_ms))
+            self._tell(order, protocol.killed_event(order, KILLED[order.kind], self.floor.stamp_ms))
 
     # Cancelling.
 
@@ -307,7 +312,9 @@ class Exchange:
         order.status = CLOSED_STATUS[cause]
         self._hold_rest(order, 0)
         self._line("cancel", order_id=order.order_id, cause=cause, open_micro=open_micro, api_key=api_key)
-        self._tell(order, protocol.order_event(order, "CANCELLATION", self.now_ms, created_in_ms=cause != "client"))
+        self._tell(
+            order, protocol.order_event(order, "CANCELLATION", self.floor.stamp_ms, created_in_ms=cause != "client")
+        )
         self.floor.publish(market)
 
     def _expire(self, order: Order) -> None:
@@ -377,7 +384,8 @@ class Exchange:
             gave, got = (collateral, leg.size_micro) if leg.side == "BUY" else (leg.size_micro, collateral)
             order.made_micro += gave
             order.taken_micro += got
-        self._plan_settlement(trade, course(trade.trade_id, self.rules.failing))
+        failing = 1.0 if self.floor.mischief.dooms(trade.trade_id) else self.rules.failing
+        self._plan_settlement(trade, course(trade.trade_id, failing))
 
     def _maker_filled(self, fill: Fill) -> None:
         order = self.orders.get(fill.maker_id)
@@ -430,11 +438,11 @@ class Exchange:
         for leg in trade.legs:
             if leg.maker:
                 order = self.orders[leg.order_id]
-                self._tell(order, protocol.order_event(order, "UPDATE", self.now_ms))
+                self._tell(order, protocol.order_event(order, "UPDATE", self.floor.stamp_ms))
 
     def _send_trade(self, trade: Trade) -> None:
         for api_key in trade.clients():
-            event = protocol.trade_event(trade, api_key, self.now_ms)
+            event = protocol.trade_event(trade, api_key, self.floor.stamp_ms)
             self.out.put(ToUser(api_key, trade.condition_id, event))
 
     def _tell(self, order: Order, event: Json) -> None:
@@ -450,7 +458,8 @@ class Exchange:
         self.accounts = self.memory.accounts
         self.orders = dict(self.memory.orders)
         for trade, seen in self.memory.unsettled():
-            steps = [step for step in course(trade.trade_id, self.rules.failing) if step[1] not in seen]
+            failing = 1.0 if trade.trade_id in self.memory.doomed else self.rules.failing
+            steps = [step for step in course(trade.trade_id, failing) if step[1] not in seen]
             self.trades[trade.trade_id] = trade
             self._plan_settlement(trade, steps)
         for order in self.orders.values():

@@ -29,6 +29,7 @@ from deploy.rehearsal.days import (
 from deploy.rehearsal.eras import delay_ms
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Book, Matched, Wish
+from deploy.rehearsal.mischief import Mischief
 from deploy.rehearsal.outbox import Line, Outbox, ToEverybody, ToMarket, ToPrices
 from deploy.rehearsal.prints import Print
 from deploy.rehearsal.quantities import e18_text
@@ -117,6 +118,7 @@ class Floor:
     by_condition: dict[str, Market] = field(default_factory=dict)
     by_token: dict[str, Market] = field(default_factory=dict)
     history: dict[tuple[str, int], deque[tuple[int, int]]] = field(default_factory=dict)
+    mischief: Mischief = field(init=False)
     _seen_s: dict[str, int] = field(default_factory=dict)
     _quoted: dict[str, dict[str, Market]] = field(default_factory=dict)
     _odds: Odds = field(init=False)
@@ -125,6 +127,7 @@ class Floor:
     _horizon_s: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.mischief = Mischief(self.dice, self.out, self.agenda, self)
         self._odds = Odds(self.day)
         self._strangers = self.now_ms << 20
         self._points = self.day.points(self.now_ms - HISTORY_S * 1_000)
@@ -145,8 +148,9 @@ class Floor:
 
     def known(self, market: Market | None) -> Market | None:
         """The market, if the exchange knows of it by now."""
-        since_ms = market.listing.listed_ms + self.rules.gamma_lead_s * 1_000 if market else 0
-        return market if market and self.now_ms >= since_ms else None
+        if market is None or self.mischief.misses(market.listing):
+            return None
+        return market if self.now_ms >= market.listing.listed_ms + self.rules.gamma_lead_s * 1_000 else None
 
     def accepting(self, market: Market) -> bool:
         """Whether orders are taken: from listing to the window's end."""
@@ -169,7 +173,7 @@ class Floor:
         number = market.traded(up_micro, part.size_micro, part.price_micro)
         market.prints.add(Print(self.now_ms, part.outcome, part.side, part.price_micro, part.size_micro))
         if self.watched(market):
-            message = protocol.last_trade_price(market.listing.condition_id, part, hash_, self.now_ms)
+            message = protocol.last_trade_price(market.listing.condition_id, part, hash_, self.stamp_ms)
             self.out.put(ToMarket(market.listing.condition_id, message))
         return number
 
@@ -194,10 +198,21 @@ class Floor:
         market = self.by_slug.get(slug)
         if market is None or market.listing.listed_ms > self.now_ms:
             return None
-        return market, market.shown(self.now_ms, self.accepting(market))
+        shown = self.mischief.catalogued(market.listing, market.shown(self.now_ms, self.accepting(market)))
+        return None if shown is None else (market, shown)
+
+    def listing_of(self, condition_id: str) -> Listing | None:
+        """A market by its condition id."""
+        market = self.by_condition.get(condition_id)
+        return None if market is None else market.listing
+
+    @property
+    def stamp_ms(self) -> int:
+        """What the venue takes for now where it says a time: the market's, unless its clock was made wrong."""
+        return self.now_ms + self.mischief.skew_ms
 
     def _show(self, market: Market, touched: list[tuple[bool, int]], traded: bool) -> None:
-        views = {market.listing.token(outcome): market.view(outcome, self.now_ms) for outcome in OUTCOMES}
+        views = {market.listing.token(outcome): market.view(outcome, self.stamp_ms) for outcome in OUTCOMES}
         condition = market.listing.condition_id
         self.out.put(ToMarket(condition, protocol.price_change(views, market.changes(touched))))
         if traded:
@@ -213,7 +228,7 @@ class Floor:
         condition = market.listing.condition_id
         for outcome in OUTCOMES if self.watched(market) else ():
             token = market.listing.token(outcome)
-            self.out.put(ToMarket(condition, protocol.tick_size_change(condition, token, old, new, self.now_ms)))
+            self.out.put(ToMarket(condition, protocol.tick_size_change(condition, token, old, new, self.stamp_ms)))
 
     # Listing: from the catalogue to the end.
 
@@ -251,7 +266,7 @@ class Floor:
     def _announce(self, market: Market) -> None:
         shown = market.shown(self.now_ms, False)
         objects = gamma.market(market.listing, shown), gamma.event(market.listing, shown)
-        self.out.put(ToEverybody(protocol.new_market(market.listing, *objects, self.now_ms)))
+        self.out.put(ToEverybody(protocol.new_market(market.listing, *objects, self.stamp_ms)))
 
     def _open(self, market: Market) -> None:
         if market.over or market.listing.end_s * 1_000 <= self.now_ms:
@@ -267,7 +282,7 @@ class Floor:
         self.desk.closed(market)
         market.book = Book()
         for outcome in OUTCOMES if self.watched(market) else ():
-            message = protocol.book_event(market.view(outcome, self.now_ms))
+            message = protocol.book_event(market.view(outcome, self.stamp_ms))
             self.out.put(ToMarket(market.listing.condition_id, message))
 
     def _resolve(self, market: Market) -> None:
@@ -284,7 +299,7 @@ class Floor:
             "averaged_here": averaged_here(self.day, listing),
         }
         self.out.put(Line(self.now_ms, "resolve", fields))
-        message = protocol.market_resolved(listing, gamma.number_of(listing, "market"), settled.winner, self.now_ms)
+        message = protocol.market_resolved(listing, gamma.number_of(listing, "market"), settled.winner, self.stamp_ms)
         self.out.put(ToMarket(listing.condition_id, message, custom=True))
         self.desk.resolved(market)
         self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
@@ -358,7 +373,7 @@ class Floor:
             history = self.history.setdefault((symbol, window_s), deque(maxlen=HISTORY_S))
             history.append((point.source_ms, value))
             if tell:
-                self.out.put(ToPrices(symbol, window_s, point.source_ms, value, self.now_ms))
+                self.out.put(ToPrices(symbol, window_s, point.source_ms, value, self.stamp_ms))
 
     def _values(self, point: Point) -> Iterator[tuple[int, int]]:
         """The instantaneous price, and the averaged one for each look-back this asset's markets use."""

@@ -25,6 +25,9 @@ _STALE: Final = ("events", "competitive", "oneHourPriceChange", "oneDayPriceChan
 _TRADED: Final = ("lastTradePrice", "bestBid", "bestAsk", "spread")
 _NAMES: Final = {"BTC": "Bitcoin", "ETH": "Ethereum", "SOL": "Solana", "XRP": "XRP", "DOGE": "Dogecoin"}
 _SERIES: Final = {("BTC", 300): "10684", ("ETH", 300): "10683", ("BTC", 900): "10192", ("ETH", 900): "10191"}
+_EVENT_VOLUMES: Final = ("volume", "volume24hr", "volume1wk", "volume1mo", "volume1yr")
+_EVENT_LIQUIDITY: Final = ("liquidity", "liquidityClob")
+_SERIES_BEGAN: Final = "2025-08-09T22:36:44Z"
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -64,8 +67,8 @@ def event(listing: Listing, shown: Shown) -> Json:
     """The Gamma event object that holds the one market."""
     inner = market(listing, shown)
     return _event_head(listing, inner) | {
-        "volume": shown.volume_micro / MICRO,
-        "liquidity": shown.liquidity_micro / MICRO,
+        **dict.fromkeys(_EVENT_VOLUMES, shown.volume_micro / MICRO),
+        **dict.fromkeys(_EVENT_LIQUIDITY, shown.liquidity_micro / MICRO),
         "updatedAt": inner["updatedAt"],
         "closed": inner["closed"],
         "series": [series_of(listing)],
@@ -135,6 +138,16 @@ def _event_head(listing: Listing, inner: Mapping[str, Any]) -> Json:
         "negRisk": False,
         "seriesSlug": _series_slug(listing),
         "tags": [],
+        "openInterest": 0,
+        "commentCount": 0,
+        "cyom": False,
+        "showAllOutcomes": True,
+        "showMarketImages": True,
+        "enableNegRisk": False,
+        "negRiskAugmented": False,
+        "automaticallyActive": True,
+        "pendingDeployment": False,
+        "deploying": False,
         "version": listing.version,
     }
 
@@ -152,6 +165,12 @@ def series_of(listing: Listing) -> Json:
         "slug": slug,
         "title": f"{listing.asset} Up or Down {listing.interval_s // 60}m",
         "seriesType": "single",
+        "createdAt": _SERIES_BEGAN,
+        "updatedAt": _SERIES_BEGAN,
+        "volume24hr": 0,
+        "volume": 0,
+        "liquidity": 0,
+        "commentCount": 0,
         "recurrence": f"{listing.interval_s // 60}m",
         "active": True,
         "closed": False,
@@ -183,6 +202,31 @@ _ALWAYS: Final[Json] = {
     "automaticallyActive": True,
     "umaResolutionStatuses": "[]",
     "feeType": "crypto_fees_v2",
+    "hasReviewedDates": True,
+    "comboStatus": "disabled",
+    "ready": False,
+    "funded": False,
+    "cyom": False,
+    "clearBookOnStart": False,
+    "showGmpSeries": False,
+    "showGmpOutcome": False,
+    "manualActivation": False,
+    "negRiskOther": False,
+    "pendingDeployment": False,
+    "deploying": False,
+    "rfqEnabled": False,
+    "holdingRewardsEnabled": False,
+    "makerRebatesFeeShareBps": 10_000,
+    "volume24hr": 0,
+    "volume1wk": 0,
+    "volume1mo": 0,
+    "volume1yr": 0,
+    "volume24hrClob": 0,
+    "volume1wkClob": 0,
+    "volume1moClob": 0,
+    "volume1yrClob": 0,
+    "image": "",
+    "icon": "",
     "version": "v1",
 }
 """What every fresh market of these series says alike: the fields of a captured market of October 2026."""

@@ -35,7 +35,7 @@ async def _ok(request: web.Request) -> Answered:
 
 async def _time(request: web.Request) -> Answered:
     """The market's time: a client that signs with it is fresh."""
-    return answered(request.app[VENUE].now_ms() // 1_000)
+    return answered(request.app[VENUE].exchange.floor.stamp_ms // 1_000)
 
 
 async def _version(request: web.Request) -> Answered:
@@ -125,11 +125,11 @@ async def _rows(request: web.Request) -> list[tuple[str, tuple[Market, Outcome],
 
 
 async def _book(request: web.Request) -> Answered:
-    return answered(protocol.book(_view(*_asked(request), request.app[VENUE].exchange.now_ms)))
+    return answered(protocol.book(_view(*_asked(request), request.app[VENUE].exchange.floor.stamp_ms)))
 
 
 async def _books(request: web.Request) -> Answered:
-    at_ms = request.app[VENUE].exchange.now_ms
+    at_ms = request.app[VENUE].exchange.floor.stamp_ms
     return answered([protocol.book(_view(*found, at_ms)) for _, found, _ in await _rows(request)])
 
 

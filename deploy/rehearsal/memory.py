@@ -26,6 +26,7 @@ class Memory:
     that were split. worlds: the (day, seed) of every start; day None is made up.
 
     resolved: names of resolved markets. approvals, nonces, transactions: as `chain.py` and `transactions.py` have them.
+    doomed: trades that a fault makes fail.
     last_ms: the market time of the last line, 0 for no record.
     """
 
@@ -35,6 +36,7 @@ class Memory:
     slugs: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
+    doomed: set[str] = field(default_factory=set)
     worlds: set[tuple[str | None, int]] = field(default_factory=set)
     resolved: set[str] = field(default_factory=set)
     portfolio: Portfolio = field(default_factory=Portfolio)
@@ -138,6 +140,10 @@ class Memory:
             for leg in trade.legs:
                 self.accounts.reverse(leg)
 
+    def _fault(self, line: Json) -> None:
+        if "trade_id" in line:
+            self.doomed.add(line["trade_id"])
+
     def _payout(self, line: Json) -> None:
         self.accounts.redeem(line["owner"], line["token_id"], line["payout_micro"] != 0)
         self.portfolio.redeem(line["owner"], line["token_id"], line["payout_micro"], line["t_ms"])
@@ -189,5 +195,6 @@ TAKES: dict[str, Callable[[Memory, Json], None]] = {
     "merge": Memory._convert,
     "approval": Memory._approval,
     "transaction": Memory._transaction,
+    "fault": Memory._fault,
 }
 """What each kind of line does; a kind that is not here does nothing to clients."""

@@ -6,6 +6,7 @@ happened.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from deploy.rehearsal.protocol import Json
@@ -57,6 +58,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Shut:
+    """Every socket of a channel is to be closed, `all` of them if it says so. code: 0 cuts them without a word.
+
+    because: what the record shall say of it.
+    """
+
+    channel: str
+    code: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line for the venue's own record; wall time is added when it is written."""
 
@@ -65,19 +78,30 @@ class Line:
     fields: Json
 
 
-Effect = ToMarket | ToEverybody | ToUser | ToPrices | Answer | Line
+Effect = ToMarket | ToEverybody | ToUser | ToPrices | Answer | Shut | Line
 
 
 class Outbox:
-    """Effects since the last `take`. watched: markets some connection listens to; others get no messages made."""
+    """Effects since the last `take`. watched: markets some connection listens to; others get no messages made.
+
+    through: what everything that is put passes, while a fault changes what is said.
+    """
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self.watched: set[str] = set()
+        self.through: Callable[[Effect], Iterable[Effect]] | None = None
 
     def put(self, effect: Effect) -> None:
         """Say something."""
-        self._effects.append(effect)
+        if self.through is None:
+            self._effects.append(effect)
+        else:
+            self._effects.extend(self.through(effect))
+
+    def say(self, effects: Iterable[Effect]) -> None:
+        """Say things as they are."""
+        self._effects.extend(effects)
 
     def take(self) -> list[Effect]:
         """Everything said since the last call."""

@@ -170,7 +170,7 @@ class PolyBolt:
     def _send_history(self, listener: PriceListener, wanted: Wanted) -> None:
         points = self.exchange.floor.history.get((wanted.symbol, wanted.window_s), ())
         payload = _head(wanted) | {"data": [_point(wanted, *point) for point in points]}
-        _send(listener, wanted.channel, self.exchange.now_ms, payload, snapshot=True)
+        _send(listener, wanted.channel, self.exchange.floor.stamp_ms, payload, snapshot=True)
 
 
 Op = Callable[[PolyBolt, PriceListener, Json, Json], None]

@@ -206,7 +206,7 @@ def new_market(listing: Listing, shown: Mapping[str, Any], event: Mapping[str, A
         "description": shown.get("description", ""),
         "assets_ids": tokens,
         "outcomes": ["Up", "Down"],
-        "event_message": {name: event[name] for name in ("id", "ticker", "slug", "title", "description")},
+        "event_message": {name: event.get(name, "") for name in ("id", "ticker", "slug", "title", "description")},
         "timestamp": str(at_ms),
         "event_type": "new_market",
         "tags": [],

@@ -75,6 +75,8 @@ POST_ONLY_MODE: Final = "post-only mode: only post-only orders and cancels are a
 TRADING_DISABLED: Final = "trading is disabled"
 CANCEL_ONLY: Final = "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
 HEARTBEAT_ID: Final = "Invalid Heartbeat ID"
+IN_TROUBLE: Final = {425: RESTARTING, 429: TOO_MANY, 500: COULD_NOT_INSERT, 503: "service unavailable"}
+"""What a server in trouble says."""
 
 
 def breaks_tick(order_id: str, price: str, tick: str) -> Refused:

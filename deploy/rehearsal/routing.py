@@ -12,7 +12,9 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from deploy.rehearsal import protocol
 from deploy.rehearsal.keys import Key, authenticate
+from deploy.rehearsal.refusals import Refused
 from deploy.rehearsal.venue import Venue
 
 JSON: Final = "application/json"
@@ -28,6 +30,13 @@ Route = tuple[str, str, Handler]
 def answered(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer."""
     return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type=JSON)
+
+
+def refused(refusal: Refused) -> web.Response:
+    """The answer that says no in the venue's words."""
+    if refusal.bare:
+        return web.Response(status=refusal.status, headers=refusal.headers)
+    return answered(protocol.error(refusal.reason) | refusal.more, refusal.status, refusal.headers)
 
 
 def keyed(handler: Keyed) -> Handler:

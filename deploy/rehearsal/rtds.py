@@ -113,7 +113,7 @@ class Rtds:
         if symbol and topic in WINDOWS_S | {BINANCE: 0}:
             label = BINANCE if topic == CHAINLINK else topic
             payload = {"symbol": symbol, "data": list(self._history(topic, symbol))}
-            listener.tell(label, "subscribe", self.exchange.now_ms, payload)
+            listener.tell(label, "subscribe", self.exchange.floor.stamp_ms, payload)
         if topic == BINANCE and not self._beating:
             self._beating = True
             self._plan(self.exchange.now_ms // 1_000 + 1)
@@ -150,7 +150,7 @@ class Rtds:
                 exact = f"{units // E8}.{units % E8:08d}"
                 point = {"timestamp": second * 1_000, "value": units / E8, "full_accuracy_value": exact}
                 for listener in hearing:
-                    listener.tell(BINANCE, "update", self.exchange.now_ms, {"symbol": symbol} | point)
+                    listener.tell(BINANCE, "update", self.exchange.floor.stamp_ms, {"symbol": symbol} | point)
         self._plan(second + 1)
 
 

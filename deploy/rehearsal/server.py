@@ -15,11 +15,13 @@ from typing import Final
 from aiohttp import web
 
 from deploy.rehearsal import account_routes, gamma, market_reads, protocol, refusals, services
+from deploy.rehearsal.control import control_routes
 from deploy.rehearsal.exchange import BATCH_MAX, CANCEL_MAX
 from deploy.rehearsal.keys import Key, WrongHeartbeat
+from deploy.rehearsal.misbehaviour import misbehaving
 from deploy.rehearsal.posted import body_of
 from deploy.rehearsal.refusals import Refused, bad
-from deploy.rehearsal.routing import VENUE, Answered, Handler, Route, answered, keyed
+from deploy.rehearsal.routing import VENUE, Answered, Handler, Route, answered, keyed, refused
 from deploy.rehearsal.venue import Venue
 
 BODY_MAX_BYTES: Final = 1 << 20
@@ -28,9 +30,9 @@ FATAL: Final[web.AppKey[Callable[[Exception], None]]] = web.AppKey("fatal")
 
 def application(venue: Venue, fatal: Callable[[Exception], None]) -> web.Application:
     """The venue's web application. fatal: is told of a fault of our own, once."""
-    app = web.Application(middlewares=[_answer_refusals], client_max_size=BODY_MAX_BYTES)
+    app = web.Application(middlewares=[misbehaving(venue), _answer_refusals], client_max_size=BODY_MAX_BYTES)
     app[VENUE], app[FATAL] = venue, fatal
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *control_routes(venue)):
         app.router.add_route(method, path, handler)
     for path, channel in SOCKETS.items():
         app.router.add_get(path, _socket(channel))
@@ -46,11 +48,9 @@ async def _answer_refusals(request: web.Request, handler: Handler) -> Answered:
         answer = await handler(request)
         venue.carry()
         return answer
-    except Refused as refused:
+    except Refused as refusal:
         venue.carry()
-        if refused.bare:
-            return web.Response(status=refused.status, headers=refused.headers)
-        return answered(protocol.error(refused.reason) | refused.more, refused.status, refused.headers)
+        return refused(refusal)
     except web.HTTPNotFound:
         return answered(protocol.error("not found"), 404)
     except (web.HTTPException, web.RequestPayloadError, OSError, EOFError):

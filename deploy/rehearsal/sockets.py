@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import WSMsgType, web
 
+from deploy.rehearsal.mischief import Mischief
+from deploy.rehearsal.outbox import Shut
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.subscriptions import Listener, Subscriptions
 
@@ -51,19 +54,35 @@ MANNERS: Final = {
 """By channel. Source: facts 4.1-4.3 and 9; Binance waits a minute for a pong."""
 
 
+PONGS: Final = (b"PONG", b'{"op":"pong"')
+"""How answers to a client's ping begin: what a silent socket still says."""
+
+
+def _speaks() -> bool:
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class Wire:
-    """One connection's way out. number: its place among all of this process. unanswered: pings since the last pong."""
+    """One connection's way out. number: its place among all of this process.
+
+    silent: whether a fault keeps it from saying anything but PONG. cut: breaks the line. because: why the venue ended
+    it, for the record. unanswered: pings since the last pong.
+    """
 
     number: int
+    channel: str = "market"
     manner: Manner = MANNERS["market"]
+    silent: Callable[[], bool] = _speaks
+    cut: Callable[[], None] = lambda: None
     unanswered: int = 0
     queue: asyncio.Queue[bytes | tuple[int, str]] = field(default_factory=lambda: asyncio.Queue(QUEUE_MAX + 1))
     ending: bool = False
+    because: str = ""
 
     def send(self, frame: bytes) -> None:
         """Queue a text frame; the one too many ends the connection."""
-        if self.ending:
+        if self.ending or (self.silent() and not frame.startswith(PONGS)):
             return
         if self.queue.qsize() >= QUEUE_MAX:
             self.end(CLOSE_SLOW, "slow")
@@ -88,8 +107,9 @@ Note = Callable[[str, Json], None]
 class Sockets:
     """All open connections. manners: by channel."""
 
-    def __init__(self, subscriptions: Subscriptions, turn: Callable[[], None], note: Note) -> None:
+    def __init__(self, subscriptions: Subscriptions, mischief: Mischief, turn: Callable[[], None], note: Note) -> None:
         self._subscriptions = subscriptions
+        self._mischief = mischief
         self._turn = turn
         self._note = note
         self.manners = dict(MANNERS)
@@ -97,11 +117,17 @@ class Sockets:
         self._wires: set[Wire] = set()
 
     async def serve(self, channel: str, request: web.Request) -> web.WebSocketResponse:
-        """Hold one connection of a channel until either side ends it."""
+        """Hold one connection of a channel until either side ends it.
+
+        Raises: HTTPServiceUnavailable: a fault turns it away.
+        """
+        if self._mischief.turns_away(channel):
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_MAX_BYTES, compress=False)
         await socket.prepare(request)
         self._number += 1
-        wire = Wire(self._number, self.manners[channel])
+        silent = partial(self._mischief.silences, channel)
+        wire = Wire(self._number, channel, self.manners[channel], silent, _breaking(request))
         self._wires.add(wire)
         agent = request.headers.get("User-Agent", "")
         self._note("connect", {"channel": channel, "conn": wire.number, "agent": agent})
@@ -109,6 +135,7 @@ class Sockets:
         try:
             reason = await self._hold(channel, socket, wire, request.rel_url.raw_path_qs)
         finally:
+            reason = wire.because or reason
             self._wires.discard(wire)
             self._note("disconnect", {"channel": channel, "conn": wire.number, "agent": agent, "reason": reason})
         return socket
@@ -118,6 +145,15 @@ class Sockets:
         self._subscriptions.binance.shut_down()
         for wire in list(self._wires):
             wire.end(wire.manner.going, "going away")
+
+    def shut(self, effect: Shut) -> None:
+        """Close or cut every connection of a channel, because of a fault."""
+        for wire in [wire for wire in self._wires if effect.channel in (wire.channel, "all")]:
+            wire.because = effect.because
+            if effect.code:
+                wire.end(effect.code, effect.because)
+            else:
+                wire.cut()
 
     async def _hold(self, channel: str, socket: web.WebSocketResponse, wire: Wire, path: str) -> str:
         self._turn()
@@ -148,6 +184,16 @@ class Sockets:
                 wire.unanswered = 0
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return f"closed {socket.close_code}"
+
+
+def _breaking(request: web.Request) -> Callable[[], None]:
+    """What breaks the line of a request."""
+
+    def cut() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return cut
 
 
 async def _write(socket: web.WebSocketResponse, wire: Wire) -> None:

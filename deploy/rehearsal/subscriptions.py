@@ -132,7 +132,7 @@ class Subscriptions:
 
     def _snapshot(self, token: str) -> Json:
         market = self.exchange.floor.by_token[token]
-        return protocol.book_event(market.view(market.outcome_of(token), self.exchange.now_ms))
+        return protocol.book_event(market.view(market.outcome_of(token), self.exchange.floor.stamp_ms))
 
     def _unsubscribe(self, listener: MarketListener, tokens: set[str]) -> None:
         dropped = {listener.tokens.pop(token, "") for token in tokens}

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
 from deploy.rehearsal.buckets import STANDARD, Buckets
+from deploy.rehearsal.director import Director
 from deploy.rehearsal.exchange import Exchange, Reply, Waiting
 from deploy.rehearsal.jsonrpc import Node
 from deploy.rehearsal.keys import HEARTBEAT_SWEEP_S, Key
-from deploy.rehearsal.outbox import Answer, Effect, Line, ToEverybody, ToMarket, ToPrices, ToUser
+from deploy.rehearsal.outbox import Answer, Effect, Line, Shut, ToEverybody, ToMarket, ToPrices, ToUser
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.record import Record, write_keys
 from deploy.rehearsal.refusals import Refused
@@ -39,6 +40,7 @@ class Venue:
         self, exchange: Exchange, clock: RehearsalClock, record: Record, folder: Path, chance: Callable[[int], bytes]
     ) -> None:
         self.exchange = exchange
+        self.director = Director(exchange)
         self.clock = clock
         self.buckets = Buckets(STANDARD, clock.speed)
         self.side_keys = SideKeys()
@@ -46,7 +48,7 @@ class Venue:
         self.subscriptions = Subscriptions(exchange)
         self.relayer = Relayer(exchange.transactions)
         self.node = Node(exchange.transactions)
-        self.sockets = Sockets(self.subscriptions, self.turn, self.note)
+        self.sockets = Sockets(self.subscriptions, exchange.floor.mischief, self.turn, self.note)
         self._record = record
         self._folder = folder
         self.chance = chance
@@ -60,8 +62,9 @@ class Venue:
         return self.clock.unix_ns() // MS_NS
 
     def clocks_s(self) -> tuple[float, float]:
-        """The times a request's timestamp may be near: the world's and the market's."""
-        return self.clock.wall_ns() / 1e9, self.clock.unix_ns() / 1e9
+        """The times a request's timestamp may be near: the world's and the market's, by the venue's clock."""
+        skew_s = self.exchange.floor.mischief.skew_ms / 1_000
+        return self.clock.wall_ns() / 1e9 + skew_s, self.clock.unix_ns() / 1e9 + skew_s
 
     def start(self) -> None:
         """Begin to turn by itself, and to sweep heartbeats."""
@@ -86,6 +89,7 @@ class Venue:
     def turn(self) -> None:
         """Let everything happen that is due by now, carry it out, and set the alarm for what comes next."""
         self.exchange.advance(self.now_ms())
+        self.director.ordered()
         self.carry()
 
     def carry(self) -> None:
@@ -196,5 +200,6 @@ CARRIERS: Final[dict[type, Callable[[Venue, Any], None]]] = {
     ToEverybody: lambda venue, effect: venue.subscriptions.to_everybody(effect),
     ToUser: lambda venue, effect: venue.subscriptions.to_user(effect),
     ToPrices: lambda venue, effect: venue.subscriptions.to_prices(effect),
+    Shut: lambda venue, effect: venue.sockets.shut(effect),
 }
 """Who carries out what."""

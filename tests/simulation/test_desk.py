@@ -12,7 +12,7 @@ ROUGH = Faults(
     refused=0.05,
     settlement_fails=0.05,
     repeated=0.2,
-    supervisor_dies=0.004,
+    supervisor_dies=0.008,
     feed_drops=0.01,
     operator_acts=0.08,
 )

@@ -16,7 +16,19 @@ from kit.days import START_S, WINDOW_S, a_day, write_day
 from kit.venue import Trader
 from kit.venue_process import a_process, get
 
-from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
+from deploy.rehearsal.command import (
+    EX_CONFIG,
+    EX_INTERNAL,
+    EX_IOERR,
+    EX_NOINPUT,
+    EX_UNAVAILABLE,
+    Settings,
+    Stopped,
+    _fatal,
+    endpoints,
+    start_ms,
+    venue,
+)
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.memory import Memory
@@ -24,6 +36,7 @@ from deploy.rehearsal.record import Record, read_lines, write_keys
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
+from shared.outcomes import EXIT
 
 
 def run(*options: str) -> Any:
@@ -107,6 +120,64 @@ def test_a_killed_venue_goes_on_with_its_accounts(tmp_path: Path) -> None:
         assert process.end() == 0
 
 
+@pytest.mark.system
+def test_a_scenario_is_played(tmp_path: Path) -> None:
+    """From its file, in market time, onto the record."""
+    scenario = tmp_path / "bad.toml"
+    scenario.write_text('[[fault]]\nkind = "clock_skew"\nskew_ms = -500_000\nafter_s = 0\nfor_s = 0\n')
+    options = ("--json", "--speed", "60", "--scenario", str(scenario))
+    with a_process(tmp_path / "record", *options) as process:
+        said = process.said()
+        behind_s = get(said["control"])["market_ms"] / 1_000 - get(said["clob"] + "/time")
+        assert 400 < behind_s < 600
+        assert process.end() == 0
+    told = [line for line in read_lines(tmp_path / "record") if line["kind"] == "fault"]
+    assert [(line["phase"], line["source"]) for line in told] == [("begins", "scenario")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "lines"),
+    [
+        (None, 66, ["{path} cannot be read: No such file or directory; --scenario takes a TOML file"]),
+        (b"\xff", 78, ["{path} is no text; --scenario takes a TOML file"]),
+        (b"", 78, ["{path}: it names no fault; write [[fault]] and kind = ..."]),
+        (
+            b"[[fault]]\nkind = 'silense'\nat = '14:00'\n[[fault]]\nkind = 'close'\nfor_s = 5\nafter_s = -1\n",
+            78,
+            [
+                "{path}: fault 1: 'silense' is no kind of fault; did you mean silence?",
+                "{path}: fault 2: after_s lies between 0 and 86400, not at -1",
+                "{path}: fault 2: close has no argument 'for_s'",
+            ],
+        ),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_gets_a_line_for_each_fault(
+    tmp_path: Path, text: bytes | None, code: int, lines: list[str]
+) -> None:
+    """With the file, the place in it, and what is allowed; nothing was started."""
+    path = tmp_path / "bad.toml"
+    if text is not None:
+        path.write_bytes(text)
+    result = run("--scenario", str(path), "--record", str(tmp_path / "r"))
+    assert result.exit_code == code
+    assert result.output == "".join(f"foresight venue: {line.format(path=path)}\n" for line in lines)
+    assert not (tmp_path / "r").exists()
+
+
+def test_help_shows_how_to_begin() -> None:
+    """Examples first, and every exit code."""
+    help = run("--help").output
+    assert help.index("foresight venue --day DIR") < help.index("Options:")
+    assert all(str(code) in help for code in (EX_NOINPUT, EX_UNAVAILABLE, EX_IOERR, EX_CONFIG))
+
+
+def test_exit_codes_are_those_of_every_command() -> None:
+    """Although they are said twice."""
+    codes = {"INTERNAL": EX_INTERNAL, "NOINPUT": EX_NOINPUT, "UNAVAILABLE": EX_UNAVAILABLE, "IOERR": EX_IOERR}
+    assert {name: EXIT[name] for name in (*codes, "CONFIG")} == codes | {"CONFIG": EX_CONFIG}
+
+
 def test_a_day_that_cannot_be_read_is_exit_66(tmp_path: Path) -> None:
     """One line: what, and what to do."""
     result = run("--day", str(tmp_path / "nothing"), "--record", str(tmp_path / "r"))
@@ -148,7 +219,7 @@ def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 4}
     (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
     result = run("--seed", "5", "--record", str(tmp_path))
-    assert result.exit_code == 73
+    assert result.exit_code == 74
     assert "is the record of a made-up day with seed 4; start that one again" in result.output
 
 
@@ -157,7 +228,7 @@ def test_a_record_that_does_not_add_up_is_not_gone_on_with(tmp_path: Path, line:
     """It is named, and another folder is asked for."""
     (tmp_path / "record.jsonl").write_text(line + "\n")
     result = run("--record", str(tmp_path))
-    assert result.exit_code == 73
+    assert result.exit_code == 74
     assert "choose another folder with --record" in result.output
 
 
@@ -171,6 +242,7 @@ def some_settings(**changes: Any) -> Settings:
         "port": 0,
         "record": Path("r"),
         "rules": Rules(),
+        "scenario": (),
         "as_json": True,
     }
     return Settings(**(fields | changes))
@@ -195,7 +267,7 @@ def test_where_market_time_begins(recorded: bool, changes: dict[str, Any], last_
     assert start_ms(some_settings(**changes), day, Memory(last_ms=last_ms), 9_000) == begins_ms
 
 
-def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
+def test_a_broken_promise_stops_the_venue_with_exit_1() -> None:
     """The first fault is the one that is told."""
 
     async def scenario() -> None:
@@ -205,7 +277,7 @@ def test_a_broken_promise_stops_the_venue_with_exit_70() -> None:
         fatal(ValueError("second"))
         with pytest.raises(Stopped, match="first") as stopped:
             await ended
-        assert stopped.value.code == 70
+        assert stopped.value.code == 1
 
     asyncio.run(scenario())
 
@@ -224,4 +296,5 @@ def test_endpoints_share_one_port() -> None:
         "price_ws": "ws://127.0.0.1:5/prices/ws",
         "rtds_ws": "ws://127.0.0.1:5/rtds",
         "binance_ws": "ws://127.0.0.1:5/binance",
+        "control": "http://127.0.0.1:5/control",
     }

@@ -1,0 +1,115 @@
+"""A real desk on a venue that misbehaves: whatever the venue does wrong, the books balance and the desk trades on.
+
+Each run plays some faults one after the other, each until it hit something or for a while, and is then judged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kit.desks import Desk, a_desk, eventually, missed
+from kit.misbehaving import steer
+
+from shared import entries as e
+
+pytestmark = pytest.mark.system
+Case = tuple[str, dict[str, Any]]
+ANSWERS: list[Case] = [
+    ("drop_answer", {"count": 2}),
+    ("refuse", {"route": "orders", "status": 500, "count": 2, "carried_out": True, "for_s": 0}),
+    ("refuse", {"route": "orders", "status": 503, "count": 2, "for_s": 0}),
+    ("refuse", {"route": "orders", "status": 429, "count": 2, "retry_after_s": 1, "for_s": 0}),
+    ("refuse", {"route": "orders", "status": 425, "count": 2, "for_s": 0}),
+    ("delay_answer", {"route": "orders", "delay_ms": 800, "count": 2, "for_s": 0}),
+]
+EVENTS: list[Case] = [
+    ("repeat_events", {"times": 2, "count": 6, "for_s": 0}),
+    ("reorder_events", {"depth": 4, "hold_ms": 5_000, "for_s": 0}),
+    ("ghost_fill", {"count": 2}),
+]
+MARKET_DATA: list[Case] = [
+    ("stale_book", {"for_s": 0}),
+    ("crossed_book", {}),
+    ("crossed_book", {"shape": "book"}),
+    ("silence", {"channel": "market", "for_s": 20}),
+    ("silence", {"channel": "prices", "for_s": 20}),
+    ("feed_gap", {"for_s": 20}),
+    ("clock_skew", {"skew_ms": 20_000, "for_s": 20}),
+]
+CONNECTIONS: list[Case] = [
+    ("close", {"channel": "all", "code": 0}),
+    ("close", {"channel": "user", "code": 1012}),
+    ("restart", {"down_s": 20, "post_only_s": 20}),
+    ("mode", {"mode": "cancel-only", "for_s": 20}),
+    ("mode", {"mode": "failing", "for_s": 20}),
+    ("refuse_connections", {"channel": "all", "for_s": 20}),
+]
+CATALOGUE: list[Case] = [
+    ("refuse", {"route": "gamma", "status": 500, "count": 3, "for_s": 0}),
+    ("market_missing", {"market": "ETH", "for_s": 60}),
+    ("gamma_late", {"late_s": 20, "for_s": 330}),
+    ("gamma_late", {"what": "outcome", "late_s": 60, "for_s": 330}),
+]
+RUNS = {
+    "answers": ANSWERS,
+    "events": EVENTS,
+    "market data": MARKET_DATA,
+    "connections": CONNECTIONS,
+    "catalogue": CATALOGUE,
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_whatever_the_venue_does_wrong_the_books_balance(run: str) -> None:
+    """Every tick has its outcome, every fill is booked once, dollars and shares are the venue's to the millionth."""
+    with a_desk() as desk:
+        for kind, arguments in RUNS[run]:
+            play(desk, kind, arguments)
+        verdict = desk.judged()
+    assert verdict.fills and verdict.orders
+
+
+def test_a_fill_that_a_silent_channel_kept_back_is_found() -> None:
+    """The user channel answers pings and says nothing else: a resting order fills, and the desk learns of it."""
+    with a_desk() as desk:
+        number = begin(desk, "silence", {"channel": "user", "for_s": 0})
+        untold = eventually(lambda: missed(desk), "a fill nobody told us of")
+        eventually(lambda: not untold & missed(desk), "the fill in the journal")
+        assert not fault(desk, number)["over"], "the channel was silent until then"
+        steer(desk.where, "DELETE")
+        desk.judged()
+
+
+def play(desk: Desk, kind: str, arguments: dict[str, Any]) -> None:
+    """Begin a fault, see what it does to the desk, and see it end; the desk decides all the while."""
+    number = begin(desk, kind, arguments)
+    if not arguments.get("for_s") and kind not in {"close", "crossed_book", "restart"}:
+        eventually(lambda: fault(desk, number)["hits"] >= arguments.get("count", 1), f"a hit of {kind}")
+        steer(desk.where, "DELETE")
+    desk.until_decided(10)
+    eventually(lambda: fault(desk, number)["over"], f"the end of {kind}")
+    desk.until(lambda status: not any(status["feeds"].values()), f"every channel after {kind}")
+    eventually(lambda: ghosts(desk) <= taken_back(desk), "every ghost to be taken back")
+
+
+def ghosts(desk: Desk) -> set[str]:
+    """Trades that a fault made fail."""
+    return {line["trade_id"] for line in desk.venue_lines("fault") if "trade_id" in line}
+
+
+def taken_back(desk: Desk) -> set[str]:
+    """Trades that the desk knows to have failed."""
+    told = desk.said_by(e.Fill, e.FillStatus)
+    return {entry.trade_id for entry in told if entry.status == "FAILED"}
+
+
+def begin(desk: Desk, kind: str, arguments: dict[str, Any]) -> int:
+    """Begin a fault of the desk's venue; its number."""
+    return int(steer(desk.where, "POST", body={"kind": kind, **arguments})["fault"]["number"])
+
+
+def fault(desk: Desk, number: int) -> dict[str, Any]:
+    """How a fault stands."""
+    faults = steer(desk.where, "GET")["faults"]
+    return dict(next(each for each in faults if each["number"] == number))
