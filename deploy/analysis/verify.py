@@ -58,6 +58,7 @@ class Verdict:
     flips_with_open_positions: int = 0
     terms: int = 0
     releases: int = 0
+    venue_faults: int = 0
     orders: int = 0
     fills: int = 0
     windows: int = 0
@@ -110,9 +111,9 @@ class Evidence:
         """Journal entries of some kinds, in order."""
         return (line.entry for line in self.lines if isinstance(line.entry, kinds))
 
-    def told(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Lines of the venue's record, in order."""
-        return (line for line in self.venue if line["kind"] == kind)
+    def told(self, *kinds: str) -> Iterator[dict[str, Any]]:
+        """Lines of some kinds in the venue's record, in order."""
+        return (line for line in self.venue if line["kind"] in kinds)
 
 
 def gather(state: State) -> Evidence:
@@ -469,35 +470,41 @@ def _connections(evidence: Evidence, verdict: Verdict) -> None:
     """
     connects = Counter(line["channel"] for line in evidence.told("connect") if line["agent"].startswith(AGENT))
     parted = _parted(evidence)
+    verdict.venue_faults = sum(line["phase"] == "begins" for line in evidence.told("fault"))
     for channel, count in connects.items():
         for _ in range(count - verdict.terms - parted[channel]):
             verdict.fault("reconnects", f"the {channel} channel was connected {count} times in {verdict.terms} terms")
 
 
 def _parted(evidence: Evidence) -> Counter[str]:
-    """How often the venue ended a connection of each channel by a fault, or was silent when it ended."""
-    silent = _silences(evidence)
-    return Counter(
-        line["channel"]
-        for line in evidence.told("disconnect")
-        if line["agent"].startswith(AGENT)
-        and (
-            line["reason"].startswith("fault ")
-            or any(begun <= line["t_ms"] <= over for name, begun, over in silent if name in ("all", line["channel"]))
-        )
-    )
+    """How often each channel was connected again after the venue ended it by a fault, or while it was silent."""
+    silent, owed, again = _silences(evidence), Counter[str](), Counter[str]()
+    for line in evidence.told("connect", "disconnect"):
+        channel = line["channel"]
+        if not line["agent"].startswith(AGENT):
+            continue
+        if line["kind"] == "connect":
+            again[channel] += owed.pop(channel, 0)
+        elif line["reason"].startswith("fault ") or any(
+            begun <= line["t_ms"] <= over for name, begun, over in silent if name in ("all", channel)
+        ):
+            owed[channel] = 1
+    return again
 
 
 def _silences(evidence: Evidence) -> list[tuple[str, int, int]]:
     """Channel, beginning and end of every time in which a fault kept the venue from saying anything."""
     begun: dict[int, tuple[str, int]] = {}
     found = []
-    for line in evidence.told("fault"):
-        if line["phase"] == "begins" and line["fault"] in _SILENT:
+    for line in evidence.venue:
+        if line["kind"] == "start":  # a venue that was killed ends its faults without a word, and numbers them anew
+            found += [(*silence, line["t_ms"]) for silence in begun.values()]
+            begun.clear()
+        elif line["kind"] == "fault" and line["fault"] in _SILENT and line["phase"] == "begins":
             begun[line["number"]] = line["arguments"].get("channel", "prices"), line["t_ms"]
-        elif line["phase"] == "ends" and line["number"] in begun:
+        elif line["kind"] == "fault" and line["phase"] == "ends" and line["number"] in begun:
             found.append((*begun.pop(line["number"]), line["t_ms"]))
-    return found + [(channel, at_ms, _NEVER_MS) for channel, at_ms in begun.values()]
+    return found + [(*silence, _NEVER_MS) for silence in begun.values()]
 
 
 def as_json(verdict: Verdict) -> bytes:

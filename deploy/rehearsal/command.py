@@ -24,24 +24,26 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.faults import Unfit
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.memory import Memory
-from deploy.rehearsal.migrated import MigratedDay
+from deploy.rehearsal.migrated import ALL, MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
 from deploy.rehearsal.recordings import DayUnreadable, read_day
 from deploy.rehearsal.scenario import BYTES_MAX, Planned, read_scenario
-from deploy.rehearsal.seeded import SeededDay
+from deploy.rehearsal.seeded import ASSETS, SeededDay
 from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
 from shared.clock import RehearsalClock, SystemClock
 
 EX_INTERNAL: Final = 1
+EX_USAGE: Final = 2
 EX_NOINPUT: Final = 66
 EX_UNAVAILABLE: Final = 69
 EX_IOERR: Final = 74
@@ -96,6 +98,8 @@ class Settings:
 @click.option(
     "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
 )
+@click.option("--tier", type=click.Choice(list(TIERS)), default="standard", show_default=True, help="Rate limits.")
+@click.option("--deposit-wallets-only", is_flag=True, help="Refuse other makers, as production does for new accounts.")
 @click.option(
     "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
 )
@@ -112,6 +116,8 @@ def venue(
     record: Path,
     grant: str,
     failing: float,
+    tier: str,
+    deposit_wallets_only: bool,
     clob_version: int,
     protocol_v2: str,
     scenario: Path | None,
@@ -134,10 +140,17 @@ def venue(
       window = "5m"          # one of: at = "14:05", after_s = 60, after_orders = 3,
       offset_s = -20         # or window with offset_s: here 20 s before the next window's end
 
-    Exit codes: 0 stopped in order; 66 a day or scenario is not there or unreadable; 69 the port cannot be used; 74 the
-    record cannot be written or gone on with; 78 the scenario cannot be used, and a line for each thing says why.
+    Exit codes: 0 stopped in order; 2 the command line is wrong; 66 a day or scenario is not there or unreadable; 69 the
+    port cannot be used; 74 the record cannot be written or gone on with; 78 the scenario cannot be used, and a line for
+    each thing says why.
     """
-    rules = Rules(grant_micro=_grant(grant), failing=failing, clob_version=clob_version)
+    rules = Rules(
+        grant_micro=_grant(grant),
+        failing=failing,
+        tier=tier,
+        deposit_wallets_only=deposit_wallets_only,
+        clob_version=clob_version,
+    )
     moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
     try:
         planned = _scenario(scenario)
@@ -191,6 +204,7 @@ async def run(settings: Settings) -> None:
     record = _open(settings.record)
     memory, keyring = _memory(settings.record)
     _check_world(settings, memory)
+    _check_assets(settings, day)
     clock = _clock(settings, day, memory)
     exchange = _exchange(settings, day, clock, memory, keyring)
     running = Venue(exchange, clock, record, settings.record, secrets.token_bytes)
@@ -212,9 +226,8 @@ async def _serve(settings: Settings, running: Venue, port: int, ended: asyncio.F
         loop.add_signal_handler(number, _end, ended)
     clock = {"market_ns": running.clock.market_ns, "anchor_ns": running.clock.anchor_ns, "speed": running.clock.speed}
     day = world_of(settings)
-    running.note(
-        "start", {"day": day, "seed": settings.seed, "speed": settings.speed, "clock": clock, "version": VERSION}
-    )
+    world = {"day": day, "seed": settings.seed, "protocol_v2": sorted(settings.protocol_v2)}
+    running.note("start", world | {"speed": settings.speed, "clock": clock, "version": VERSION})
     running.director.plan(settings.scenario)
     running.start()
     _say(settings, running, endpoints(settings.host, port) | {"clock": clock})
@@ -284,11 +297,21 @@ def world_of(settings: Settings) -> str | None:
     return settings.day.resolve().name if settings.day else None
 
 
+def _check_assets(settings: Settings, day: Day) -> None:
+    """Refuse to move markets that the day does not have. Raises: Stopped."""
+    known = day.assets if isinstance(day, RecordedDay) else list(ASSETS)
+    unknown = sorted(settings.protocol_v2 - {*known, ALL})
+    if unknown:
+        reason = f"--protocol-v2 names {', '.join(unknown)}, but this day has {', '.join(known)}"
+        raise Stopped(EX_USAGE, f"{reason}; write some of these, or ALL")
+
+
 def _check_world(settings: Settings, memory: Memory) -> None:
     """Refuse to go on with the record of another day or seed. Raises: Stopped."""
-    mine = (world_of(settings), settings.seed)
-    for day, seed in memory.worlds - {mine}:
+    mine = (world_of(settings), settings.seed, tuple(sorted(settings.protocol_v2)))
+    for day, seed, moved in memory.worlds - {mine}:
         what = f"day {day}" if day else "a made-up day"
+        what += f" with --protocol-v2 {','.join(moved)}" if moved else ""
         reason = f"{settings.record} is the record of {what} with seed {seed}"
         raise Stopped(EX_IOERR, f"{reason}; start that one again, or choose another folder with --record")
 

@@ -65,8 +65,9 @@ class Rules:
 
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
     the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
-    before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are.
-    auto_redeem: new accounts have approved the auto-redeemer, so resolved positions are paid by themselves.
+    before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are. tier: every signer's
+    rate limits, by the name in `buckets.py`. auto_redeem: new accounts have approved the auto-redeemer, so resolved
+    positions are paid by themselves.
     """
 
     grant_micro: int = 1_000_000_000
@@ -77,6 +78,7 @@ class Rules:
     clob_version: int = 2
     auto_redeem: bool = True
     deposit_wallets_only: bool = False
+    tier: str = "standard"
 
 
 class Desk(Protocol):

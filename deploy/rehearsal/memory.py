@@ -22,11 +22,10 @@ from deploy.rehearsal.transactions import Transaction
 
 @dataclass(slots=True)
 class Memory:
-    """The fold. slugs: market names by condition id; tokens: conditions of tokens
-    that were split. worlds: the (day, seed) of every start; day None is made up.
+    """The fold. slugs: market names by condition id; tokens: conditions of tokens that were split.
 
+    worlds: every start's day (None is made up), seed and assets on Protocol V2. doomed: trades that a fault makes fail.
     resolved: names of resolved markets. approvals, nonces, transactions: as `chain.py` and `transactions.py` have them.
-    doomed: trades that a fault makes fail.
     last_ms: the market time of the last line, 0 for no record.
     """
 
@@ -37,7 +36,7 @@ class Memory:
     tokens: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     doomed: set[str] = field(default_factory=set)
-    worlds: set[tuple[str | None, int]] = field(default_factory=set)
+    worlds: set[tuple[str | None, int, tuple[str, ...]]] = field(default_factory=set)
     resolved: set[str] = field(default_factory=set)
     portfolio: Portfolio = field(default_factory=Portfolio)
     approvals: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -68,7 +67,7 @@ class Memory:
         return [(trade, self.seen[name]) for name, trade in self.trades.items() if not self.seen[name] & FINAL]
 
     def _start(self, line: Json) -> None:
-        self.worlds.add((line["day"], line["seed"]))
+        self.worlds.add((line["day"], line["seed"], tuple(line.get("protocol_v2", ()))))
 
     def _key(self, line: Json) -> None:
         self.accounts.grant(line["owner"], line["grant_micro"])

@@ -417,9 +417,9 @@ def trade_event(trade: Trade, viewer: str, at_ms: int) -> Json:
     return head | _trade(trade, viewer) | tail
 
 
-def trade_row(trade: Trade, viewer: str, at_ms: int) -> Json:
+def trade_row(trade: Trade, viewer: str, now_ms: int) -> Json:
     """A trade of /data/trades: the status has a prefix here, and one more value."""
-    return _trade(trade, viewer) | {"fee_rate_bps": "0", "status": f"TRADE_STATUS_{trade.status_at(at_ms)}"}
+    return _trade(trade, viewer) | {"fee_rate_bps": "0", "status": trade.listed_status(now_ms)}
 
 
 def price_point(source_ms: int, value_e18: int) -> Json:

@@ -26,7 +26,7 @@ FAILED_MS: Final = (15_000, 45_000)
 RECOVERED_MS: Final = ((4_000, 8_000), (10_000, 20_000), (25_000, 60_000))
 """Retrying, mined and confirmed of a trade that had to be sent again; made up."""
 BROADCAST_MS: Final = 1_000
-"""Before this the trades of REST call a match not broadcasted; the time is made up, the name is facts 4.2."""
+"""A matched trade is not broadcast for so long: the lists say so, the user socket does not. Source: facts 4.2."""
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
 UNMINED: Final = frozenset({"MATCHED", "RETRYING"})
 """What the chain knows nothing of yet."""
@@ -69,10 +69,10 @@ class Trade:
         mined = self.status in ("MINED", "CONFIRMED")
         return "0x" + sha256(f"transaction/{self.trade_id}".encode()).hexdigest() if mined else ""
 
-    def status_at(self, at_ms: int) -> str:
-        """Its status as the lists of REST have it."""
-        waiting = self.status == "MATCHED" and at_ms - self.match_ms < BROADCAST_MS
-        return "MATCHED_NOT_BROADCASTED" if waiting else self.status
+    def listed_status(self, now_ms: int) -> str:
+        """Its status as the lists have it."""
+        fresh = self.status == "MATCHED" and now_ms < self.match_ms + BROADCAST_MS
+        return f"TRADE_STATUS_{self.status}" + ("_NOT_BROADCASTED" if fresh else "")
 
     def clients(self) -> list[str]:
         """API keys with a part in it."""

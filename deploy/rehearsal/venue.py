@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
-from deploy.rehearsal.buckets import STANDARD, Buckets
+from deploy.rehearsal.buckets import TIERS, Buckets
 from deploy.rehearsal.director import Director
 from deploy.rehearsal.exchange import Exchange, Reply, Waiting
 from deploy.rehearsal.jsonrpc import Node
@@ -42,7 +42,7 @@ class Venue:
         self.exchange = exchange
         self.director = Director(exchange)
         self.clock = clock
-        self.buckets = Buckets(STANDARD, clock.speed)
+        self.buckets = Buckets(TIERS[exchange.rules.tier], clock.speed)
         self.side_keys = SideKeys()
         exchange.modes.speed = clock.speed
         self.subscriptions = Subscriptions(exchange)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from kit.official import environment
 from kit.official_clients import POLYGON, own_connections, private
-from kit.venue_process import Served, served
+from kit.venue_process import Found, Served, served
 from polymarket import AsyncSecureClient
 from py_clob_client.client import ClobClient
 from py_clob_client.clob_types import (
@@ -58,14 +58,15 @@ def today(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @dataclass
 class Trader:
-    """A keyed client and the venue it trades at."""
+    """A keyed client, the venue it trades at, and the market that was next when it came."""
 
     client: ClobClient
     venue: Served
+    market: Found
 
     def limit(self, side: str = "BUY", price: float = 0.05, size: float = 10, **more: object) -> OrderArgs:
         """A limit order for the next market's Up; far from everybody unless told otherwise."""
-        return OrderArgs(token_id=self.venue.tokens()[0], price=price, size=size, side=side, **more)
+        return OrderArgs(token_id=self.market.up, price=price, size=size, side=side, **more)
 
     def rest(self) -> str:
         """Rest a bid; its id."""
@@ -77,7 +78,7 @@ class Trader:
 def a_trader(venue: Served) -> Trader:
     client = ClobClient(venue.host, POLYGON, key=private(next(numbers)))
     client.set_api_creds(client.create_or_derive_api_creds())
-    return Trader(client, venue)
+    return Trader(client, venue, venue.market())
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_keys_are_made_derived_listed_and_deleted(trader: Trader) -> None:
 def test_a_gtc_order_rests_is_listed_and_is_cancelled(trader: Trader) -> None:
     """Under the struct and the domain of the time."""
     client, order_id = trader.client, trader.rest()
-    token, condition = trader.venue.tokens()[0], trader.venue.condition()
+    token, condition = trader.market.up, trader.market.condition
     assert [row["id"] for row in client.get_orders(OpenOrderParams(market=condition, asset_id=token))] == [order_id]
     assert client.get_order(order_id)["status"] == "LIVE"
     assert client.cancel(order_id) == {"canceled": [order_id], "not_canceled": {}}
@@ -146,7 +147,7 @@ def test_gtd_and_post_only(trader: Trader) -> None:
 
 def test_market_orders_fill_or_are_killed(trader: Trader) -> None:
     """FAK and FOK, bought and sold, and seen among one's trades."""
-    client, token = trader.client, trader.venue.tokens()[0]
+    client, token = trader.client, trader.market.up
     fak = MarketOrderArgs(token_id=token, amount=20, side="BUY", price=0.9, order_type=OrderType.FAK)
     bought = client.post_order(client.create_market_order(fak), OrderType.FAK)
     assert (bought["status"], bought["transactionsHashes"]) == ("matched", [])
@@ -170,7 +171,7 @@ def test_a_batch_is_answered_leg_by_leg(trader: Trader) -> None:
     assert legs[1]["success"] and "lower than the minimum: 5" in legs[1]["errorMsg"]
     first, third, fourth = (leg["orderID"] for leg in legs if leg["orderID"])
     assert client.cancel_orders([first])["canceled"] == [first]
-    here = client.cancel_market_orders(trader.venue.condition(), trader.venue.tokens()[0])
+    here = client.cancel_market_orders(trader.market.condition, trader.market.up)
     assert set(here["canceled"]) == {third, fourth}
     assert client.cancel_all() == {"canceled": [], "not_canceled": {}}
 
@@ -196,7 +197,7 @@ def refused_heartbeat(trader: Trader, name: str) -> tuple[int, str]:
 
 def test_the_reads_answer(trader: Trader) -> None:
     """Books, prices, markets, and what is not played."""
-    client, (up, down) = trader.client, trader.venue.tokens()
+    client, up, down = trader.client, trader.market.up, trader.market.down
     assert client.get_ok() == "OK"
     book = client.get_order_book(up)
     said = book.hash
@@ -212,8 +213,8 @@ def test_the_reads_answer(trader: Trader) -> None:
     assert client.get_last_trade_price(up).keys() == {"price", "side"}
     assert isinstance(client.get_last_trades_prices(params), list)
     assert (client.get_fee_rate_bps(up), client.get_neg_risk(up)) == (1_000, False)
-    assert client.get_market(trader.venue.condition())["condition_id"] == trader.venue.condition()
-    assert isinstance(client.get_market_trades_events(trader.venue.condition()), list)
+    assert client.get_market(trader.market.condition)["condition_id"] == trader.market.condition
+    assert isinstance(client.get_market_trades_events(trader.market.condition), list)
     for page in (client.get_markets(), client.get_simplified_markets(), client.get_sampling_markets()):
         assert page["data"]
     assert client.get_sampling_simplified_markets()["data"]
@@ -231,7 +232,7 @@ def test_the_next_client_signs_as_the_venue_says(venue: Served) -> None:
         client = NextClient(venue.host, POLYGON, key=private(next(numbers)))
         client.set_api_creds(client.create_or_derive_api_key())
         assert client.get_version() == 1
-        args = NextOrderArgs(token_id=venue.tokens()[0], price=0.05, size=10, side="BUY")
+        args = NextOrderArgs(token_id=venue.market().up, price=0.05, size=10, side="BUY")
         assert client.create_and_post_order(args)["status"] == "live"
 
 
@@ -242,7 +243,7 @@ def test_the_unified_client_is_of_another_version_there(venue: Served) -> None:
         where, key = environment(venue.where), private(next(numbers))
         async with await AsyncSecureClient.create(private_key=key, environment=where) as client:
             with pytest.raises(Exception, match=refusals.VERSION_MISMATCH):
-                await client.place_limit_order(asset_id=venue.tokens()[0], side="BUY", price="0.05", size=10)
+                await client.place_limit_order(asset_id=venue.market().up, side="BUY", price="0.05", size=10)
 
     asyncio.run(scenario())
 
@@ -253,9 +254,9 @@ def test_the_unified_client_is_of_another_version_there(venue: Served) -> None:
 def test_todays_venue_takes_its_keys_and_reads_but_not_its_orders(today: Served) -> None:
     """400 order_version_mismatch, as production has said since April 2026."""
     made = a_trader(today)
-    assert made.client.get_order_book(today.tokens()[0]).asset_id == today.tokens()[0]
+    assert made.client.get_order_book(today.market().up).asset_id == today.market().up
     assert made.client.get_orders() == []
     assert refused(lambda: made.client.create_and_post_order(made.limit())) == (400, refusals.VERSION_MISMATCH)
-    fak = MarketOrderArgs(token_id=today.tokens()[0], amount=20, side="BUY", price=0.9)
+    fak = MarketOrderArgs(token_id=today.market().up, amount=20, side="BUY", price=0.9)
     order = made.client.create_market_order(fak)
     assert refused(lambda: made.client.post_order(order, OrderType.FOK)) == (400, refusals.VERSION_MISMATCH)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from kit.official_clients import POLYGON, PRIVATE, own_connections, private
-from kit.venue_process import Served, served
+from kit.venue_process import Found, Served, served
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import (
     AssetType,
@@ -33,7 +35,8 @@ from deploy.rehearsal import refusals
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("clob-v2")]
 LOOKS = 60
-"""Requests in a row that outlast the taker delay, which is 15 ms at this speed."""
+"""Requests in a row that outlast the taker delay, which is 30 ms at this speed."""
+SILENCE_MAX_S = 60
 BUILDER = "0x" + "ab" * 32
 
 
@@ -47,14 +50,15 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @dataclass
 class Trader:
-    """A keyed client and the venue it trades at."""
+    """A keyed client, the venue it trades at, and the market that was next when it came."""
 
     client: ClobClient
     venue: Served
+    market: Found
 
     def limit(self, side: str = "BUY", price: float = 0.05, size: float = 10, **more: object) -> OrderArgs:
         """A limit order for the next market's Up; far from everybody unless told otherwise."""
-        return OrderArgs(token_id=self.venue.tokens()[0], price=price, size=size, side=side, **more)
+        return OrderArgs(token_id=self.market.up, price=price, size=size, side=side, **more)
 
     def rest(self) -> str:
         """Rest a bid; its id."""
@@ -73,7 +77,7 @@ def trader(venue: Served) -> Iterator[Trader]:
     number = next(numbers)
     client = ClobClient(venue.host, POLYGON, key=private(number))
     client.set_api_creds(client.create_or_derive_api_key())
-    yield Trader(client, venue)
+    yield Trader(client, venue, venue.market())
     client.cancel_all()
 
 
@@ -134,7 +138,7 @@ def test_a_key_with_another_secret_is_refused(trader: Trader) -> None:
 def test_a_gtc_order_rests_is_listed_and_is_cancelled(trader: Trader) -> None:
     """Found in any status; a second cancel is told why not."""
     client, order_id = trader.client, trader.rest()
-    token, condition = trader.venue.tokens()[0], trader.venue.condition()
+    token, condition = trader.market.up, trader.market.condition
     assert [row["id"] for row in client.get_open_orders()] == [order_id]
     assert [row["id"] for row in client.get_open_orders(OpenOrderParams(market=condition))] == [order_id]
     assert client.get_open_orders(OpenOrderParams(asset_id="5")) == []
@@ -179,7 +183,7 @@ def test_a_post_only_order_rests_or_is_refused(trader: Trader) -> None:
 
 def test_a_market_order_fills_and_its_trades_settle(trader: Trader) -> None:
     """The client itself waits until every trade has its transaction; then the shares are there, and can be sold."""
-    client, token = trader.client, trader.venue.tokens()[0]
+    client, token = trader.client, trader.market.up
     args = MarketOrderArgs(token_id=token, amount=20, side="BUY", price=0.9, order_type=OrderType.FAK)
     bought = client.create_and_post_market_order(args, order_type=OrderType.FAK)
     assert (bought["success"], bought["status"]) == (True, "matched")
@@ -200,13 +204,13 @@ def test_a_market_order_fills_and_its_trades_settle(trader: Trader) -> None:
 
 def test_a_market_order_finds_its_own_price(trader: Trader) -> None:
     """From the book, whose best level is last."""
-    args = MarketOrderArgs(token_id=trader.venue.tokens()[0], amount=2, side="BUY", order_type=OrderType.FOK)
+    args = MarketOrderArgs(token_id=trader.market.up, amount=2, side="BUY", order_type=OrderType.FOK)
     assert trader.client.create_and_post_market_order(args)["status"] == "matched"
 
 
 def test_a_fok_that_cannot_fill_and_a_fak_that_finds_nothing_are_killed(trader: Trader) -> None:
     """400 in the venue's words; nothing was taken."""
-    client, token = trader.client, trader.venue.tokens()[0]
+    client, token = trader.client, trader.market.up
     for kind, text in ((OrderType.FOK, refusals.FOK_KILLED), (OrderType.FAK, refusals.FAK_KILLED)):
         args = MarketOrderArgs(token_id=token, amount=5, side="BUY", price=0.01, order_type=kind)
         said = refused(lambda args=args, kind=kind: client.create_and_post_market_order(args, order_type=kind))
@@ -253,8 +257,8 @@ def test_many_orders_are_cancelled_at_once(trader: Trader) -> None:
     first, second, third = trader.rest(), trader.rest(), trader.rest()
     answer = client.cancel_orders([first, "0xunknown"])
     assert answer == {"canceled": [first], "not_canceled": {"0xunknown": refusals.NOT_FOUND_OR_CANCELED}}
-    token, condition = trader.venue.tokens()[0], trader.venue.condition()
-    elsewhere = OrderMarketCancelParams(market=condition, asset_id=trader.venue.tokens()[1])
+    token, condition = trader.market.up, trader.market.condition
+    elsewhere = OrderMarketCancelParams(market=condition, asset_id=trader.market.down)
     assert client.cancel_market_orders(elsewhere)["canceled"] == []
     here = OrderMarketCancelParams(market=condition, asset_id=token)
     assert set(client.cancel_market_orders(here)["canceled"]) == {second, third}
@@ -267,7 +271,7 @@ def test_what_breaks_a_rule_is_refused_in_the_venues_words(trader: Trader) -> No
     client = trader.client
     size = refused(lambda: client.create_and_post_order(trader.limit(size=4)))
     assert size[0] == 400 and "Size (4) lower than the minimum: 5" in size[1]
-    args = MarketOrderArgs(token_id=trader.venue.tokens()[0], amount=0.5, side="BUY", price=0.9)
+    args = MarketOrderArgs(token_id=trader.market.up, amount=0.5, side="BUY", price=0.9)
     said = refused(lambda: client.create_and_post_market_order(args))
     assert said == (400, "invalid amount for a marketable BUY order ($0.5), min size: $1")
     assert refused(lambda: client.create_and_post_order(trader.limit("SELL", 0.9))) == (400, refusals.NO_BALANCE)
@@ -285,12 +289,46 @@ def test_heartbeats_chain(trader: Trader) -> None:
     assert caught.value.error_msg == {"error_msg": "Invalid Heartbeat ID", "heartbeat_id": second}
 
 
+def test_a_silent_client_loses_its_orders(trader: Trader) -> None:
+    """Ten real seconds after its last heartbeat, when the venue next looks; those of others stay."""
+    other = ClobClient(trader.venue.host, POLYGON, key=private(next(numbers)))
+    other.set_api_creds(other.create_or_derive_api_key())
+    mine, kept = trader.rest(), other.create_and_post_order(trader.limit())["orderID"]
+    trader.client.post_heartbeat()
+    armed = time.monotonic()
+    while trader.client.get_order(mine)["status"] == "LIVE":
+        assert time.monotonic() - armed < SILENCE_MAX_S
+    assert time.monotonic() - armed > 9.9
+    assert trader.client.get_order(mine)["status"] == "CANCELED"
+    assert other.get_order(kept)["status"] == "LIVE"
+    other.cancel_all()
+
+
+def test_who_cancels_too_much_is_told_to_wait(trader: Trader) -> None:
+    """429 once the signer's bucket is empty; a request takes all it costs or nothing."""
+    unknown = [f"0x{number:064x}" for number in range(1_000)]
+    with pytest.raises(PolyApiException) as caught:
+        for _ in range(LOOKS):
+            trader.client.cancel_orders(unknown)
+    assert (caught.value.status_code, caught.value.error_msg) == (429, {"error": "Too many requests"})
+
+
+def test_a_new_account_may_be_held_to_its_deposit_wallet(tmp_path: Path) -> None:
+    """An order of the address itself is refused, as production refuses it for new accounts."""
+    with served(tmp_path / "record", "--deposit-wallets-only", "--tier", "gold") as strict:
+        client = ClobClient(strict.host, POLYGON, key=private(next(numbers)))
+        client.set_api_creds(client.create_or_derive_api_key())
+        args = OrderArgs(token_id=strict.market().up, price=0.05, size=10, side="BUY")
+        said = refused(lambda: client.create_and_post_order(args))
+        assert said == (400, "maker address not allowed, please use the deposit wallet flow")
+
+
 # Protocol V2.
 
 
 def test_a_position_is_bought_and_sold_under_domain_3(trader: Trader) -> None:
     """The same calls with a position id; its shares are an asset type of their own."""
-    client, position = trader.client, trader.venue.tokens("eth")[0]
+    client, position = trader.client, trader.venue.market("eth").up
     rested = client.create_and_post_order(OrderArgs(position_id=position, price=0.05, size=10, side="BUY"))
     assert rested["status"] == "live"
     args = MarketOrderArgs(position_id=position, amount=10, side="BUY", price=0.9, order_type=OrderType.FAK)
@@ -305,7 +343,7 @@ def test_a_position_is_bought_and_sold_under_domain_3(trader: Trader) -> None:
 
 def test_an_order_for_the_other_exchange_is_a_version_mismatch(trader: Trader) -> None:
     """A position signed as a token, and a token signed as a position."""
-    up, position = trader.venue.tokens()[0], trader.venue.tokens("eth")[0]
+    up, position = trader.market.up, trader.venue.market("eth").up
     for wrong in (
         OrderArgs(token_id=position, price=0.05, size=10, side="BUY"),
         OrderArgs(position_id=up, price=0.05, size=10, side="BUY"),
@@ -319,7 +357,8 @@ def test_an_order_for_the_other_exchange_is_a_version_mismatch(trader: Trader) -
 
 def test_the_book_and_its_prices_agree(trader: Trader) -> None:
     """One by one and in bulk; the hash is the one the client computes."""
-    client, (up, down) = trader.client, trader.venue.tokens("doge")
+    client, doge = trader.client, trader.venue.market("doge")
+    up, down = doge.up, doge.down
     assert (client.get_ok(), client.get_version()) == ("OK", 2)
     book = client.get_order_book(up)
     assert client.get_order_book_hash(book) == book["hash"]
@@ -338,7 +377,7 @@ def test_the_book_and_its_prices_agree(trader: Trader) -> None:
 
 def test_markets_are_listed_in_all_their_forms(trader: Trader) -> None:
     """Long, simplified, sampled; one of them by its condition."""
-    client, condition = trader.client, trader.venue.condition()
+    client, condition = trader.client, trader.market.condition
     pages = [
         client.get_markets(),
         client.get_simplified_markets(),
@@ -351,13 +390,13 @@ def test_markets_are_listed_in_all_their_forms(trader: Trader) -> None:
     assert {row["condition_id"] for row in following}.isdisjoint(row["condition_id"] for row in pages[0]["data"])
     market = client.get_market(condition)
     assert (market["condition_id"], market["accepting_orders"]) == (condition, True)
-    assert [token["token_id"] for token in market["tokens"]] == list(trader.venue.tokens())
+    assert [token["token_id"] for token in market["tokens"]] == [trader.market.up, trader.market.down]
     assert client.get_clob_market_info(condition)["c"] == condition
 
 
 def test_what_traded_is_shown(trader: Trader) -> None:
     """Last price, history and the market's live activity."""
-    client, (up, down) = trader.client, trader.venue.tokens()
+    client, up, down = trader.client, trader.market.up, trader.market.down
     args = MarketOrderArgs(token_id=up, amount=5, side="BUY", price=0.9, order_type=OrderType.FAK)
     client.create_and_post_market_order(args, order_type=OrderType.FAK)
     last = client.get_last_trade_price(up)
@@ -368,7 +407,7 @@ def test_what_traded_is_shown(trader: Trader) -> None:
     now_s = trader.now_s()
     future = PricesHistoryParams(market=up, start_ts=now_s + 9_000, end_ts=now_s + 9_900)
     assert client.get_prices_history(future) == {"history": []}
-    activity = client.get_market_trades_events(trader.venue.condition())
+    activity = client.get_market_trades_events(trader.market.condition)
     assert activity[0]["event_type"] == "trade"
 
 
@@ -381,7 +420,7 @@ def test_what_is_not_played_is_answered_as_for_who_has_none(trader: Trader) -> N
     assert client.drop_notifications() == "OK"
     assert client.get_pre_migration_orders() == []
     assert client.get_builder_trades(BuilderTradeParams(builder_code=BUILDER))["trades"] == []
-    assert client.get_current_rewards() == client.get_raw_rewards_for_market(trader.venue.condition()) == []
+    assert client.get_current_rewards() == client.get_raw_rewards_for_market(trader.market.condition) == []
     assert client.get_earnings_for_user_for_day("2026-11-20") == []
     assert client.get_total_earnings_for_user_for_day("2026-11-20") == []
     assert client.get_user_earnings_and_markets_config("2026-11-20") == []

@@ -117,7 +117,7 @@ def order() -> Json:
 
 def trade_row() -> Json:
     exchange = day().exchange
-    return protocol.trade_row(exchange.trades[day().matched["tradeIDs"][0]], day().key.api_key)
+    return protocol.trade_row(exchange.trades[day().matched["tradeIDs"][0]], day().key.api_key, NOW_MS)
 
 
 def user_order(**which: str) -> Json:

@@ -72,7 +72,7 @@ def test_a_gtc_order_rests_is_listed_and_is_cancelled(venue: Served) -> None:
     """Also the reason why it cannot be cancelled again."""
 
     async def scenario(client: AsyncSecureClient) -> None:
-        token = venue.tokens()[0]
+        token = venue.market().up
         rested = await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=10)
         assert rested.ok and rested.status == "live"
         listed = [order async for page in client.list_open_orders(asset_id=token) for order in page.items]
@@ -89,7 +89,7 @@ def test_gtd_and_post_only_orders(venue: Served) -> None:
     """An expiration of the market's time; an order that would take is refused by name."""
 
     async def scenario(client: AsyncSecureClient) -> None:
-        token, later_s = venue.tokens()[0], int(venue.where["clock"]["market_ns"]) // 10**9 + 100_000
+        token, later_s = venue.market().up, int(venue.where["clock"]["market_ns"]) // 10**9 + 100_000
         dated = await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=10, expiration=later_s)
         assert dated.ok
         assert (await client.get_order(order_id=dated.order_id)).order_type == "GTD"
@@ -107,7 +107,7 @@ def test_market_orders_fill_and_settle(venue: Served, asset: str) -> None:
     """FAK bought, FOK sold; a CTF token and a position of Protocol V2."""
 
     async def scenario(client: AsyncSecureClient) -> None:
-        token, kind = venue.tokens(asset)[0], "CONDITIONAL" if asset == "btc" else "CONDITIONAL-V2"
+        token, kind = venue.market(asset).up, "CONDITIONAL" if asset == "btc" else "CONDITIONAL-V2"
         bought = await client.place_market_order(asset_id=token, side="BUY", amount=20, max_price="0.9")
         assert bought.ok and bought.status == "matched" and bought.trade_ids
         assert all(await client.wait_for_order_fill_settlement(bought))
@@ -128,7 +128,7 @@ def test_orders_that_find_nothing_are_killed(venue: Served) -> None:
     """FOK and FAK, in the venue's words."""
 
     async def scenario(client: AsyncSecureClient) -> None:
-        token = venue.tokens()[0]
+        token = venue.market().up
         for kind, text in (("FOK", "FOK orders are fully filled or killed"), ("FAK", "no orders found to match")):
             with pytest.raises(Exception, match=text):
                 await client.place_market_order(asset_id=token, side="BUY", amount=5, max_price="0.01", order_type=kind)
@@ -140,14 +140,15 @@ def test_a_batch_is_answered_leg_by_leg(venue: Served) -> None:
     """The refused leg is a rejected order, though its success says true; then all of a market are cancelled."""
 
     async def scenario(client: AsyncSecureClient) -> None:
-        token = venue.tokens()[0]
+        market = venue.market()
+        token = market.up
         orders = [
             await client.create_limit_order(asset_id=token, side="BUY", price="0.05", size=size) for size in (10, 4, 11)
         ]
         legs = await client.post_orders(orders)
         assert [leg.ok for leg in legs] == [True, False, True]
         assert "lower than the minimum: 5" in legs[1].message
-        gone = await client.cancel_market_orders(market=venue.condition(), asset_id=token)
+        gone = await client.cancel_market_orders(market=market.condition, asset_id=token)
         assert set(gone.canceled) == {legs[0].order_id, legs[2].order_id}
 
     play(venue, scenario)
@@ -160,10 +161,10 @@ def test_an_own_address_trades_as_well(venue: Served) -> None:
     async def scenario() -> None:
         where, me = environment(venue.where), Account.from_key(key).address
         async with await AsyncSecureClient.create(private_key=key, wallet=me, environment=where) as client:
-            bought = await client.place_market_order(asset_id=venue.tokens()[0], side="BUY", amount=2, max_price="0.9")
+            bought = await client.place_market_order(asset_id=venue.market().up, side="BUY", amount=2, max_price="0.9")
             assert bought.ok
             with pytest.raises(Exception, match="not enough balance"):
-                await client.place_limit_order(asset_id=venue.tokens()[0], side="BUY", price="0.05", size=100_000)
+                await client.place_limit_order(asset_id=venue.market().up, side="BUY", price="0.05", size=100_000)
 
     asyncio.run(scenario())
 
@@ -187,7 +188,8 @@ def test_the_public_reads_answer(venue: Served) -> None:
     async def scenario() -> None:
         async with AsyncPublicClient(environment=environment(venue.where)) as client:
             for asset in ("btc", "eth"):
-                await read_all(client, *venue.tokens(asset))
+                found = venue.market(asset)
+                await read_all(client, found.up, found.down)
 
     asyncio.run(scenario())
 
@@ -220,7 +222,7 @@ def test_the_account_reads_answer(venue: Served) -> None:
         assert [
             each async for page in client.list_user_earnings_for_day(date="2026-11-20") for each in page.items
         ] == []
-        price = await client.estimate_market_price(asset_id=venue.tokens()[0], side="BUY", amount=5)
+        price = await client.estimate_market_price(asset_id=venue.market().up, side="BUY", amount=5)
         assert 0 < price < 1
 
     play(venue, scenario)
@@ -232,7 +234,7 @@ def test_markets_and_events_are_found_by_their_names(venue: Served) -> None:
     async def scenario() -> None:
         async with AsyncPublicClient(environment=environment(venue.where)) as client:
             for asset in ("btc", "eth"):
-                slug = venue.market(asset)["slug"]
+                slug = venue.market(asset).slug
                 market = await client.get_market(slug=slug)
                 assert market.slug == slug
                 event = await client.get_event(slug=slug)

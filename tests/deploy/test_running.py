@@ -108,7 +108,7 @@ def test_the_supervisor_is_told_where_the_venue_is(world: dict[str, Any], made_u
     assert settings.clock is None or settings.clock.anchor_ns == 7
 
 
-_TEXTS = st.text(st.characters(exclude_characters="\x7f"))  # which TOML has escaped, and no address holds
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"))  # TOML has that escaped, no address holds it
 _VALUES = _TEXTS | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 _KEYS = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 
@@ -150,6 +150,32 @@ def test_a_venue_that_says_no_is_quoted(play: Play) -> None:
         "  next     foresight day FOLDER says what a recorded day holds",
     ]
     assert error.code == "NOINPUT"
+
+
+def test_everything_a_venue_has_against_a_scenario_is_quoted(play: Play) -> None:
+    """A line for each thing, each under the name of the command; nothing of the times before."""
+    complaint = "print('{}', file=sys.stderr); sys.exit(78)"
+    fails(play(venue=complaint.format("foresight venue: from the past")))
+    error = fails(play(venue=complaint.format(r"a stray line\nforesight venue: one\nforesight venue: two")))
+    assert error.lines("foresight run").splitlines() == [
+        "foresight run: one",
+        "foresight run: two",
+        "  next     mend the scenario, then the same command again; foresight fault says which faults there are",
+    ]
+    assert error.code == "CONFIG"
+
+
+def test_a_scenario_that_is_not_there_is_no_day_that_is_not_there(play: Play) -> None:
+    """What to do next is about what was wrong."""
+    complaint = "foresight venue: /s cannot be read; --scenario takes a TOML file"
+    error = fails(play(venue=f"print('{complaint}', file=sys.stderr); sys.exit(66)"))
+    assert (error.code, error.hint) == ("NOINPUT", "foresight venue --help shows what a scenario looks like")
+
+
+def test_a_scenario_is_given_to_the_venue(play: Play) -> None:
+    """By its path."""
+    tells = "print('foresight venue: ' + ' '.join(sys.argv[-2:]), file=sys.stderr); sys.exit(1)"
+    assert str(fails(play(venue=tells, scenario=Path("/s.toml")))) == "--scenario /s.toml"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def get(url: str) -> Any:
         return json.loads(answer.read())
 
 
+@dataclass(frozen=True)
+class Found:
+    """A market as the catalogue has it."""
+
+    slug: str
+    condition: str
+    up: str
+    down: str
+
+
 class Served:
     """A venue that serves, as a client meets it. where: its endpoints as it printed them."""
 
@@ -66,26 +77,17 @@ class Served:
         self.where = process.said()
         self.host = str(self.where["clob"])
 
-    def market(self, asset: str = "btc") -> dict[str, Any]:
-        """The Gamma object of the next quarter of an hour's market: quoted, and open for a while."""
+    def market(self, asset: str = "btc") -> Found:
+        """The next quarter of an hour's market: quoted, and open for three minutes of a test's own time at least."""
         start_s = get(f"{self.host}/time") // WINDOW_S * WINDOW_S + WINDOW_S
-        (found,) = get(f"{self.where['gamma']}/markets?slug={asset}-updown-15m-{start_s}")
-        return dict(found)
-
-    def tokens(self, asset: str = "btc") -> tuple[str, str]:
-        """The ids of Up and Down there."""
-        market = self.market(asset)
-        up, down = market.get("positionIds") or json.loads(market["clobTokenIds"])
-        return up, down
-
-    def condition(self, asset: str = "btc") -> str:
-        """Its condition id."""
-        return str(self.market(asset)["conditionId"])
+        (raw,) = get(f"{self.where['gamma']}/markets?slug={asset}-updown-15m-{start_s}")
+        up, down = raw.get("positionIds") or json.loads(raw["clobTokenIds"])
+        return Found(str(raw["slug"]), str(raw["conditionId"]), up, down)
 
 
 @contextmanager
 def served(folder: Path, *options: str) -> Iterator[Served]:
-    """A venue that makes up its day, ten times as fast as life; it has to end well."""
-    with a_process(folder, "--json", "--seed", "7", "--speed", "10", *options) as process:
+    """A venue that makes up its day, five times as fast as life; it has to end well."""
+    with a_process(folder, "--json", "--seed", "7", "--speed", "5", *options) as process:
         yield Served(process)
         assert process.end() == 0, process.child.stderr.read() if process.child.stderr else ""

@@ -214,6 +214,16 @@ def test_usage_faults_are_exit_2(options: list[str], said: str) -> None:
     assert (result.exit_code, said in result.output) == (2, True)
 
 
+def test_assets_that_the_day_lacks_cannot_move(tmp_path: Path) -> None:
+    """One line names them and those it has."""
+    result = run("--protocol-v2", "eth,BCT", "--record", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--protocol-v2 names BCT, but this day has BTC, ETH" in result.output
+    day = write_day(tmp_path / "day")
+    result = run("--day", str(day), "--protocol-v2", "ETH", "--record", str(tmp_path / "r"))
+    assert (result.exit_code, "names ETH, but this day has BTC" in result.output) == (2, True)
+
+
 def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     """Positions of one day mean nothing in another."""
     line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 4}
@@ -221,6 +231,15 @@ def test_a_record_of_another_world_is_not_gone_on_with(tmp_path: Path) -> None:
     result = run("--seed", "5", "--record", str(tmp_path))
     assert result.exit_code == 74
     assert "is the record of a made-up day with seed 4; start that one again" in result.output
+
+
+def test_a_record_of_other_positions_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The same day with other ids is another world."""
+    line = {"kind": "start", "t_ms": 1, "wall_ms": 1, "day": None, "seed": 5, "protocol_v2": ["BTC", "ETH"]}
+    (tmp_path / "record.jsonl").write_text(json.dumps(line) + "\n")
+    result = run("--seed", "5", "--protocol-v2", "eth", "--record", str(tmp_path))
+    assert result.exit_code == 74
+    assert "a made-up day with --protocol-v2 BTC,ETH with seed 5; start that one again" in result.output
 
 
 @pytest.mark.parametrize("line", ["nonsense", '{"kind": "cancel", "t_ms": 1, "wall_ms": 1, "order_id": "x"}'])

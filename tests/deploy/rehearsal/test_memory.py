@@ -176,7 +176,7 @@ def test_the_memory_knows_time_and_world() -> None:
         {"kind": "connect", "t_ms": 9, "wall_ms": 2},
     ]
     memory = Memory().fold(lines)
-    assert (memory.last_ms, memory.worlds, memory.staked()) == (9, {("a day", 3)}, set())
+    assert (memory.last_ms, memory.worlds, memory.staked()) == (9, {("a day", 3, ())}, set())
 
 
 def test_a_line_that_does_not_fit_is_an_error() -> None:

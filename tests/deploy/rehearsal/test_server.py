@@ -4,142 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from eth_account import Account
-from kit.days import START_S, a_day
 from kit.official import environment
-from kit.venue import Running, Trader, running_venue
+from kit.venue_http import SLUG, Desk, play
 from polymarket import AsyncSecureClient
-from polymarket._internal.l1_auth import build_api_key_auth_typed_data
+from polymarket.errors import RequestRejectedError
 from polymarket.streams import CryptoTwapPriceSpec, MarketSpec, UserSpec
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.floor import Rules
-from deploy.rehearsal.keys import Key
-from deploy.rehearsal.markets import Market
-from deploy.rehearsal.modes import Mode, Standing
-from deploy.rehearsal.signatures import request_hmac
-from shared.clock import SystemClock
+from deploy.rehearsal.modes import Mode
 
-NOW_MS = (START_S + 20) * 1_000
-DAY = a_day()
-SLUG = f"btc-updown-5m-{START_S}"
 PRIVATE = "0x" + "11" * 32
-
-
-@dataclass
-class Desk:
-    """A served venue and a hand-made client of it."""
-
-    running: Running
-    http: ClientSession
-    key: Key | None = None
-
-    @property
-    def market(self) -> Market:
-        return self.running.exchange.floor.by_slug[SLUG]
-
-    @property
-    def lasting(self) -> str:
-        """A token that is quoted and will be for a quarter of an hour: its window has not begun."""
-        return self.running.exchange.floor.by_slug[f"btc-updown-5m-{START_S + 600}"].listing.up_token
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        return await self.ask("GET", path)
-
-    async def ask(
-        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
-        async with self.http.request(method, self.running.where["clob"] + path, data=body, headers=headers) as answer:
-            return answer.status, json.loads(await answer.read())
-
-    async def keyed(self, method: str, path: str, body: Any = None, key: Key | None = None) -> tuple[int, Any]:
-        """A signed request."""
-        raw = b"" if body is None else json.dumps(body).encode()
-        return await self.ask(method, path, raw, self.proof(method, path, raw, key))
-
-    async def raw(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
-        """A signed request's status, bare body, and when to come back."""
-        sent = json.dumps(body).encode()
-        headers, url = self.proof(method, path, sent), self.running.where["clob"] + path
-        async with self.http.request(method, url, data=sent, headers=headers) as answer:
-            return answer.status, await answer.read(), answer.headers["Retry-After"]
-
-    def proof(self, method: str, path: str, raw: bytes, key: Key | None = None) -> dict[str, str]:
-        """The headers that sign a request."""
-        key = key or self.key or self.join()
-        stamp = str(SystemClock().wall_ns() // 10**9)
-        return {
-            "POLY_ADDRESS": key.owner,
-            "POLY_API_KEY": key.api_key,
-            "POLY_PASSPHRASE": key.passphrase,
-            "POLY_TIMESTAMP": stamp,
-            "POLY_SIGNATURE": request_hmac(key.secret, stamp, method, path.partition("?")[0], raw),
-        }
-
-    def join(self) -> Key:
-        self.key = self.running.venue.create_key(Trader().address, 0)
-        return self.key
-
-    def order(self, price_micro: int = 50_000, shares: int = 10, **more: Any) -> dict[str, Any]:
-        key = self.key or self.join()
-        return Trader().limit(key, self.market.listing.up_token, "BUY", price_micro, shares, **more)
-
-
-@asynccontextmanager
-async def a_desk(folder: Path, **how: Any) -> AsyncIterator[Desk]:
-    async with running_venue(folder, DAY, NOW_MS, **how) as running, ClientSession() as http:
-        yield Desk(running, http)
-
-
-Scenario = Callable[[Desk], Coroutine[Any, Any, None]]
-
-
-def play(folder: Path, scenario: Scenario, **how: Any) -> None:
-    async def whole() -> None:
-        async with a_desk(folder, **how) as desk:
-            await scenario(desk)
-
-    asyncio.run(whole())
-
-
-def test_the_reads_that_need_no_key(tmp_path: Path) -> None:
-    """Each answers in the captured shape."""
-
-    async def scenario(desk: Desk) -> None:
-        listing = desk.market.listing
-        token = listing.up_token
-        assert await desk.get("/ok") == (200, "OK")
-        assert await desk.get("/version") == (200, {"version": 2})
-        status, seconds = await desk.get("/time")
-        assert (status, seconds) == (200, desk.running.venue.now_ms() // 1_000)
-        assert (await desk.get("/api/geoblock"))[1]["blocked"] is False
-        status, book = await desk.get(f"/book?token_id={token}")
-        assert (status, book["asset_id"], book["market"]) == (200, token, listing.condition_id)
-        assert (await desk.get(f"/tick-size?token_id={token}"))[1] == {"minimum_tick_size": 0.01}
-        assert (await desk.get(f"/neg-risk?token_id={token}"))[1] == {"neg_risk": False}
-        assert (await desk.get(f"/fee-rate?token_id={token}"))[1] == {"base_fee": 1000}
-        bid, ask = book["bids"][-1]["price"], book["asks"][-1]["price"]
-        assert (await desk.get(f"/price?token_id={token}&side=BUY"))[1] == {"price": bid}
-        assert (await desk.get(f"/price?token_id={token}&side=SELL"))[1] == {"price": ask}
-        middle = (await desk.get(f"/midpoint?token_id={token}"))[1]["mid"]
-        assert Decimal(middle) == (Decimal(bid) + Decimal(ask)) / 2
-        status, market = await desk.get(f"/clob-markets/{listing.condition_id}")
-        assert (market["ao"], market["itode"], market["mts"]) == (True, True, 0.01)
-        assert (await desk.get(f"/markets-by-token/{token}"))[1]["condition_id"] == listing.condition_id
-        body = json.dumps([{"token_id": token}, {"token_id": "5"}, {"token_id": listing.down_token}]).encode()
-        status, books = await desk.ask("POST", "/books", body)
-        assert [each["asset_id"] for each in books] == [token, listing.down_token]
-
-    play(tmp_path, scenario)
+HOUR_NS = 3_600 * 10**9
 
 
 def test_what_does_not_exist_is_not_found(tmp_path: Path) -> None:
@@ -167,66 +48,6 @@ def test_the_catalogue_leads_to_the_tokens(tmp_path: Path) -> None:
         assert event["markets"][0]["conditionId"] == market["conditionId"] == desk.market.listing.condition_id
         assert (await desk.get(f"/gamma/markets/slug/{SLUG}"))[1]["id"] == market["id"]
         assert (await desk.get(f"/gamma/events/slug/{SLUG}"))[1]["slug"] == SLUG
-
-    play(tmp_path, scenario)
-
-
-def key_request(nonce: int = 0, timestamp: int | None = None) -> dict[str, str]:
-    account = Account.from_key(PRIVATE)
-    stamp = SystemClock().wall_ns() // 10**9 if timestamp is None else timestamp
-    typed = build_api_key_auth_typed_data(address=account.address, chain_id=137, timestamp=stamp, nonce=nonce)
-    signature = account.sign_typed_data(full_message=typed).signature.hex()
-    return {
-        "POLY_ADDRESS": account.address,
-        "POLY_SIGNATURE": "0x" + signature,
-        "POLY_TIMESTAMP": str(stamp),
-        "POLY_NONCE": str(nonce),
-    }
-
-
-def test_a_key_is_made_once_and_derived_ever_after(tmp_path: Path) -> None:
-    """One per address and nonce; who made none derives none."""
-
-    async def scenario(desk: Desk) -> None:
-        refused = await desk.ask("GET", "/auth/derive-api-key", headers=key_request())
-        assert refused == (400, {"error": refusals.NO_SUCH_KEY})
-        first = await desk.ask("POST", "/auth/api-key", headers=key_request())
-        assert await desk.ask("POST", "/auth/api-key", headers=key_request()) == first
-        assert await desk.ask("GET", "/auth/derive-api-key", headers=key_request()) == first
-        assert (await desk.ask("POST", "/auth/api-key", headers=key_request(1)))[1] != first[1]
-        assert (await desk.ask("POST", "/auth/api-key", headers=key_request(0, 5)))[0] == 401
-        assert [line["grant_micro"] for line in desk.running.record("key")] == [10**9, 0]
-        assert first[1]["secret"] not in (tmp_path / "record.jsonl").read_text()
-
-    play(tmp_path, scenario)
-
-
-def test_keyed_reads_need_a_proof(tmp_path: Path) -> None:
-    """401 in one voice without it."""
-
-    async def scenario(desk: Desk) -> None:
-        for path in ("/auth/api-keys", "/balance-allowance", "/data/orders", "/data/trades", "/data/order/0x"):
-            assert await desk.get(path) == (401, {"error": refusals.UNAUTHORIZED})
-        key = desk.join()
-        assert (await desk.keyed("GET", "/auth/api-keys"))[1] == {"apiKeys": [key.api_key]}
-        assert (await desk.keyed("GET", "/auth/ban-status/closed-only"))[1] == {"closed_only": False}
-        _status, balance = await desk.keyed("GET", "/balance-allowance?asset_type=COLLATERAL&signature_type=3")
-        assert balance["balance"] == "1000000000"
-
-    play(tmp_path, scenario)
-
-
-def test_the_wrong_signature_type_sees_an_empty_wallet(tmp_path: Path) -> None:
-    """Once the wallet is known; the right one sees its dollars and shares."""
-
-    async def scenario(desk: Desk) -> None:
-        await desk.keyed("POST", "/order", desk.order())
-        path = "/balance-allowance?asset_type=COLLATERAL&signature_type="
-        balances = [(await desk.keyed("GET", path + kind))[1]["balance"] for kind in ("0", "3")]
-        assert balances == ["1000000000", "0"]
-        shares = f"/balance-allowance/update?asset_type=CONDITIONAL&token_id={desk.market.listing.up_token}"
-        assert (await desk.keyed("GET", shares))[1]["balance"] == "0"
-        assert (await desk.keyed("GET", path + "x"))[0] == 400
 
     play(tmp_path, scenario)
 
@@ -312,7 +133,8 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     """429 with the headers of the signer's bucket."""
 
     async def scenario(desk: Desk) -> None:
-        desk.running.venue.admit([{}] * 60, desk.join())
+        venue, owner = desk.running.venue, desk.join().owner
+        venue.buckets.orders(owner, 60, venue.clock.monotonic_ns() + HOUR_NS)
         assert (await desk.keyed("POST", "/order", desk.order()))[0] == 429
         assert (await desk.keyed("DELETE", "/cancel-all"))[0] == 200
 
@@ -379,19 +201,6 @@ def test_a_restart_is_told_in_status_and_body(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-def test_closed_only_is_asked_and_told(tmp_path: Path) -> None:
-    """By the address of the key."""
-
-    async def scenario(desk: Desk) -> None:
-        key = desk.join()
-        desk.running.exchange.modes.set_standing(key.owner, Standing.CLOSED_ONLY)
-        assert (await desk.keyed("GET", "/auth/ban-status/closed-only"))[1] == {"closed_only": True}
-        status, body = await desk.keyed("POST", "/order", desk.order())
-        assert (status, body) == (400, {"error": f"'{key.owner}' address in closed only mode"})
-
-    play(tmp_path, scenario)
-
-
 # The official client, unmodified.
 
 
@@ -439,6 +248,25 @@ def test_the_official_client_is_refused_in_words_it_knows(tmp_path: Path) -> Non
                 await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=1_000)
 
     play(tmp_path, scenario, rules=Rules(grant_micro=20_000_000))
+
+
+def test_the_official_client_is_told_of_a_restart(tmp_path: Path) -> None:
+    """425 with its wait, then the post-only minutes, in which it may still rest what never takes."""
+
+    async def scenario(desk: Desk) -> None:
+        where, modes, token = environment(desk.running.where), desk.running.exchange.modes, desk.lasting
+        limit = {"asset_id": token, "side": "BUY", "price": "0.05", "size": 10}
+        async with await AsyncSecureClient.create(private_key=PRIVATE, environment=where) as client:
+            modes.switch(Mode.RESTARTING, desk.running.exchange.now_ms)
+            with pytest.raises(RequestRejectedError) as away:
+                await client.place_limit_order(**limit)
+            assert away.value.status == 425
+            modes.switch(Mode.POST_ONLY, desk.running.exchange.now_ms)
+            with pytest.raises(RequestRejectedError, match=refusals.POST_ONLY_MODE):
+                await client.place_limit_order(**limit)
+            assert (await client.place_limit_order(**limit, post_only=True)).ok
+
+    play(tmp_path, scenario)
 
 
 def test_the_official_client_streams_books_and_prices(tmp_path: Path) -> None:

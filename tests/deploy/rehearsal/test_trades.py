@@ -13,7 +13,7 @@ from deploy.rehearsal.matching import Fill, Wish
 from deploy.rehearsal.orders import Order, ask, order_of
 from deploy.rehearsal.posted import read_posted
 from deploy.rehearsal.recordings import listing_of
-from deploy.rehearsal.trades import FINAL, STRANGER, Trade, course, made, wanted
+from deploy.rehearsal.trades import BROADCAST_MS, FINAL, STRANGER, Trade, course, made, wanted
 
 LISTING = listing_of(a_market_row())
 NOW_MS = START_S * 1_000
@@ -91,14 +91,6 @@ def test_as_many_again_are_retried_and_mined_after_all() -> None:
         assert [after for after, _ in steps] == sorted(after for after, _ in steps)
 
 
-def test_a_match_is_not_broadcasted_at_first() -> None:
-    """So REST says for a second, then that it is matched; afterwards what became of it."""
-    trade = a_trade(an_order(Trader(1)), None)
-    said = [trade.status_at(trade.match_ms + after) for after in (0, 999, 1_000)]
-    assert said == ["MATCHED_NOT_BROADCASTED", "MATCHED_NOT_BROADCASTED", "MATCHED"]
-    assert replace(trade, status="MINED").status_at(trade.match_ms) == "MINED"
-
-
 @pytest.mark.parametrize(
     ("asked", "fits"),
     [
@@ -115,3 +107,12 @@ def test_a_match_is_not_broadcasted_at_first() -> None:
 def test_trades_are_found_by_any_of_their_parts(asked: dict[str, str], fits: bool) -> None:
     """A maker's token or wallet counts as the taker's does."""
     assert wanted(a_trade(an_order(Trader(1)), None), asked) is fits
+
+
+def test_a_fresh_trade_is_listed_as_not_yet_broadcast() -> None:
+    """For a second; afterwards, and in every other status, the lists say what it is."""
+    trade = a_trade(an_order(Trader(1)), None)
+    assert trade.listed_status(NOW_MS + BROADCAST_MS - 1) == "TRADE_STATUS_MATCHED_NOT_BROADCASTED"
+    assert trade.listed_status(NOW_MS + BROADCAST_MS) == "TRADE_STATUS_MATCHED"
+    trade.status = "MINED"
+    assert trade.listed_status(NOW_MS) == "TRADE_STATUS_MINED"
