@@ -112,6 +112,12 @@ class Accounts:
         key = wallet.lower()
         return self._owners.get(key, owner) == owner and self.get(owner).wallet.lower() in ("", key)
 
+    def owner_of(self, wallet: str) -> str:
+        """Whose wallet it is: its owner's, or that of the key with this very address; blank for nobody's."""
+        key = wallet.lower()
+        same = (account.owner for account in self._by_owner.values() if account.owner.lower() == key)
+        return self._owners.get(key) or next(same, "")
+
     def bind(self, owner: str, wallet: str, signature_type: int) -> bool:
         """Tie a permitted wallet to its owner; whether that is new."""
         assert self.permits(owner, wallet), "a wallet is permitted before it is bound"
@@ -135,6 +141,12 @@ class Accounts:
     def reverse(self, leg: Leg) -> None:
         """Undo a leg whose trade failed."""
         self._move(leg.owner, leg.token_id, -leg.cash_micro, -leg.shares_micro)
+
+    def move(self, owner: str, cash_micro: int, shares_micro: Iterable[tuple[str, int]]) -> None:
+        """Change cash and positions by a split (dollars into pairs of shares) or a merge (the way back)."""
+        self._open(owner).cash_micro += cash_micro
+        for token_id, micro in shares_micro:
+            self._move(owner, token_id, 0, micro)
 
     def redeem(self, owner: str, token_id: str, won: bool) -> tuple[int, int]:
         """Turn a resolved token into cash; shares and what they paid. The losing side pays nothing."""

@@ -96,7 +96,11 @@ class Settings:
 @click.option("--record", type=click.Path(path_type=Path), default=Path("venue-record"), show_default=True)
 @click.option("--grant", default="1000", show_default=True, help="Play money of every new account, in dollars.")
 @click.option(
-    "--failing", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of trades that fail."
+    "--failing",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of trades that fail.",
 )
 @click.option("--tier", type=click.Choice(list(TIERS)), default="standard", show_default=True, help="Rate limits.")
 @click.option("--deposit-wallets-only", is_flag=True, help="Refuse other makers, as production does for new accounts.")
@@ -104,6 +108,7 @@ class Settings:
     "--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1 is the venue of before CLOB V2."
 )
 @click.option("--protocol-v2", default="", help="Assets whose markets are on Protocol V2, such as ETH,SOL; or ALL.")
+@click.option("--claim", is_flag=True, help="Winners wait to be redeemed; else they are paid by themselves.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults: which one begins when.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON.")
 def venue(
@@ -120,6 +125,7 @@ def venue(
     deposit_wallets_only: bool,
     clob_version: int,
     protocol_v2: str,
+    claim: bool,
     scenario: Path | None,
     as_json: bool,
 ) -> None:
@@ -149,6 +155,7 @@ def venue(
         failing=failing,
         tier=tier,
         deposit_wallets_only=deposit_wallets_only,
+        auto_redeem=not claim,
         clob_version=clob_version,
     )
     moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
@@ -247,7 +254,7 @@ def _say(settings: Settings, running: Venue, where: Json) -> None:
         click.echo(msgspec.json.encode(facts).decode())
         return
     click.echo(f"The rehearsal venue plays {running.exchange.day.label} at {settings.speed:g} times real time.")
-    for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws", "control", "record"):
+    for name in (*endpoints("", 0), "record"):
         click.echo(f"  {name:<10} {facts[name]}")
     if settings.scenario:
         click.echo(f"{len(settings.scenario)} faults are planned; what they do is on the record.")
@@ -261,9 +268,14 @@ def endpoints(host: str, port: int) -> dict[str, Any]:
         "clob": http,
         "gamma": f"{http}/gamma",
         "relayer": f"{http}/relayer",
+        "data": f"{http}/data-api",
+        "rpc": f"{http}/rpc",
+        "binance": f"{http}/binance",
         "market_ws": f"{socket}/ws/market",
         "user_ws": f"{socket}/ws/user",
         "price_ws": f"{socket}/prices/ws",
+        "rtds_ws": f"{socket}/rtds",
+        "binance_ws": f"{socket}/binance",
         "control": f"{http}/control",
     }
 

@@ -25,9 +25,6 @@ Outcome = Literal["Up", "Down"]
 Version = Literal["v1", "v2"]
 
 DAY_S: Final = 86_400
-RESOLVE_MIN_S: Final = 20
-RESOLVE_MAX_S: Final = 150
-"""Where the day does not say, a market resolves this long after its window's end. Source: facts 4.4, 10."""
 _TWAP = re.compile(r"twap-(\d+)s")
 
 

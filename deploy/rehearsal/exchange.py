@@ -15,22 +15,25 @@ from itertools import count, groupby
 from typing import Any, Final
 
 from deploy.rehearsal import protocol, refusals
-from deploy.rehearsal.accounts import Accounts, Hold
+from deploy.rehearsal.accounts import Accounts, Hold, Leg
 from deploy.rehearsal.admission import Admission
 from deploy.rehearsal.agenda import Agenda
-from deploy.rehearsal.days import Day, Outcome
+from deploy.rehearsal.chain import Chain
+from deploy.rehearsal.days import Day
 from deploy.rehearsal.floor import Dice, Floor, Rules
 from deploy.rehearsal.keys import Key, Keyring, Switches
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import IMMEDIATE, Fill, Matched, Wish, collateral_of
 from deploy.rehearsal.memory import Memory
 from deploy.rehearsal.modes import Modes
+from deploy.rehearsal.noise import Noise
 from deploy.rehearsal.orders import GTD_EARLY_S, Asked, Order, fits, order_of, seconds_of
 from deploy.rehearsal.outbox import Answer, Line, Outbox, ToUser
 from deploy.rehearsal.posted import AnyPosted, domain_of, id_of, read_posted
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.refusals import Refused
-from deploy.rehearsal.trades import Trade, course, made, wanted
+from deploy.rehearsal.trades import UNMINED, Trade, course, made, wanted
+from deploy.rehearsal.transactions import Transactions
 
 BATCH_MAX: Final = 15
 CANCEL_MAX: Final = 1_000
@@ -84,17 +87,21 @@ class Exchange:
     trades: dict[str, Trade] = field(default_factory=dict)
     floor: Floor = field(init=False)
     door: Admission = field(init=False)
+    chain: Chain = field(init=False)
+    transactions: Transactions = field(init=False)
     taken: int = 0
     _delayed: set[str] = field(default_factory=set)
     _tickets: count[int] = field(default_factory=count)
     _unsettled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        staked = frozenset(self.memory.staked())
-        self.floor = Floor(self.day, self.rules, self.dice, self.out, self.agenda, self.now_ms, self, staked)
+        staked, resolved = frozenset(self.memory.staked()), frozenset(self.memory.resolved)
+        self.floor = Floor(self.day, self.rules, self.dice, self.out, self.agenda, self.now_ms, self, staked, resolved)
         self._recall_money()
+        self._recall_chain()
         self.door = Admission(self.floor, self.accounts, self.modes)
         self.floor.start()
+        Noise(self.out, self.agenda, self.dice).start(self.now_ms)
         self.agenda.add(self.now_ms, self._recall_orders)
 
     # Time.
@@ -180,14 +187,13 @@ class Exchange:
 
     def _delay(self, market: Market, asked: Asked) -> Reply | Waiting:
         """Sit out the taker delay; who asked to defer is answered at once, and hears of the rest on the user socket."""
-        ticket = next(self._tickets)
+        ticket, waiting = next(self._tickets), order_of(asked, self.now_ms)
         self._delayed.add(asked.order_id)
+        self._tell(waiting, protocol.order_event(waiting, "PLACEMENT", self.now_ms) | {"status": "DELAYED"})
         due_ms = self.now_ms + self.rules.taker_delay_ms
         self.agenda.add(due_ms, partial(self._after_delay, market, asked, ticket))
         if asked.deferred:
-            order = order_of(asked, self.now_ms)
-            self._tell(order, protocol.order_event(order, "PLACEMENT", self.now_ms) | {"status": "DELAYED"})
-            return Reply(200, protocol.accepted(order, "delayed"))
+            return Reply(200, protocol.accepted(waiting, "delayed"))
         return Waiting(ticket)
 
     def _after_delay(self, market: Market, asked: Asked, ticket: int) -> None:
@@ -341,19 +347,26 @@ class Exchange:
                 self._cancel(order, "market_closed")
 
     def resolved(self, market: Market) -> None:
-        """A market has a winner: settle what is in flight, then pay. Positions are redeemed for their owners."""
+        """A market has a winner: settle what is in flight, then pay who lets the auto-redeemer do it."""
         for trade in [trade for trade in self.trades.values() if trade.condition_id == market.listing.condition_id]:
             while trade.trade_id in self._unsettled:
                 self._settle(trade, *self._unsettled[trade.trade_id][0])
-        assert market.settled is not None, "the floor resolves a market before it tells"
-        for outcome in OUTCOMES:
-            token = market.listing.token(outcome)
-            for owner, _ in self.accounts.holders([token]):
-                self._pay(market, owner, outcome, outcome == market.settled.winner)
+        self._pay(market)
+
+    def _pay(self, market: Market) -> None:
+        tokens = [market.listing.token(outcome) for outcome in OUTCOMES]
+        for owner in dict.fromkeys(owner for owner, _ in self.accounts.holders(tokens)):
+            if self.chain.redeems_itself(owner):
+                self.chain.redeem(market, owner, self.now_ms)
+
+    def holds(self, market: Market) -> bool:
+        """Whether somebody still has shares of a market, resolved or not."""
+        return bool(self.accounts.holders(market.listing.token(outcome) for outcome in OUTCOMES))
 
     def forgotten(self, market: Market) -> None:
         """A market is dropped: so are its orders and trades."""
         condition = market.listing.condition_id
+        self.chain.portfolio.forget(market.listing.token(outcome) for outcome in OUTCOMES)
         self.orders = {name: order for name, order in self.orders.items() if order.condition_id != condition}
         self.trades = {name: trade for name, trade in self.trades.items() if trade.condition_id != condition}
 
@@ -386,19 +399,6 @@ class Exchange:
         dollars = Hold("", collateral_of(open_micro, order.price_micro))
         self.accounts.hold(order.owner, order.order_id, shares if order.side == "SELL" else dollars)
 
-    def _pay(self, market: Market, owner: str, outcome: Outcome, won: bool) -> None:
-        shares, paid = self.accounts.redeem(owner, market.listing.token(outcome), won)
-        self._line(
-            "payout",
-            owner=owner,
-            wallet=self.accounts.get(owner).wallet,
-            market=market.listing.condition_id,
-            token_id=market.listing.token(outcome),
-            outcome=outcome,
-            size_micro=shares,
-            payout_micro=paid,
-        )
-
     # Settlement.
 
     def _plan_settlement(self, trade: Trade, steps: list[tuple[int, str]]) -> None:
@@ -415,6 +415,9 @@ class Exchange:
         if not steps:
             del self._unsettled[trade.trade_id]
         trade.status, trade.update_ms = status, self.now_ms
+        if status == "MINED":
+            for leg in trade.legs:
+                self.chain.portfolio.book(leg, self.now_ms)
         if status == "FAILED":
             for leg in trade.legs:
                 self.accounts.reverse(leg)
@@ -462,12 +465,35 @@ class Exchange:
         for order in self.orders.values():
             self._hold_rest(order, order.size_micro - order.matched_micro if order.open else 0)
 
+    def _recall_chain(self) -> None:
+        """Build the chain on the books, with what the record says of approvals and transactions."""
+        memory = self.memory
+        self.chain = Chain(
+            self.accounts,
+            self.floor,
+            self.out,
+            memory.portfolio,
+            self._unmined,
+            self.rules.auto_redeem,
+            memory.approvals,
+        )
+        self.transactions = Transactions(self.chain, self.agenda, self.out, memory.nonces)
+        for told in memory.transactions.values():
+            self.transactions.recall(told)
+
+    def _unmined(self) -> list[Leg]:
+        """Legs that were matched and are not on the chain yet."""
+        trades = (self.trades[identity] for identity in self._unsettled)
+        return [leg for trade in trades if trade.status in UNMINED for leg in trade.legs]
+
     def _recall_orders(self) -> None:
         """Put open orders back, behind the crowd that came before them: a restart gives nobody a better place.
 
         Orders and trades of markets that are not listed any more are dropped.
         """
         listed = self.floor.by_condition
+        for market in [market for market in listed.values() if market.settled]:
+            self._pay(market)
         self.orders = {name: order for name, order in self.orders.items() if order.condition_id in listed}
         for trade in self.memory.trades.values():
             if trade.condition_id in listed:

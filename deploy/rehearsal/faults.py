@@ -23,7 +23,9 @@ Value = bool | int | float | str
 LENGTH_MAX_S: Final = 86_400
 COUNT_MAX: Final = 1_000_000
 DELAY_MAX_MS: Final = 60_000
-CHANNELS: Final = ("market", "user", "prices", "all")
+CHANNELS: Final = ("market", "user", "prices", "rtds", "binance", "all")
+CLOB_CHANNELS: Final = ("market", "user")
+"""Those that go down with the matching engine."""
 ROUTES: Final = ("orders", "cancels", "heartbeat", "account", "keys", "books", "gamma", "other", "all")
 MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.OPEN)
 _MARKET = re.compile(r"[A-Z0-9]{2,8}(/[1-9][0-9]?m)?")

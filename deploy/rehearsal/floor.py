@@ -18,8 +18,6 @@ from deploy.rehearsal import gamma, protocol
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
 from deploy.rehearsal.days import (
-    RESOLVE_MAX_S,
-    RESOLVE_MIN_S,
     Day,
     Listing,
     Point,
@@ -28,6 +26,7 @@ from deploy.rehearsal.days import (
     settle,
     settlement_value,
 )
+from deploy.rehearsal.eras import delay_ms
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Book, Matched, Wish
 from deploy.rehearsal.mischief import Mischief
@@ -57,7 +56,7 @@ HISTORY_S: Final = 120
 """A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
 TWAP_S: Final = 60
 _ASSET_TYPES: Final[dict[Version, str]] = {"v1": "CONDITIONAL", "v2": "CONDITIONAL-V2"}
-OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
+_SHARES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ class Rules:
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
     the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
     before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are. tier: every signer's
-    rate limits, by the name in `buckets.py`.
+    rate limits, by the name in `buckets.py`. auto_redeem: new accounts have approved the auto-redeemer, so resolved
+    positions are paid by themselves.
     """
 
     grant_micro: int = 1_000_000_000
@@ -76,6 +76,7 @@ class Rules:
     failing: float = 0.0
     keep_s: int = 3_600
     clob_version: int = 2
+    auto_redeem: bool = True
     deposit_wallets_only: bool = False
     tier: str = "standard"
 
@@ -92,13 +93,19 @@ class Desk(Protocol):
     def resolved(self, market: Market) -> None:
         """A market has a winner."""
 
+    def holds(self, market: Market) -> bool:
+        """Whether somebody still has shares of a market."""
+
     def forgotten(self, market: Market) -> None:
         """A market is dropped."""
 
 
 @dataclass(slots=True)
 class Floor:
-    """All listed markets. staked: slugs that clients hold something of; they are never skipped when starting late."""
+    """All listed markets. staked: slugs that clients hold something of; they are never skipped when starting late.
+
+    resolved: slugs that are resolved already, so that they are not resolved again.
+    """
 
     day: Day
     rules: Rules
@@ -108,6 +115,7 @@ class Floor:
     now_ms: int
     desk: Desk
     staked: frozenset[str] = frozenset()
+    resolved: frozenset[str] = frozenset()
     by_slug: dict[str, Market] = field(default_factory=dict)
     by_condition: dict[str, Market] = field(default_factory=dict)
     by_token: dict[str, Market] = field(default_factory=dict)
@@ -209,9 +217,9 @@ class Floor:
         views = {market.listing.token(outcome): market.view(outcome, self.stamp_ms) for outcome in OUTCOMES}
         condition = market.listing.condition_id
         self.out.put(ToMarket(condition, protocol.price_change(views, market.changes(touched))))
+        if traded:
+            self.out.put(ToMarket(condition, [protocol.book_event(view) for view in views.values()]))
         for view in views.values():
-            if traded:
-                self.out.put(ToMarket(condition, protocol.book_event(view)))
             self.out.put(ToMarket(condition, protocol.best_bid_ask(view), custom=True))
 
     def _turn_tick(self, market: Market) -> None:
@@ -241,7 +249,7 @@ class Floor:
         self.by_slug[listing.slug] = self.by_condition[listing.condition_id] = market
         self.by_token[listing.up_token] = self.by_token[listing.down_token] = market
         resolve_ms = self._resolve_ms(listing)
-        if resolve_ms <= self.now_ms and listing.slug not in self.staked:
+        if resolve_ms <= self.now_ms and (listing.slug not in self.staked or listing.slug in self.resolved):
             market.over, market.settled, market.closed_ms = True, settle(self.day, listing), resolve_ms
             self.agenda.add(resolve_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
             return
@@ -255,7 +263,7 @@ class Floor:
     def _resolve_ms(self, listing: Listing) -> int:
         if listing.closed_ms is not None:
             return max(listing.closed_ms, listing.end_s * 1_000)
-        return (listing.end_s + RESOLVE_MIN_S) * 1_000 + _drawn(listing, "resolve", OUTCOME_DELAYS_S * 1_000)
+        return listing.end_s * 1_000 + delay_ms(listing.end_s, _drawn(listing, "resolve", _SHARES) / _SHARES)
 
     def _announce(self, market: Market) -> None:
         shown = market.shown(self.now_ms, False)
@@ -299,7 +307,11 @@ class Floor:
         self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
 
     def _forget(self, market: Market) -> None:
+        """Drop a market, unless somebody has yet to redeem."""
         listing = market.listing
+        if self.desk.holds(market):
+            self.agenda.add(self.now_ms + self.rules.keep_s * 1_000, partial(self._forget, market))
+            return
         self.desk.forgotten(market)
         self.by_slug.pop(listing.slug, None)
         self.by_condition.pop(listing.condition_id, None)

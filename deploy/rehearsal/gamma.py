@@ -59,7 +59,8 @@ def market(listing: Listing, shown: Shown) -> Json:
     """The Gamma market object at a moment."""
     raw = listing.raw if listing.raw is not None else _template(listing)
     kept = {name: value for name, value in raw.items() if name not in _STALE + _TRADED + _END_ONLY}
-    return kept | _state(shown) | _traded(shown, kept) | (_ending(listing, raw, shown) if shown.settled else {})
+    ending = _ending(listing, raw, shown) if shown.settled else {}
+    return {"version": listing.version, "negRisk": False} | kept | _state(shown) | _traded(shown, kept) | ending
 
 
 def event(listing: Listing, shown: Shown) -> Json:
@@ -70,7 +71,7 @@ def event(listing: Listing, shown: Shown) -> Json:
         **dict.fromkeys(_EVENT_LIQUIDITY, shown.liquidity_micro / MICRO),
         "updatedAt": inner["updatedAt"],
         "closed": inner["closed"],
-        "series": [_series(listing)],
+        "series": [series_of(listing)],
         "markets": [inner],
         **({"eventMetadata": compared(shown.settled)} if shown.settled else {}),
     }
@@ -155,7 +156,8 @@ def _series_slug(listing: Listing) -> str:
     return f"{listing.asset.lower()}-up-or-down-{listing.interval_s // 60}m"
 
 
-def _series(listing: Listing) -> Json:
+def series_of(listing: Listing) -> Json:
+    """The series a market's event belongs to."""
     slug = _series_slug(listing)
     return {
         "id": _SERIES.get((listing.asset, listing.interval_s), str(20_000 + _digits(slug, 10_000))),

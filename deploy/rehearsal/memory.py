@@ -14,15 +14,18 @@ from typing import Any
 from deploy.rehearsal.accounts import Accounts, Leg
 from deploy.rehearsal.matching import IMMEDIATE
 from deploy.rehearsal.orders import Order
+from deploy.rehearsal.portfolio import Portfolio
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.trades import FINAL, NOBODY, STRANGER, Part, Trade
+from deploy.rehearsal.transactions import Transaction
 
 
 @dataclass(slots=True)
 class Memory:
-    """The fold. slugs: market names by condition id. worlds: every start's day (None is made up), seed and
-    assets on Protocol V2. doomed: trades that a fault makes fail.
+    """The fold. slugs: market names by condition id; tokens: conditions of tokens that were split.
 
+    worlds: every start's day (None is made up), seed and assets on Protocol V2. doomed: trades that a fault makes fail.
+    resolved: names of resolved markets. approvals, nonces, transactions: as `chain.py` and `transactions.py` have them.
     last_ms: the market time of the last line, 0 for no record.
     """
 
@@ -30,9 +33,15 @@ class Memory:
     orders: dict[str, Order] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     slugs: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     doomed: set[str] = field(default_factory=set)
     worlds: set[tuple[str | None, int, tuple[str, ...]]] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
+    portfolio: Portfolio = field(default_factory=Portfolio)
+    approvals: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    nonces: dict[str, int] = field(default_factory=dict)
+    transactions: dict[str, Transaction] = field(default_factory=dict)
     last_ms: int = 0
 
     def fold(self, lines: Iterable[Json]) -> Memory:
@@ -50,6 +59,7 @@ class Memory:
         in_flight = {trade.condition_id for trade, _ in self.unsettled()}
         tokens = {token for account in self.accounts.all() for token in account.positions}
         held = {order.condition_id for order in self.orders.values() if order.token_id in tokens}
+        held |= {condition for token, condition in self.tokens.items() if token in tokens}
         return {self.slugs[condition] for condition in open_orders | in_flight | held}
 
     def unsettled(self) -> list[tuple[Trade, set[str]]]:
@@ -122,6 +132,9 @@ class Memory:
         trade = self.trades[line["trade_id"]]
         trade.status, trade.update_ms = line["status"], line["t_ms"]
         self.seen[trade.trade_id].add(line["status"])
+        if line["status"] == "MINED":
+            for leg in trade.legs:
+                self.portfolio.book(leg, line["t_ms"])
         if line["status"] == "FAILED":
             for leg in trade.legs:
                 self.accounts.reverse(leg)
@@ -132,6 +145,33 @@ class Memory:
 
     def _payout(self, line: Json) -> None:
         self.accounts.redeem(line["owner"], line["token_id"], line["payout_micro"] != 0)
+        self.portfolio.redeem(line["owner"], line["token_id"], line["payout_micro"], line["t_ms"])
+
+    def _resolve(self, line: Json) -> None:
+        self.resolved.add(line["slug"])
+        self.slugs[line["market"]] = line["slug"]
+
+    def _convert(self, line: Json) -> None:
+        """A split or a merge."""
+        owner, size, splitting = line["owner"], line["size_micro"], line["kind"] == "split"
+        self.slugs[line["market"]] = line["slug"]
+        self.tokens |= dict.fromkeys(line["tokens"], line["market"])
+        sign = 1 if splitting else -1
+        self.accounts.move(owner, -sign * size, [(token, sign * size) for token in line["tokens"]])
+        book = self.portfolio.split if splitting else self.portfolio.merge
+        book(owner, line["tokens"], size, line["t_ms"])
+
+    def _approval(self, line: Json) -> None:
+        self.approvals[line["wallet"], line["token"], line["spender"]] = int(line["amount"])
+
+    def _transaction(self, line: Json) -> None:
+        names = ("hash", "owner", "wallet", "nonce", "via")
+        told = self.transactions.setdefault(
+            line["transaction_id"], Transaction(line["transaction_id"], *(line[name] for name in names))
+        )
+        told.state, told.error = line["state"], line["error"]
+        if told.mined:
+            self.nonces[told.wallet.lower()] = told.nonce + 1
 
 
 def _stranger(maker: Part) -> Part:
@@ -149,6 +189,11 @@ TAKES: dict[str, Callable[[Memory, Json], None]] = {
     "trade": Memory._trade,
     "settlement": Memory._settlement,
     "payout": Memory._payout,
+    "resolve": Memory._resolve,
+    "split": Memory._convert,
+    "merge": Memory._convert,
+    "approval": Memory._approval,
+    "transaction": Memory._transaction,
     "fault": Memory._fault,
 }
 """What each kind of line does; a kind that is not here does nothing to clients."""

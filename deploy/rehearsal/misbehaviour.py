@@ -33,7 +33,7 @@ _ROUTES: Final = (
     ("GET", "/gamma/", "gamma"),
 )
 """Method (empty: any), how the path begins, and the route's name; the first that fits counts."""
-SOCKETS: Final = ("/ws/", "/prices/ws")
+SOCKETS: Final = ("/ws/", "/prices/ws", "/rtds", "/binance/ws", "/binance/stream")
 
 
 def route_of(method: str, path: str) -> str:

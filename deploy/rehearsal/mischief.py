@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from deploy.rehearsal import refusals
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.days import Listing
-from deploy.rehearsal.faults import Fault
+from deploy.rehearsal.faults import CLOB_CHANNELS, Fault
 from deploy.rehearsal.gamma import Shown
 from deploy.rehearsal.outbox import Effect, Line, Outbox, ToMarket, ToPrices, ToUser
 from deploy.rehearsal.protocol import Json
@@ -167,7 +167,7 @@ class Mischief:
     def turns_away(self, channel: str) -> bool:
         """Whether a new socket of a channel is turned away."""
         refusing = [active for active in self._of("refuse_connections") if active.fault.covers("channel", channel)]
-        down = [active for active in self._of("restart") if channel != "prices" and self._is_down(active)]
+        down = [active for active in self._of("restart") if channel in CLOB_CHANNELS and self._is_down(active)]
         for active in (*refusing, *down):
             self.count(active, f"connection to {channel}")
         return bool(refusing or down)
@@ -221,7 +221,8 @@ class Mischief:
     def _swallows(self, fault: Fault, effect: Effect) -> bool:
         if fault.kind == "stale_book" and isinstance(effect, ToMarket):
             listing = self._world.listing_of(effect.condition_id)
-            return effect.message["event_type"] in BOOK_EVENTS and listing is not None and fault.selects(listing)
+            first = effect.message[0] if isinstance(effect.message, list) else effect.message
+            return first["event_type"] in BOOK_EVENTS and listing is not None and fault.selects(listing)
         asset = effect.symbol.removesuffix("usd").upper() if isinstance(effect, ToPrices) else None
         return fault.kind == "feed_gap" and asset is not None and fault.text("asset") in ("", asset)
 

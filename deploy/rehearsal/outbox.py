@@ -14,10 +14,10 @@ from deploy.rehearsal.protocol import Json
 
 @dataclass(frozen=True, slots=True)
 class ToMarket:
-    """A message about a market. custom: only for connections that asked for custom features."""
+    """A message about a market, or several in one frame. custom: only for who asked for custom features."""
 
     condition_id: str
-    message: Json
+    message: Json | list[Json]
     custom: bool = False
 
 

@@ -4,7 +4,7 @@ Any second can be asked for without its history, so a venue started again finds 
 2^17 s a price is a Brownian bridge: the middle of every interval is its ends' mean plus a hashed normal step of the
 right size, halved until the second is reached. Stretch ends are hashed levels, so prices wander but never run away.
 
-Lists BTC, ETH, SOL, XRP and DOGE on 5 and 15 minutes, settled on the 60-second mean, as facts 4.4 and 5 have them.
+Lists BTC, ETH, SOL, XRP and DOGE on 5 and 15 minutes (facts 5), settled as their date has it (`eras.py`).
 What always holds: same seed, same asset, same second: same price, same market, same ids.
 """
 
@@ -19,9 +19,9 @@ from statistics import NormalDist
 from typing import Final
 
 from deploy.rehearsal.days import DAY_S, Fee, Listing, Point
+from deploy.rehearsal.eras import lookback_s
 from deploy.rehearsal.quantities import E18, is_count
 
-LOOKBACK_S: Final = 60
 STRETCH_S: Final = 1 << 17
 """A day and a half: the longest interval that is bridged."""
 INTERVALS_S: Final = (300, 900)
@@ -152,7 +152,7 @@ class SeededDay:
             up_token=str(int(self._id(slug, "up"), 16)),
             down_token=str(int(self._id(slug, "down"), 16)),
             listed_ms=(start_s - LISTED_AHEAD_S) * 1_000 + self._word("listed", slug) % 600_000,
-            lookback_s=LOOKBACK_S,
+            lookback_s=lookback_s(interval_s, start_s),
             fee=FEE,
             min_size_micro=5_000_000,
             tick_micro=10_000,

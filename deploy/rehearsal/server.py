@@ -1,6 +1,7 @@
 """The venue's HTTP server: CLOB at the root, the catalogue under /gamma, sockets beside them, all on one port.
 
-The routes of orders and of the catalogue are here, the CLOB's others in `market_reads.py` and `account_routes.py`. A
+The routes of orders and of the catalogue are here, the CLOB's others in `market_reads.py` and `account_routes.py`,
+those of the services beside it in `services.py`. A
 handler reads its request, asks the exchange, shapes the answer; it decides nothing. Leaves every rule to the rooms
 below. What always holds: the exchange is turned to now before a request reaches it; a refusal is answered in the
 venue's words; a fault of our own stops the venue instead of hiding in an answer.
@@ -13,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from deploy.rehearsal import account_routes, gamma, market_reads, protocol, refusals
+from deploy.rehearsal import account_routes, gamma, market_reads, protocol, refusals, services
 from deploy.rehearsal.control import control_routes
 from deploy.rehearsal.exchange import BATCH_MAX, CANCEL_MAX
 from deploy.rehearsal.keys import Key, WrongHeartbeat
@@ -182,14 +183,10 @@ def _by_slug(shape: Callable[..., protocol.Json]) -> Handler:
     return found
 
 
-async def _deployed(request: web.Request) -> Answered:
-    """Every wallet exists: what the official client asks before it trades from one."""
-    return answered({"deployed": True})
-
-
 ROUTES: Final[tuple[Route, ...]] = (
     *market_reads.ROUTES,
     *account_routes.ROUTES,
+    *services.ROUTES,
     ("POST", "/order", keyed(_post_order)),
     ("POST", "/orders", keyed(_post_orders)),
     ("DELETE", "/order", keyed(_cancel_order)),
@@ -205,6 +202,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/gamma/markets/slug/{slug}", _by_slug(gamma.market)),
     ("GET", "/gamma/events", _gamma_events),
     ("GET", "/gamma/events/slug/{slug}", _by_slug(gamma.event)),
-    ("GET", "/relayer/deployed", _deployed),
 )
-SOCKETS: Final = {"/ws/market": "market", "/ws/user": "user", "/prices/ws": "prices"}
+SOCKETS: Final = {
+    "/ws/market": "market",
+    "/ws/user": "user",
+    "/prices/ws": "prices",
+    "/rtds": "rtds",
+    "/binance/ws": "binance",
+    "/binance/ws/{stream}": "binance",
+    "/binance/stream": "binance",
+}

@@ -1,7 +1,7 @@
 """Keys beside the trading key: read-only ones and builder ones. They are made, listed, validated and revoked.
 
-A builder key proves nothing here but its own revocation, a read-only one nothing at all. Leaves trading keys to
-`keys.py`. What always holds: an owner sees and revokes only his own; a process keeps them no longer than it lives.
+A builder key proves here its own revocation and who may use the relayer, a read-only one nothing. Leaves trading keys
+to `keys.py`. What always holds: an owner sees and revokes only his own; a process keeps them no longer than it lives.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class SideKeys:
         return made
 
     def builder_of(
-        self, headers: Mapping[str, str], method: str, path: str, clocks_s: Iterable[float]
+        self, headers: Mapping[str, str], method: str, path: str, clocks_s: Iterable[float], body: bytes = b""
     ) -> tuple[str, str]:
         """The owner and id of the builder key that signed a request. Raises: Refused: 401."""
         try:
@@ -75,7 +75,7 @@ class SideKeys:
             proof = headers["POLY_BUILDER_SIGNATURE"], headers["POLY_BUILDER_PASSPHRASE"]
         except (KeyError, StopIteration) as error:
             raise Refused(401, refusals.UNAUTHORIZED) from error
-        expected = request_hmac(key.secret, stamp, method, path, b""), key.passphrase
+        expected = request_hmac(key.secret, stamp, method, path, body), key.passphrase
         if not fresh(stamp, clocks_s) or not all(map(same, expected, proof)):
             raise Refused(401, refusals.UNAUTHORIZED)
         return owner, name

@@ -127,6 +127,16 @@ def key_signer(address: str, timestamp: str, nonce: int, signature: str) -> str:
     return _recover(digest, _bytes(signature))
 
 
+def signer_of(digest: bytes, signature: str) -> str:
+    """The address whose key signed a digest, checksummed. Raises: Forged."""
+    return _recover(digest, _bytes(signature))
+
+
+def typed_hash(separator: bytes, contents: bytes) -> bytes:
+    """The digest of typed data: its domain's separator and its contents' hash under the standard's prefix."""
+    return _typed(separator, contents)
+
+
 def request_hmac(secret: str, timestamp: str, method: str, path: str, body: bytes) -> str:
     """The base64url HMAC-SHA256 that a keyed request carries. path: without its query. Raises: Forged: bad secret."""
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -21,12 +22,36 @@ from deploy.rehearsal.subscriptions import Listener, Subscriptions
 QUEUE_MAX: Final = 8_192
 """Frames that wait for a slow reader."""
 FRAME_MAX_BYTES: Final = 65_536
-SILENCE_S: Final = 60.0
-"""A connection that sends nothing for so long is ended; clients are told to PING every 10 s. Real time."""
-PING_S: Final = 25.0
-"""The price socket pings its readers. Source: facts 4.3."""
 CLOSE_SLOW: Final = 4002
 CLOSE_GOING: Final = 1001
+CLOSE_DRAIN: Final = 4003
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a channel keeps its connections, in real time.
+
+    silence_s: who says nothing for so long is ended, None for no bound. ping_s: the venue pings this often, None for
+    never; `misses` pings without a pong end the connection with the code `dead`. going: the code when the venue leaves.
+    """
+
+    silence_s: float | None = None
+    ping_s: float | None = None
+    misses: int = 0
+    dead: int = CLOSE_GOING
+    going: int = CLOSE_GOING
+
+
+_TOLD_TO_PING: Final = Manner(silence_s=60.0)
+"""Clients are told to send PING every 10 s (RTDS: 5 s); production's own patience is not known."""
+MANNERS: Final = {
+    "market": _TOLD_TO_PING,
+    "user": _TOLD_TO_PING,
+    "rtds": _TOLD_TO_PING,
+    "prices": Manner(ping_s=25.0, misses=2, dead=CLOSE_SLOW, going=CLOSE_DRAIN),
+    "binance": Manner(ping_s=20.0, misses=3),
+}
+"""By channel. Source: facts 4.1-4.3 and 9; Binance waits a minute for a pong."""
 
 
 PONGS: Final = (b"PONG", b'{"op":"pong"')
@@ -39,16 +64,18 @@ def _speaks() -> bool:
 
 @dataclass(slots=True, eq=False)
 class Wire:
-    """One connection's way out. number: its place among all connections of this process.
+    """One connection's way out. number: its place among all of this process.
 
     silent: whether a fault keeps it from saying anything but PONG. cut: breaks the line. because: why the venue ended
-    it, for the record.
+    it, for the record. unanswered: pings since the last pong.
     """
 
     number: int
-    channel: str = ""
+    channel: str = "market"
+    manner: Manner = MANNERS["market"]
     silent: Callable[[], bool] = _speaks
     cut: Callable[[], None] = lambda: None
+    unanswered: int = 0
     queue: asyncio.Queue[bytes | tuple[int, str]] = field(default_factory=lambda: asyncio.Queue(QUEUE_MAX + 1))
     ending: bool = False
     because: str = ""
@@ -62,6 +89,10 @@ class Wire:
         else:
             self.queue.put_nowait(frame)
 
+    def waiting(self) -> int:
+        """Frames that are queued and not yet out."""
+        return self.queue.qsize()
+
     def end(self, code: int, reason: str) -> None:
         """Close once everything queued is out."""
         if not self.ending:
@@ -74,38 +105,35 @@ Note = Callable[[str, Json], None]
 
 
 class Sockets:
-    """All open connections. silence_s: how long a market or user connection may say nothing, in real time."""
+    """All open connections. manners: by channel."""
 
-    silence_s: float = SILENCE_S
-
-    def __init__(
-        self, subscriptions: Subscriptions, mischief: Mischief, before_frame: Callable[[], None], note: Note
-    ) -> None:
+    def __init__(self, subscriptions: Subscriptions, mischief: Mischief, turn: Callable[[], None], note: Note) -> None:
         self._subscriptions = subscriptions
         self._mischief = mischief
-        self._before_frame = before_frame
+        self._turn = turn
         self._note = note
+        self.manners = dict(MANNERS)
         self._number = 0
         self._wires: set[Wire] = set()
 
     async def serve(self, channel: str, request: web.Request) -> web.WebSocketResponse:
-        """Hold one connection of a channel (market, user or prices) until either side ends it.
+        """Hold one connection of a channel until either side ends it.
 
         Raises: HTTPServiceUnavailable: a fault turns it away.
         """
         if self._mischief.turns_away(channel):
             raise web.HTTPServiceUnavailable
-        pinging = PING_S if channel == "prices" else None
-        socket = web.WebSocketResponse(heartbeat=pinging, max_msg_size=FRAME_MAX_BYTES, compress=False)
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_MAX_BYTES, compress=False)
         await socket.prepare(request)
         self._number += 1
-        wire = Wire(self._number, channel, lambda: self._mischief.silences(channel), _breaking(request))
+        silent = partial(self._mischief.silences, channel)
+        wire = Wire(self._number, channel, self.manners[channel], silent, _breaking(request))
         self._wires.add(wire)
         agent = request.headers.get("User-Agent", "")
         self._note("connect", {"channel": channel, "conn": wire.number, "agent": agent})
         reason = "venue stopped"
         try:
-            reason = await self._hold(channel, socket, wire)
+            reason = await self._hold(channel, socket, wire, request.rel_url.raw_path_qs)
         finally:
             reason = wire.because or reason
             self._wires.discard(wire)
@@ -114,8 +142,9 @@ class Sockets:
 
     def end_all(self) -> None:
         """The venue is leaving: close every connection."""
+        self._subscriptions.binance.shut_down()
         for wire in list(self._wires):
-            wire.end(CLOSE_GOING, "going away")
+            wire.end(wire.manner.going, "going away")
 
     def shut(self, effect: Shut) -> None:
         """Close or cut every connection of a channel, because of a fault."""
@@ -126,27 +155,33 @@ class Sockets:
             else:
                 wire.cut()
 
-    async def _hold(self, channel: str, socket: web.WebSocketResponse, wire: Wire) -> str:
-        listener = self._subscriptions.join(channel, wire)
-        silence = None if channel == "prices" else self.silence_s
-        writer = asyncio.ensure_future(_write(socket, wire))
+    async def _hold(self, channel: str, socket: web.WebSocketResponse, wire: Wire, path: str) -> str:
+        self._turn()
+        listener = self._subscriptions.join(channel, wire, path.removeprefix(f"/{channel}"))
+        tasks = [asyncio.ensure_future(_write(socket, wire)), asyncio.ensure_future(_ping(socket, wire))]
         try:
-            return await self._read(socket, listener, silence)
+            return await self._read(socket, wire, listener)
         finally:
             self._subscriptions.leave(listener)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, socket: web.WebSocketResponse, listener: Listener, silence: float | None) -> str:
+    async def _read(self, socket: web.WebSocketResponse, wire: Wire, listener: Listener) -> str:
         while True:
             try:
-                message = await socket.receive(timeout=silence)
+                message = await socket.receive(timeout=wire.manner.silence_s)
             except TimeoutError:
                 await socket.close(code=CLOSE_GOING, message=b"silent")
                 return "silent"
             if message.type is WSMsgType.TEXT:
-                self._before_frame()
+                self._turn()
                 self._subscriptions.heard(listener, message.data)
+                self._turn()
+            elif message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                wire.unanswered = 0
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return f"closed {socket.close_code}"
 
@@ -169,3 +204,15 @@ async def _write(socket: web.WebSocketResponse, wire: Wire) -> None:
             await socket.close(code=code, message=reason.encode())
             return
         await socket.send_frame(item, WSMsgType.TEXT)
+
+
+async def _ping(socket: web.WebSocketResponse, wire: Wire) -> None:
+    """Ping in the channel's manner, until too many pings stay without a pong."""
+    manner = wire.manner
+    while manner.ping_s is not None:
+        await asyncio.sleep(manner.ping_s)
+        if wire.unanswered >= manner.misses:
+            wire.end(manner.dead, "no pong")
+            return
+        wire.unanswered += 1
+        await socket.ping(str(wire.unanswered).encode())

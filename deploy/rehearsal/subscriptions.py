@@ -1,4 +1,4 @@
-"""Who listens to what: market, user and price connections, and the frames they send to say so.
+"""Who listens to what: market and user connections and the frames they send; other streams have rooms of their own.
 
 Holds no socket: a connection is anything with a `send`. Leaves sockets and their ends to `sockets.py`. What always
 holds: a connection hears only what it asked for and may hear; every frame it sends gets the answer the facts give it,
@@ -7,41 +7,26 @@ or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final
 
 import msgspec
 
 from deploy.rehearsal import protocol
 from deploy.rehearsal.exchange import Exchange
-from deploy.rehearsal.floor import TWAP_S
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.outbox import ToEverybody, ToMarket, ToPrices, ToUser
+from deploy.rehearsal.peers import Guest, Peer
+from deploy.rehearsal.polybolt import PolyBolt, proved
 from deploy.rehearsal.protocol import Json, encode
+from deploy.rehearsal.rtds import Rtds
+from deploy.rehearsal.spotstreams import SpotStreams
 
-SUBSCRIPTIONS_MAX: Final = 64
-ATTEMPTS_MAX: Final = 8
-"""Price socket limits. Source: facts 4.3."""
 TOKENS_MAX: Final = 500
 """Tokens of one market connection; more are ignored. Source: facts 4.1."""
-CLOSE_AUTH: Final = 4001
 CLOSE_POLICY: Final = 1008
 """How the user socket ends a connection that does not prove a key; production's own code is not known."""
-TWAP_CHANNEL: Final = "price.crypto.twap"
-SPOT_CHANNEL: Final = "price.crypto"
-
-
-class Peer(Protocol):
-    """The other end of a connection."""
-
-    number: int
-
-    def send(self, frame: bytes) -> None:
-        """Queue a text frame."""
-
-    def end(self, code: int, reason: str) -> None:
-        """Close after what is queued."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,18 +52,7 @@ class UserListener:
         return mine and (self.markets is None or message.condition_id.lower() in self.markets)
 
 
-@dataclass(slots=True, eq=False)
-class PriceListener:
-    """A price connection. sequences: the last number sent, by channel."""
-
-    peer: Peer
-    key: Key | None = None
-    attempts: int = 0
-    wanted: set[tuple[str, int]] = field(default_factory=set)
-    sequences: dict[str, int] = field(default_factory=dict)
-
-
-Listener = MarketListener | UserListener | PriceListener
+Listener = MarketListener | UserListener | Guest
 
 
 @dataclass(slots=True)
@@ -88,11 +62,18 @@ class Subscriptions:
     exchange: Exchange
     markets: set[MarketListener] = field(default_factory=set)
     users: set[UserListener] = field(default_factory=set)
-    prices: set[PriceListener] = field(default_factory=set)
+    polybolt: PolyBolt = field(init=False)
+    binance: SpotStreams = field(init=False)
+    rtds: Rtds = field(init=False)
     _by_condition: dict[str, set[MarketListener]] = field(default_factory=dict)
 
-    def join(self, channel: str, peer: Peer) -> Listener:
-        """A new connection on a channel: market, user or prices."""
+    def __post_init__(self) -> None:
+        self.polybolt = PolyBolt(self.exchange)
+        self.binance = SpotStreams(self.exchange)
+        self.rtds = Rtds(self.exchange, self.binance.spot)
+
+    def join(self, channel: str, peer: Peer, wanted: str = "") -> Listener:
+        """A new connection on a channel: market, user, prices, rtds or binance. wanted: Binance's path and query."""
         if channel == "market":
             market = MarketListener(peer)
             self.markets.add(market)
@@ -101,9 +82,9 @@ class Subscriptions:
             user = UserListener(peer)
             self.users.add(user)
             return user
-        price = PriceListener(peer)
-        self.prices.add(price)
-        return price
+        if channel == "binance":
+            return self.binance.join(peer, wanted)
+        return self.rtds.join(peer) if channel == "rtds" else self.polybolt.join(peer)
 
     def leave(self, listener: Listener) -> None:
         """A connection is gone."""
@@ -113,29 +94,20 @@ class Subscriptions:
         elif isinstance(listener, UserListener):
             self.users.discard(listener)
         else:
-            self.prices.discard(listener)
+            listener.left()
 
     def heard(self, listener: Listener, text: str) -> None:
         """A text frame came in. What makes no sense is let pass in silence, as production does on its older sockets."""
-        if text.strip() == "PING" and not isinstance(listener, PriceListener):
-            listener.peer.send(b"PONG")
+        if not isinstance(listener, MarketListener | UserListener):
+            listener.heard(text)
             return
-        try:
-            frame = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            frame = None
-        if isinstance(frame, dict):
-            self._understand(listener, frame)
-        elif isinstance(listener, PriceListener):
-            listener.peer.send(encode({"op": "error", "code": "bad_op"}))
-
-    def _understand(self, listener: Listener, frame: Json) -> None:
-        if isinstance(listener, MarketListener):
+        frame = _object(text)
+        if text.strip() == "PING":
+            listener.peer.send(b"PONG")
+        elif frame is not None and isinstance(listener, MarketListener):
             self._market_frame(listener, frame)
-        elif isinstance(listener, UserListener):
+        elif frame is not None and isinstance(listener, UserListener):
             self._user_frame(listener, frame)
-        else:
-            self._price_frame(listener, frame)
 
     # The market channel.
 
@@ -156,7 +128,7 @@ class Subscriptions:
             self._by_condition.setdefault(condition, set()).add(listener)
         self.exchange.out.watched = set(self._by_condition)
         if new and dump:
-            listener.peer.send(encode([self._snapshot(token) for token in new]))
+            listener.peer.send(encode([self._snapshot(token) for token in new]) + b"\n")
 
     def _snapshot(self, token: str) -> Json:
         market = self.exchange.floor.by_token[token]
@@ -172,10 +144,18 @@ class Subscriptions:
         self.exchange.out.watched = set(self._by_condition)
 
     def to_market(self, effect: ToMarket) -> None:
-        """Send a market message to who listens to it."""
+        """Send a market's message to who listens to it; one about a token only to who asked for that token."""
         listeners = self._by_condition.get(effect.condition_id, ())
-        wanting = [listener for listener in listeners if listener.custom or not effect.custom]
-        _send_all(wanting, effect.message)
+        frames: dict[tuple[bool, ...], bytes] = {}
+        messages = effect.message if isinstance(effect.message, list) else [effect.message]
+        for listener in listeners:
+            tokens = listener.tokens
+            wanted = tuple("asset_id" not in message or message["asset_id"] in tokens for message in messages)
+            if any(wanted) and (listener.custom or not effect.custom):
+                if wanted not in frames:
+                    chosen = [message for message, want in zip(messages, wanted, strict=True) if want]
+                    frames[wanted] = encode(chosen if isinstance(effect.message, list) else chosen[0])
+                listener.peer.send(frames[wanted])
 
     def to_everybody(self, effect: ToEverybody) -> None:
         """Send a message to every market connection with custom features."""
@@ -194,7 +174,7 @@ class Subscriptions:
             listener.markets -= markets
 
     def _authenticate_user(self, listener: UserListener, frame: Json) -> None:
-        key = self._proved(frame.get("auth"))
+        key = proved(self.exchange, frame.get("auth"))
         if key is None or str(frame.get("type", "")).lower() != "user":
             listener.peer.end(CLOSE_POLICY, "auth")
             return
@@ -206,114 +186,24 @@ class Subscriptions:
         """Send an event to the user connections of its key."""
         _send_all([listener for listener in self.users if listener.hears(effect)], effect.message)
 
-    # The price channel.
-
-    def _price_frame(self, listener: PriceListener, frame: Json) -> None:
-        answer = PRICE_OPS.get(str(frame.get("op")))
-        rid = {"rid": frame["rid"]} if "rid" in frame else {}
-        if answer is None:
-            listener.peer.send(encode({"op": "error"} | rid | {"code": "bad_op"}))
-        else:
-            answer(self, listener, frame, rid)
-
-    def _auth(self, listener: PriceListener, frame: Json, rid: Json) -> None:
-        listener.attempts += 1
-        key = self._proved(frame.get("auth"))
-        if listener.attempts > ATTEMPTS_MAX:
-            listener.peer.send(encode({"op": "error"} | rid | {"code": "auth_attempts"}))
-            listener.peer.end(CLOSE_AUTH, "auth_attempts")
-        elif key is None:
-            listener.peer.send(encode({"op": "error"} | rid | {"code": "auth_invalid"}))
-        else:
-            listener.key = key
-            listener.peer.send(encode({"op": "authed"} | rid))
-
-    def _subscribe_prices(self, listener: PriceListener, frame: Json, rid: Json) -> None:
-        for channel, symbol, window_s in _filters(frame):
-            reply: Json = {"channel": channel} | rid
-            fault = self._fault(listener, channel, symbol, window_s)
-            if fault:
-                listener.peer.send(encode({"op": "error"} | reply | {"code": fault}))
-                continue
-            listener.peer.send(encode({"op": "subscribed"} | reply))
-            listener.wanted.add((symbol, window_s))
-            self._send_history(listener, channel, symbol, window_s)
-
-    def _fault(self, listener: PriceListener, channel: str, symbol: str, window_s: int) -> str:
-        """Why a price subscription is refused, blank if it is not."""
-        known = {window for name, window in self.exchange.floor.history if name == symbol} | {0, TWAP_S}
-        checks = (
-            (channel not in (SPOT_CHANNEL, TWAP_CHANNEL), "bad_channel"),
-            (listener.key is None, "auth_required"),
-            (not symbol or window_s not in known or (channel == TWAP_CHANNEL) != bool(window_s), "bad_filter"),
-            (len(listener.wanted) >= SUBSCRIPTIONS_MAX, "sub_limit"),
-        )
-        return next((code for wrong, code in checks if wrong), "")
-
-    def _unsubscribe_prices(self, listener: PriceListener, frame: Json, rid: Json) -> None:
-        for channel, symbol, window_s in _filters(frame):
-            listener.wanted.discard((symbol, window_s))
-            listener.peer.send(encode({"op": "unsubscribed", "channel": channel} | rid))
-
-    def _ping(self, listener: PriceListener, frame: Json, rid: Json) -> None:
-        listener.peer.send(encode({"op": "pong"} | rid))
-
-    def _send_history(self, listener: PriceListener, channel: str, symbol: str, window_s: int) -> None:
-        points = self.exchange.floor.history.get((symbol, window_s), ())
-        payload = protocol.price_payload(symbol, window_s) | {
-            "data": [protocol.price_point(*point) for point in points]
-        }
-        self._send_price(listener, channel, self.exchange.floor.stamp_ms, payload, snapshot=True)
+    # The streams with rooms of their own.
 
     def to_prices(self, effect: ToPrices) -> None:
-        """Send a reference price to who asked for it, numbered for each connection."""
-        channel = TWAP_CHANNEL if effect.window_s else SPOT_CHANNEL
-        payload: Json | None = None
-        for listener in self.prices:
-            if (effect.symbol, effect.window_s) in listener.wanted:
-                payload = payload or protocol.price_payload(effect.symbol, effect.window_s) | protocol.price_point(
-                    effect.source_ms, effect.value_e18
-                )
-                self._send_price(listener, channel, effect.at_ms, payload)
-
-    def _send_price(
-        self, listener: PriceListener, channel: str, at_ms: int, payload: Json, snapshot: bool = False
-    ) -> None:
-        number = listener.sequences.get(channel, 0) + 1
-        listener.sequences[channel] = number
-        listener.peer.send(encode(protocol.price_frame(channel, number, at_ms, payload, snapshot)))
-
-    def _proved(self, auth: object) -> Key | None:
-        if not isinstance(auth, Mapping):
-            return None
-        return self.exchange.keyring.proved(*(str(auth.get(name, "")) for name in ("apiKey", "secret", "passphrase")))
+        """Send a reference price to who asked for it."""
+        self.polybolt.to_prices(effect)
+        self.rtds.to_prices(effect)
 
 
-PriceOp = Callable[[Subscriptions, PriceListener, Json, Json], None]
-PRICE_OPS: Final[dict[str, PriceOp]] = {
-    "auth": Subscriptions._auth,
-    "subscribe": Subscriptions._subscribe_prices,
-    "unsubscribe": Subscriptions._unsubscribe_prices,
-    "ping": Subscriptions._ping,
-}
+def _object(text: str) -> Json | None:
+    try:
+        frame = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    return frame if isinstance(frame, dict) else None
 
 
 def _texts(value: object) -> set[str]:
     return {str(item) for item in value} if isinstance(value, list) else set()
-
-
-def _filters(frame: Json) -> list[tuple[str, str, int]]:
-    """(channel, symbol, window) of every subscription in a frame; a window that is no number is -1."""
-    found = []
-    items: Any = frame.get("subscriptions")
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict):
-            wish = item.get("filter")
-            wanted: Mapping[str, Any] = wish if isinstance(wish, dict) else {}
-            window = wanted.get("window_seconds", 0)
-            symbol = str(wanted.get("symbol", "")).lower()
-            found.append((str(item.get("channel", "")), symbol, window if isinstance(window, int) else -1))
-    return found
 
 
 def _send_all(listeners: Sequence[MarketListener | UserListener], message: Json) -> None:

@@ -23,9 +23,13 @@ CONFIRMED_MS: Final = (10_000, 50_000)
 RETRYING_MS: Final = (4_000, 8_000)
 FAILED_MS: Final = (15_000, 45_000)
 """Market time after the match. Source: facts 4.2, 10."""
+RECOVERED_MS: Final = ((4_000, 8_000), (10_000, 20_000), (25_000, 60_000))
+"""Retrying, mined and confirmed of a trade that had to be sent again; made up."""
 BROADCAST_MS: Final = 1_000
 """A matched trade is not broadcast for so long: the lists say so, the user socket does not. Source: facts 4.2."""
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+UNMINED: Final = frozenset({"MATCHED", "RETRYING"})
+"""What the chain knows nothing of yet."""
 STRANGER: Final = "00000000-0000-4000-8000-00000000c0de"
 """The API key id shown for everybody who is not a client."""
 NOBODY: Final = "0x000000000000000000000000000000000000c0DE"
@@ -146,14 +150,15 @@ def trade_id(taker_order_id: str, up_micro: int, match_ms: int, number: int) -> 
 
 
 def course(trade: str, failing: float) -> list[tuple[int, str]]:
-    """What becomes of a trade: (milliseconds after the match, status). failing: the probability that it fails."""
+    """What becomes of a trade: (milliseconds after the match, status).
+
+    failing: the probability that it fails in the end; as many again are retried and mined after all.
+    """
     drawn = sha256(f"course/{trade}".encode()).digest()
-    parts = [int.from_bytes(drawn[at : at + 4]) / 2**32 for at in (0, 4, 8)]
-    steps = (
-        (("RETRYING", RETRYING_MS), ("FAILED", FAILED_MS))
-        if parts[0] < failing
-        else (("MINED", MINED_MS), ("CONFIRMED", CONFIRMED_MS))
-    )
-    return [
-        (low + int(part * (high - low)), status) for (status, (low, high)), part in zip(steps, parts[1:], strict=True)
-    ]
+    luck, *parts = (int.from_bytes(drawn[at : at + 4]) / 2**32 for at in (0, 4, 8, 12))
+    steps: tuple[tuple[str, tuple[int, int]], ...] = (("MINED", MINED_MS), ("CONFIRMED", CONFIRMED_MS))
+    if luck < failing:
+        steps = (("RETRYING", RETRYING_MS), ("FAILED", FAILED_MS))
+    elif luck < 2 * failing:
+        steps = tuple(zip(("RETRYING", "MINED", "CONFIRMED"), RECOVERED_MS, strict=True))
+    return [(low + int(part * (high - low)), status) for (status, (low, high)), part in zip(steps, parts, strict=False)]

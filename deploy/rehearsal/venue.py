@@ -16,11 +16,13 @@ from deploy.rehearsal import protocol, refusals
 from deploy.rehearsal.buckets import TIERS, Buckets
 from deploy.rehearsal.director import Director
 from deploy.rehearsal.exchange import Exchange, Reply, Waiting
+from deploy.rehearsal.jsonrpc import Node
 from deploy.rehearsal.keys import HEARTBEAT_SWEEP_S, Key
 from deploy.rehearsal.outbox import Answer, Effect, Line, Shut, ToEverybody, ToMarket, ToPrices, ToUser
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.record import Record, write_keys
 from deploy.rehearsal.refusals import Refused
+from deploy.rehearsal.relayer import Relayer
 from deploy.rehearsal.side_keys import SideKeys
 from deploy.rehearsal.sockets import Sockets
 from deploy.rehearsal.subscriptions import Subscriptions
@@ -44,6 +46,8 @@ class Venue:
         self.side_keys = SideKeys()
         exchange.modes.speed = clock.speed
         self.subscriptions = Subscriptions(exchange)
+        self.relayer = Relayer(exchange.transactions)
+        self.node = Node(exchange.transactions)
         self.sockets = Sockets(self.subscriptions, exchange.floor.mischief, self.turn, self.note)
         self._record = record
         self._folder = folder

@@ -77,7 +77,8 @@ class Day:
         """The first message of an event type with these fields."""
         told = (each.message for each in self.said if isinstance(each, ToUser | ToMarket | ToEverybody))
         wanted = {"event_type": kind} | which
-        return next(message for message in told if wanted.items() <= message.items())
+        single = (each for message in told for each in (message if isinstance(message, list) else [message]))
+        return next(message for message in single if wanted.items() <= message.items())
 
 
 @cache

@@ -74,7 +74,8 @@ def lines_of(exchange: Exchange, kind: str) -> list[dict[str, Any]]:
 
 def said(effects: Sequence[object], kind: str) -> list[dict[str, Any]]:
     """The user and market messages of an event type among effects."""
-    messages = [effect.message for effect in effects if isinstance(effect, ToUser | ToMarket)]
+    told = [effect.message for effect in effects if isinstance(effect, ToUser | ToMarket)]
+    messages = [each for message in told for each in (message if isinstance(message, list) else [message])]
     return [message for message in messages if message["event_type"] == kind]
 
 

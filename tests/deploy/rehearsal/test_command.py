@@ -88,9 +88,9 @@ def test_a_person_is_told_in_words(tmp_path: Path) -> None:
     """And Ctrl-C ends it as well."""
     with a_process(tmp_path) as process:
         assert process.child.stdout
-        words = [process.child.stdout.readline() for _ in range(9)]
+        words = [process.child.stdout.readline() for _ in range(len(endpoints("", 0)) + 3)]
         assert words[0].startswith("The rehearsal venue plays seed 1 at 1 times real time.")
-        assert "clob" in words[1] and "Ctrl-C" in words[8]
+        assert "clob" in words[1] and "Ctrl-C" in words[-1]
         assert process.end(signal.SIGINT) == 0
 
 
@@ -307,8 +307,13 @@ def test_endpoints_share_one_port() -> None:
         "clob": "http://127.0.0.1:5",
         "gamma": "http://127.0.0.1:5/gamma",
         "relayer": "http://127.0.0.1:5/relayer",
+        "data": "http://127.0.0.1:5/data-api",
+        "rpc": "http://127.0.0.1:5/rpc",
+        "binance": "http://127.0.0.1:5/binance",
         "market_ws": "ws://127.0.0.1:5/ws/market",
         "user_ws": "ws://127.0.0.1:5/ws/user",
         "price_ws": "ws://127.0.0.1:5/prices/ws",
+        "rtds_ws": "ws://127.0.0.1:5/rtds",
+        "binance_ws": "ws://127.0.0.1:5/binance",
         "control": "http://127.0.0.1:5/control",
     }

@@ -187,12 +187,13 @@ def test_a_gtd_order_expires_a_minute_early(scene: Scene) -> None:
 
 
 def test_a_marketable_order_waits_before_it_matches(scene: Scene) -> None:
-    """150 ms of market time: no event, no order to see or cancel; then the answer."""
+    """150 ms of market time: its owner alone hears it is delayed, no order to see or cancel; then the answer."""
     body = scene.limit(scene.up, "BUY", 99, 10)
     outcome = scene.exchange.place(body, scene.key())
     assert isinstance(outcome, Waiting)
     scene.advance(149)
-    assert (scene.lines("order"), scene.said("order"), scene.exchange.orders) == ([], [], {})
+    assert [event["status"] for event in scene.said("order")] == ["DELAYED"]
+    assert (scene.lines("order"), scene.exchange.orders) == ([], {})
     scene.advance(1)
     (answer,) = [each for each in scene.effects if isinstance(each, Answer)]
     assert (answer.status, answer.body["status"], answer.body["transactionsHashes"]) == (200, "matched", [])
@@ -312,7 +313,7 @@ def test_two_clients_mint_a_pair_and_both_are_told(scene: Scene) -> None:
     assert fees == 168_000
     assert scene.cash(1) + scene.cash(2) == 2 * 10**9 - 10**7 - fees
     assert len(scene.said("trade")) == 2
-    assert [event["type"] for event in scene.said("order")] == ["PLACEMENT", "PLACEMENT", "UPDATE"]
+    assert [event["type"] for event in scene.said("order")] == ["PLACEMENT", "PLACEMENT", "PLACEMENT", "UPDATE"]
 
 
 def test_an_account_never_trades_with_itself(scene: Scene) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 from kit.days import START_S, WINDOW_S, a_day
 from kit.venue import Trader, an_exchange, lines_of
 
+from deploy.rehearsal.abi import Call, selector, types_of
+from deploy.rehearsal.chain import ADAPTERS, COLLATERAL, Caller
 from deploy.rehearsal.exchange import Exchange, Waiting
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.matching import CROWD, Wish
@@ -19,6 +22,8 @@ END_MS = (START_S + WINDOW_S) * 1_000
 SLUG = f"btc-updown-5m-{START_S}"
 QUIET = f"btc-updown-5m-{START_S + 8 * WINDOW_S}"
 DAY = a_day()
+ADAPTER = min(ADAPTERS)
+SPLIT, APPROVE = "splitPosition(address,bytes32,bytes32,uint256[],uint256)", "approve(address,uint256)"
 
 
 def a_past(until_ms: int, failing: float = 0.0) -> tuple[Exchange, list[dict[str, Any]]]:
@@ -138,6 +143,30 @@ def test_an_order_is_good_once_across_a_restart() -> None:
     after = an_exchange(DAY, before.now_ms, memory=Memory().fold(lines))
     assert set(after.orders) == set(before.orders)
     assert [order.status for order in after.orders.values()] == [order.status for order in before.orders.values()]
+
+
+@pytest.mark.parametrize("after_ms", [6_000, 400_000])
+def test_the_chain_goes_on_where_it_was(after_ms: int) -> None:
+    """Splits, approvals, what the indexer knows, and a winner that waits for its owner: resolved once, kept."""
+    exchange = an_exchange(DAY, NOW_MS, Rules(auto_redeem=False))
+    owner = Trader().join(exchange).owner
+    market = exchange.floor.by_slug[SLUG]
+    condition = bytes.fromhex(market.listing.condition_id[2:])
+    calls = (
+        Call(ADAPTER, 0, selector(SPLIT) + encode(types_of(SPLIT), [COLLATERAL, bytes(32), condition, [1, 2], 10**7])),
+        Call(COLLATERAL, 0, selector(APPROVE) + encode(types_of(APPROVE), [ADAPTER, 5])),
+    )
+    exchange.transactions.send(Caller(owner, owner, NOW_MS), calls, "rpc", "0x5")
+    exchange.advance(NOW_MS + after_ms)
+    again = an_exchange(DAY, exchange.now_ms, Rules(auto_redeem=False), Memory().fold(written(exchange)))
+    assert again.balances() == exchange.balances() and again.balances()[0]["positions"]
+    assert again.chain.approvals == exchange.chain.approvals
+    assert again.chain.portfolio.holdings == exchange.chain.portfolio.holdings
+    assert again.transactions.nonce(owner) == 1
+    settled = again.floor.by_slug[SLUG].settled
+    assert settled == market.settled and (settled is None) == (after_ms < 300_000)
+    again.advance(exchange.now_ms + 1_000)
+    assert not [line for line in written(again) if line["kind"] in ("resolve", "payout")]
 
 
 def test_the_memory_knows_time_and_world() -> None:

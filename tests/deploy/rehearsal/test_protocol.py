@@ -184,9 +184,12 @@ def test_orders_and_trades_are_listed_as_the_official_client_reads_them() -> Non
     """A trade's status has its prefix here."""
     orders = parse_open_orders_page(protocol.page([protocol.open_order(ORDER)], ""))
     row = protocol.trade_row(a_trade("CONFIRMED"), ORDER.api_key, NOW_MS)
+    fresh = protocol.trade_row(a_trade(), ORDER.api_key, NOW_MS)
     trades = parse_account_trades_page(protocol.page([row], ""))
     assert (orders.items[0].id, orders.has_more) == (ORDER.order_id, False)
     assert (row["status"], trades.items[0].status) == ("TRADE_STATUS_CONFIRMED", "CONFIRMED")
+    assert fresh["status"] == "TRADE_STATUS_MATCHED_NOT_BROADCASTED"
+    assert parse_account_trades_page(protocol.page([fresh], "")).items[0].status == "MATCHED_NOT_BROADCASTED"
 
 
 def test_long_lists_come_in_pages() -> None:

@@ -306,10 +306,11 @@ def test_the_official_client_follows_its_orders(tmp_path: Path) -> None:
             assert rested.ok
             await client.cancel_order(order_id=rested.order_id)
             assert (await client.place_market_order(asset_id=token, side="BUY", amount=1, max_price="0.9")).ok
-            seen = [await anext(events) for _ in range(6)]
+            seen = [await anext(events) for _ in range(7)]
             orders = [event.payload for event in seen if event.type == "order"]
-            assert [order.order_event_type for order in orders] == ["PLACEMENT", "CANCELLATION", "PLACEMENT"]
-            assert [order.status for order in orders] == ["LIVE", "CANCELED", "MATCHED"]
+            kinds = [order.order_event_type for order in orders]
+            assert kinds == ["PLACEMENT", "CANCELLATION", "PLACEMENT", "PLACEMENT"]
+            assert [order.status for order in orders] == ["LIVE", "CANCELED", "DELAYED", "MATCHED"]
             trades = [event.payload for event in seen if event.type == "trade"]
             assert [trade.status for trade in trades] == ["MATCHED", "MINED", "CONFIRMED"]
 

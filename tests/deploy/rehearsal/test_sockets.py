@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from aiohttp import ClientSession, WSMsgType
 from kit.days import START_S, a_day
 from kit.venue import Running, running_venue
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from deploy.rehearsal.sockets import QUEUE_MAX, Wire
+from deploy.rehearsal.sockets import FRAME_MAX_BYTES, MANNERS, QUEUE_MAX, Manner, Wire
 
 NOW_MS = (START_S + 20) * 1_000
 DAY = a_day()
@@ -59,7 +61,8 @@ def test_frames_go_both_ways(tmp_path: Path) -> None:
             token = running.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"].listing.up_token
             await socket.send(json.dumps({"type": "market", "assets_ids": [token]}))
             assert json.loads(await received(socket))[0]["asset_id"] == token
-            kinds = {json.loads(await received(socket))["event_type"] for _ in range(8)}
+            frames = [json.loads(await received(socket)) for _ in range(8)]
+            kinds = {each["event_type"] for frame in frames for each in (frame if isinstance(frame, list) else [frame])}
             assert "price_change" in kinds
 
     asyncio.run(scenario())
@@ -103,7 +106,7 @@ def test_who_stays_silent_is_ended(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with running_venue(tmp_path, DAY, NOW_MS) as running:
-            running.venue.sockets.silence_s = 0.05
+            running.venue.sockets.manners["market"] = Manner(silence_s=0.05)
             socket = await connect(running.where["market_ws"])
             assert (await until_recorded(running, "disconnect"))["reason"] == "silent"
             await socket.close()
@@ -121,5 +124,66 @@ def test_a_reader_that_falls_too_far_behind_is_ended() -> None:
         wire.end(1000, "again")
         queued = [wire.queue.get_nowait() for _ in range(wire.queue.qsize())]
         assert queued == [b"frame"] * QUEUE_MAX + [(4002, "slow")]
+
+    asyncio.run(scenario())
+
+
+async def an_end(socket: ClientConnection) -> int:
+    """The code a connection is closed with, whatever comes before it."""
+    async with asyncio.timeout(WAIT_S):
+        try:
+            while True:
+                await socket.recv()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 0
+
+
+def test_price_and_binance_sockets_ping_their_readers(tmp_path: Path) -> None:
+    """A reader whose library answers is kept; one that never does is ended in the channel's manner."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS) as running, ClientSession() as http:
+            for channel, path in (("prices", "price_ws"), ("binance", "binance_ws")):
+                manner = replace(MANNERS[channel], ping_s=0.02)
+                running.venue.sockets.manners[channel] = manner
+                where = running.where[path] + ("/ws" if channel == "binance" else "")
+                async with http.ws_connect(where, autoping=False) as deaf:
+                    pings = [await deaf.receive() for _ in range(manner.misses)]
+                    assert {ping.type for ping in pings} == {WSMsgType.PING}
+                    end = await deaf.receive()
+                    assert (end.type, end.data) == (WSMsgType.CLOSE, manner.dead)
+                async with http.ws_connect(where, autoping=False) as awake:
+                    for _ in range(3 * manner.misses):
+                        ping = await awake.receive()
+                        assert ping.type is WSMsgType.PING
+                        await awake.pong(ping.data)
+
+    asyncio.run(scenario())
+
+
+def test_every_channel_says_goodbye_in_its_own_way(tmp_path: Path) -> None:
+    """Prices are drained, Binance warns, the older ones go away."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS) as running:
+            names = ("market_ws", "user_ws", "rtds_ws", "price_ws")
+            sockets = [await connect(running.where[name]) for name in names]
+            binance = await connect(running.where["binance_ws"] + "/stream")
+            for socket in (*sockets, binance):
+                await (await socket.ping())
+        assert [await an_end(socket) for socket in sockets] == [1001, 1001, 1001, 4003]
+        assert json.loads(await received(binance))["stream"] == "!serverShutdown"
+        assert await an_end(binance) == 1001
+
+    asyncio.run(scenario())
+
+
+def test_a_frame_too_long_ends_the_connection(tmp_path: Path) -> None:
+    """64 KB."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS) as running, connect(running.where["price_ws"]) as socket:
+            await socket.send("x" * (FRAME_MAX_BYTES + 1))
+            assert await an_end(socket) == 1009
 
     asyncio.run(scenario())

@@ -2,84 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from kit.days import START_S, a_day
+from kit.hall import Ear, Hall, credentials
 from kit.venue import Trader, an_exchange
 
-from deploy.rehearsal.exchange import Exchange
+from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
-from deploy.rehearsal.markets import Market
-from deploy.rehearsal.outbox import Effect, ToEverybody, ToMarket, ToPrices, ToUser
-from deploy.rehearsal.subscriptions import ATTEMPTS_MAX, TOKENS_MAX, Listener, Subscriptions
-
-NOW_MS = (START_S + 20) * 1_000
-DAY = a_day()
-
-
-@dataclass
-class Ear:
-    """A connection that keeps what it was sent."""
-
-    number: int = 1
-    frames: list[Any] = field(default_factory=list)
-    ended: tuple[int, str] | None = None
-
-    def send(self, frame: bytes) -> None:
-        self.frames.append(frame.decode() if frame == b"PONG" else json.loads(frame))
-
-    def end(self, code: int, reason: str) -> None:
-        self.ended = (code, reason)
-
-    def take(self) -> list[Any]:
-        frames, self.frames = self.frames, []
-        return frames
-
-
-@dataclass
-class Hall:
-    """An exchange with its subscriptions."""
-
-    exchange: Exchange = field(default_factory=lambda: an_exchange(DAY, NOW_MS))
-
-    def __post_init__(self) -> None:
-        self.subscriptions = Subscriptions(self.exchange)
-        self.exchange.out.take()
-
-    @property
-    def market(self) -> Market:
-        return self.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"]
-
-    def join(self, channel: str) -> tuple[Ear, Listener]:
-        ear = Ear()
-        return ear, self.subscriptions.join(channel, ear)
-
-    def say(self, listener: Listener, frame: Any) -> None:
-        self.subscriptions.heard(listener, frame if isinstance(frame, str) else json.dumps(frame))
-
-    def carry(self, *kinds: type[Effect]) -> None:
-        """Bring what the exchange said to its listeners."""
-        ways = {
-            ToMarket: self.subscriptions.to_market,
-            ToEverybody: self.subscriptions.to_everybody,
-            ToUser: self.subscriptions.to_user,
-            ToPrices: self.subscriptions.to_prices,
-        }
-        for effect in self.exchange.out.take():
-            if type(effect) in ways:
-                ways[type(effect)](effect)  # type: ignore[operator]
-
-    def advance(self, milliseconds: int) -> None:
-        self.exchange.advance(self.exchange.now_ms + milliseconds)
-        self.carry()
-
-
-def credentials(key: Key) -> dict[str, str]:
-    return {"apiKey": key.api_key, "secret": key.secret, "passphrase": key.passphrase}
-
+from deploy.rehearsal.outbox import ToEverybody
+from deploy.rehearsal.subscriptions import TOKENS_MAX, Listener
 
 # The market channel.
 
@@ -106,7 +39,7 @@ def test_only_subscribed_markets_are_heard_and_custom_events_on_request() -> Non
     for ear in (plain, custom, deaf):
         ear.take()
     hall.advance(5_000)
-    kinds = [{frame["event_type"] for frame in ear.take()} for ear in (plain, custom, deaf)]
+    kinds = [{event["event_type"] for event in events(ear)} for ear in (plain, custom, deaf)]
     assert "price_change" in kinds[0] and "best_bid_ask" not in kinds[0]
     assert {"price_change", "best_bid_ask"} <= kinds[1]
     assert kinds[2] == set()
@@ -169,6 +102,95 @@ def test_ping_is_answered_with_pong_on_the_older_channels() -> None:
         assert (ear.take(), ear.ended) == (["PONG"], None)
 
 
+# Its quirks, as a client sees them.
+
+
+def a_listener(hall: Hall, *tokens: str, **frame: Any) -> tuple[Ear, Listener]:
+    ear, listener = hall.join("market")
+    hall.say(listener, {"type": "market", "assets_ids": list(tokens), **frame})
+    return ear, listener
+
+
+def events(ear: Ear) -> list[dict[str, Any]]:
+    """Everything it was sent, arrays taken apart."""
+    return [event for frame in ear.take() for event in (frame if isinstance(frame, list) else [frame])]
+
+
+def test_a_frame_may_be_an_array_and_end_with_a_newline() -> None:
+    """The first dump is both; books after a trade come in one array."""
+    hall = Hall()
+    tokens = hall.market.listing.up_token, hall.market.listing.down_token
+    ear, _ = a_listener(hall, *tokens)
+    assert ear.raw[0].endswith(b"]\n")
+    ear.take()
+    hall.advance(20_000)
+    arrays = [frame for frame in ear.take() if isinstance(frame, list)]
+    assert arrays and {tuple(event["event_type"] for event in array) for array in arrays} == {("book", "book")}
+    assert {event["asset_id"] for event in arrays[0]} == set(tokens)
+
+
+def test_who_asked_for_one_token_hears_of_the_other_only_in_changes() -> None:
+    """Books, tops and ticks are of its own token; one change may hold both."""
+    hall = Hall()
+    ear, _ = a_listener(hall, hall.market.listing.up_token, custom_feature_enabled=True)
+    hall.advance(20_000)
+    seen = events(ear)
+    assert {event["asset_id"] for event in seen if "asset_id" in event} == {hall.market.listing.up_token}
+    changed = {change["asset_id"] for event in seen for change in event.get("price_changes", [])}
+    assert changed == {hall.market.listing.up_token, hall.market.listing.down_token}
+
+
+def test_nothing_is_numbered_and_everything_is_dated_in_milliseconds_as_text() -> None:
+    """So a hole cannot be seen, and a replay cannot be asked for."""
+    hall = Hall()
+    ear, _ = a_listener(hall, hall.market.listing.up_token, custom_feature_enabled=True)
+    hall.advance(10_000)
+    for event in events(ear):
+        assert not {"seq", "sequence", "u"} & set(event)
+        assert isinstance(event["timestamp"], str) and len(event["timestamp"]) == 13
+
+
+def test_a_level_that_is_gone_has_size_0_and_a_book_its_best_last() -> None:
+    """Sizes are new totals."""
+    hall = Hall()
+    ear, _ = a_listener(hall, hall.market.listing.up_token)
+    (book,) = ear.take()[0]
+    assert float(book["bids"][-1]["price"]) > float(book["bids"][0]["price"])
+    assert float(book["asks"][-1]["price"]) < float(book["asks"][0]["price"])
+    hall.advance(20_000)
+    sizes = [change["size"] for event in events(ear) for change in event.get("price_changes", [])]
+    assert "0" in sizes
+
+
+def test_fields_without_a_value_are_blank() -> None:
+    """The last price before the first trade, a side that is empty, the hash of a trade that is not mined."""
+    hall = Hall()
+    fresh = hall.exchange.floor.by_slug[f"btc-updown-5m-{START_S + 11 * 300}"].listing.up_token
+    ear, _ = a_listener(hall, fresh)
+    (book,) = ear.take()[0]
+    assert (book["last_trade_price"], book["bids"], book["asks"]) == ("", [], [])
+    ear, _ = a_listener(hall, hall.market.listing.up_token, hall.market.listing.down_token)
+    hall.advance(20_000)
+    trades = [event for event in events(ear) if event["event_type"] == "last_trade_price"]
+    assert trades and {trade["transaction_hash"] for trade in trades} == {""}
+    assert {trade["fee_rate_bps"] for trade in trades} == {"0"}
+
+
+def test_the_tick_becomes_finer_near_the_ends_and_the_market_resolves_for_who_asked() -> None:
+    """Everybody hears of the tick, only custom features of the end."""
+    hall = Hall()
+    tokens = hall.market.listing.up_token, hall.market.listing.down_token
+    (plain, _), (custom, _) = a_listener(hall, *tokens), a_listener(hall, *tokens, custom_feature_enabled=True)
+    hall.advance(330_000)
+    seen = events(plain)
+    ticks = [event for event in seen if event["event_type"] == "tick_size_change"]
+    assert {(tick["old_tick_size"], tick["new_tick_size"]) for tick in ticks} == {("0.01", "0.001")}
+    assert {tick["asset_id"] for tick in ticks} == set(tokens)
+    assert not {"best_bid_ask", "market_resolved", "new_market"} & {event["event_type"] for event in seen}
+    (end,) = [event for event in events(custom) if event["event_type"] == "market_resolved"]
+    assert end["winning_asset_id"] in tokens and end["assets_ids"] == list(tokens)
+
+
 # The user channel.
 
 
@@ -218,119 +240,68 @@ def test_a_user_that_proves_no_key_is_ended(change: dict[str, str]) -> None:
     assert ear.ended and ear.ended[0] == 1008
 
 
-# The price channel.
-
-
-def a_reader(hall: Hall) -> tuple[Ear, Listener]:
-    key = Trader().join(hall.exchange)
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "auth", "rid": "a1", "auth": credentials(key)})
-    assert ear.take() == [{"op": "authed", "rid": "a1"}]
-    return ear, listener
-
-
-def wish(channel: str = "price.crypto.twap", symbol: str = "btcusd", window: Any = 60) -> dict[str, Any]:
-    found = {"symbol": symbol} | ({"window_seconds": window} if window else {})
-    return {"channel": channel, "filter": found}
-
-
-def test_a_price_reader_gets_two_minutes_then_every_point() -> None:
-    """Numbered for each channel, snapshot first."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "rid": "s1", "subscriptions": [wish(), wish("price.crypto", window=0)]})
-    replies = ear.take()
-    assert replies[0] == {"op": "subscribed", "channel": "price.crypto.twap", "rid": "s1"}
-    assert (replies[1]["seq"], replies[1]["snapshot"], len(replies[1]["payload"]["data"])) == (1, True, 120)
-    assert replies[2]["channel"] == replies[3]["channel"] == "price.crypto"
-    hall.advance(5_000)
-    frames = ear.take()
-    assert [frame["seq"] for frame in frames if frame["channel"] == "price.crypto.twap"] == [2, 3, 4, 5, 6]
-    assert all(frame["payload"]["window_seconds"] == 60 for frame in frames if "twap" in frame["channel"])
-    assert all("window_seconds" not in frame["payload"] for frame in frames if frame["channel"] == "price.crypto")
-
-
-def test_an_unsubscribed_price_is_heard_no_more() -> None:
-    """The other one goes on."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "subscriptions": [wish(), wish("price.crypto", window=0)]})
-    ear.take()
-    hall.say(listener, {"op": "unsubscribe", "rid": "u", "subscriptions": [wish()]})
-    assert ear.take() == [{"op": "unsubscribed", "channel": "price.crypto.twap", "rid": "u"}]
-    hall.advance(2_000)
-    assert {frame["channel"] for frame in ear.take()} == {"price.crypto"}
-
-
-def test_prices_are_for_proved_keys() -> None:
-    """Each refused subscription is told by itself."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "subscribe", "rid": "s1", "subscriptions": [wish()]})
-    assert ear.take() == [{"op": "error", "channel": "price.crypto.twap", "rid": "s1", "code": "auth_required"}]
-
-
-@pytest.mark.parametrize(
-    ("asked", "code"),
-    [
-        (wish("price.equity"), "bad_channel"),
-        (wish(window=45), "bad_filter"),
-        (wish(window=0), "bad_filter"),
-        (wish(window="60"), "bad_filter"),
-        (wish("price.crypto", window=60), "bad_filter"),
-        (wish(symbol=""), "bad_filter"),
-    ],
-)
-def test_a_price_that_does_not_exist_is_refused(asked: dict[str, Any], code: str) -> None:
-    """With the code production has for it."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    hall.say(listener, {"op": "subscribe", "subscriptions": [asked]})
-    assert ear.take()[0]["code"] == code
-
-
-def test_a_reader_has_a_bound_on_its_prices() -> None:
-    """The sixty-fifth is refused."""
-    hall = Hall()
-    ear, listener = a_reader(hall)
-    asked = [wish("price.crypto", f"coin{number}usd", 0) for number in range(65)]
-    hall.say(listener, {"op": "subscribe", "subscriptions": asked})
-    assert [frame["code"] for frame in ear.take() if frame.get("op") == "error"] == ["sub_limit"]
-
-
-def test_wrong_credentials_are_told_and_too_many_end_it() -> None:
-    """Eight tries."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    for _ in range(ATTEMPTS_MAX + 1):
-        hall.say(listener, {"op": "auth", "rid": "a", "auth": {"apiKey": "x"}})
-    codes = [frame["code"] for frame in ear.take()]
-    assert codes == ["auth_invalid"] * ATTEMPTS_MAX + ["auth_attempts"]
-    assert ear.ended and ear.ended[0] == 4001
-
-
-def test_the_price_channel_answers_pings_and_nonsense() -> None:
-    """With pong, and with an error by name."""
-    hall = Hall()
-    ear, listener = hall.join("prices")
-    hall.say(listener, {"op": "ping", "rid": "p1"})
-    hall.say(listener, {"op": "dance", "rid": "d"})
-    hall.say(listener, "{")
-    assert ear.take() == [
-        {"op": "pong", "rid": "p1"},
-        {"op": "error", "rid": "d", "code": "bad_op"},
-        {"op": "error", "code": "bad_op"},
-    ]
-
-
 def test_who_left_hears_nothing() -> None:
-    """On any channel."""
+    """Its key's orders go on."""
     hall = Hall()
-    (user, first, key), (reader, second) = a_user(hall), a_reader(hall)
-    hall.say(second, {"op": "subscribe", "subscriptions": [wish()]})
-    reader.take()
-    hall.subscriptions.leave(first)
-    hall.subscriptions.leave(second)
+    ear, listener, key = a_user(hall)
+    hall.subscriptions.leave(listener)
     hall.exchange.place(Trader().limit(key, hall.market.listing.up_token, "BUY", 50_000, 10), key)
     hall.advance(2_000)
-    assert (user.take(), reader.take()) == ([], [])
+    assert ear.take() == []
+
+
+def test_a_user_hears_of_a_delayed_order_before_it_is_placed() -> None:
+    """DELAYED at once, what became of it 150 ms later, then its trades."""
+    hall = Hall()
+    ear, _, key = a_user(hall)
+    hall.exchange.place(Trader().limit(key, hall.market.listing.up_token, "BUY", 990_000, 10), key)
+    hall.carry()
+    hall.advance(200)
+    frames = [(frame["event_type"], frame["status"]) for frame in ear.take()]
+    assert frames[:2] == [("order", "DELAYED"), ("order", "MATCHED")]
+    assert set(frames[2:]) == {("trade", "MATCHED")}
+
+
+def test_a_user_meets_both_units_of_time_and_blank_fields() -> None:
+    """What it cancels is dated in seconds, what the venue cancels in milliseconds, what is killed not at all."""
+    hall = Hall()
+    ear, _, key = a_user(hall)
+    token = hall.market.listing.up_token
+    hall.exchange.place(Trader().limit(key, token, "BUY", 50_000, 10, salt=1), key)
+    hall.exchange.cancel(list(hall.exchange.orders), key)
+    hall.exchange.place(Trader().limit(key, token, "BUY", 50_000, 10, salt=2), key)
+    hall.exchange.place(Trader().limit(key, token, "BUY", 50_000, 10, order_type="FOK", salt=3), key)
+    hall.exchange.switches.beat(key.api_key, "", 0)
+    hall.exchange.sweep(10 * 10**9)
+    hall.carry()
+    cancelled, killed, swept = (frame for frame in ear.take() if frame.get("type") == "CANCELLATION")
+    assert (len(cancelled["created_at"]), len(swept["created_at"])) == (10, 13)
+    assert "FOK orders are fully filled or killed" in killed["status"]
+    assert (killed["created_at"], killed["size_matched"], killed["outcome"]) == ("", "", "")
+
+
+def test_a_trade_lives_on_the_user_channel_until_it_is_confirmed_or_failed() -> None:
+    """Retried trades too; a failed one gives everything back."""
+    hall = Hall(an_exchange(a_day(), (START_S + 20) * 1_000, Rules(failing=0.5)))
+    ear, _, key = a_user(hall)
+    for salt in range(12):
+        hall.exchange.place(Trader().limit(key, hall.market.listing.up_token, "BUY", 990_000, 5, salt=salt), key)
+        hall.advance(500)
+    hall.advance(70_000)
+    lives: dict[str, list[str]] = {}
+    for frame in ear.take():
+        if frame["event_type"] == "trade":
+            lives.setdefault(frame["id"], []).append(frame["status"])
+    assert {tuple(life) for life in lives.values()} <= {
+        ("MATCHED", "MINED", "CONFIRMED"),
+        ("MATCHED", "RETRYING", "FAILED"),
+        ("MATCHED", "RETRYING", "MINED", "CONFIRMED"),
+    }
+    failed = {identity for identity, life in lives.items() if life[-1] == "FAILED"}
+    assert failed and failed != set(lives)
+    trades = hall.exchange.trades.values()
+    held = sum(leg.size_micro for trade in trades if trade.status != "FAILED" for leg in trade.legs)
+    spent = sum(leg.cash_micro for trade in trades if trade.status != "FAILED" for leg in trade.legs)
+    account = hall.exchange.accounts.get(key.owner)
+    assert account.positions == {hall.market.listing.up_token: held}
+    assert account.cash_micro == 1_000 * 10**6 + spent

@@ -81,6 +81,16 @@ def test_as_many_trades_fail_as_was_asked_for() -> None:
     assert {steps[-1][1] for steps in ends} == FINAL
 
 
+def test_as_many_again_are_retried_and_mined_after_all() -> None:
+    """Later than those that went through at once."""
+    ends = [course(f"trade {number}", failing=0.3) for number in range(1_000)]
+    recovered = [steps for steps in ends if steps[0][1] == "RETRYING" and steps[-1][1] == "CONFIRMED"]
+    assert len(recovered) == pytest.approx(300, abs=60)
+    for steps in recovered:
+        assert [name for _, name in steps] == ["RETRYING", "MINED", "CONFIRMED"]
+        assert [after for after, _ in steps] == sorted(after for after, _ in steps)
+
+
 @pytest.mark.parametrize(
     ("asked", "fits"),
     [
