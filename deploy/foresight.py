@@ -15,6 +15,7 @@ VERBS: Final = {
     "venue": "deploy.rehearsal.command",
     "rehearse": "deploy.rehearse",
     "day": "deploy.analysis.day",
+    "fit": "deploy.analysis.fit",
     "verify": "deploy.analysis.command",
 }
 """The module of each verb; the command in it has the verb's name."""

@@ -1,20 +1,24 @@
 """Everybody else: makers who quote around the odds, takers who come at random. Both go through the same book as ours.
 
 The odds are P(settlement value >= strike) for a driftless price with the volatility of the last half hour; near the
-end of an averaged window part of the average is already fixed, and only the rest is uncertain. Sizes, spreads and the
-thinning of the last seconds follow recorded books and trades of 5-minute markets. Leaves matching to `matching.py`
-and the moments to the exchange. Chance arrives as a `random.Random` that the caller seeds by (seed, market, second),
-so what the crowd does depends on no scheduling. What always holds: makers never quote across each other, and when
-they take size away they take the newest first, so a client's place in the queue is never given a present.
+end of an averaged window part of the average is already fixed, and only the rest is uncertain. Sizes, spreads, the
+thinning of the last seconds and the rate of trades are the fitted numbers of `crowd_shape.py`. Near the best price
+every tick is quoted; further out what recorded books hold in all rests on every fifth cent. Leaves matching to
+`matching.py` and the moments to the exchange. Chance arrives as a `random.Random` that the caller seeds by (seed,
+market, second), so what the crowd does depends on no scheduling. What always holds: makers never quote across each
+other, and when they take size away they take the newest first, so a client's place in the queue is never given a
+present.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from math import erf, exp, log, sqrt
+from math import exp, log, sqrt, tanh
 from typing import TYPE_CHECKING, Final
 
+from deploy.rehearsal import crowd_shape as shape
 from deploy.rehearsal.days import Day, Listing, Outcome, strike_of
 from deploy.rehearsal.matching import CROWD, Book, Side, Wish, in_up
 from deploy.rehearsal.quantities import CENT_MICRO, MICRO
@@ -23,30 +27,31 @@ if TYPE_CHECKING:
     from random import Random
 
 LEVELS: Final = 9
-THIN_S: Final = 30
-"""Depth shrinks over this last part of a window; recorded depth at T-20 s is a twentieth of that at T-60 s."""
-THINNEST: Final = 0.1
-FINE_BELOW_MICRO: Final = 100_000
-"""Nearer than this to 0 or 1 makers use the fine tick, when the market has it; elsewhere they keep to cents."""
+"""Ticks a side that are quoted one by one."""
+FAR_STEP_MICRO: Final = 50_000
+"""Beyond them, prices that stand for everything around them."""
+FINE_BELOW_MICRO: Final = 40_000
+"""Nearer than this to 0 or 1 some makers use the fine tick, when the market has it; elsewhere they keep to cents."""
 TICK_TURNS_MICRO: Final = 40_000
 """A mid price nearer than this to 0 or 1 makes the venue refine the tick from a cent to a tenth. Source: facts 4.1."""
 FINE_TICK_MICRO: Final = 1_000
 STEADY: Final = 0.75
 """The chance that a level which is still wanted is left alone at a refresh."""
-_MAKER_MEDIAN_MICRO: Final = 90_000_000
-_TAKER_MEDIAN_MICRO: Final = 9_000_000
-"""The recorded tape of a window: half of all trades below 9 shares, one in a hundred above 388."""
-_TAKER_SPREAD: Final = 1.6
-_MAKER_SPREAD: Final = 0.8
-_TAKERS_PER_S: Final = 3.0
+_LEAST_SHARES: Final = 5
+_TOUCH_LEVELS: Final = 3
+"""The thinning of the best level fades into that of the whole side over so many levels."""
+_DEEP_SPREAD: Final = 0.5
+"""How sizes of deeper levels stray (standard deviation of the logarithm); not known from recordings."""
+_FAR_LEFT_S: Final = 10
+"""Far levels follow the time left in steps of this: they are rarely touched."""
 _PATIENCE_TICKS: Final = 2
 """A taker pays at most this many ticks beyond the odds: a careless quote of ours is not bought for that alone."""
-_SIZES: Final = {"BTC": 1.0, "ETH": 0.5, "SOL": 0.4}
-_SIZE_ELSEWHERE: Final = 0.3
 _VOLATILITY_STEPS: Final = 30
 _VOLATILITY_STEP_S: Final = 60
 _VOLATILITY_FLOOR: Final = 1e-5
 _VOLATILITY_UNKNOWN: Final = 7e-5
+_LOGIT: Final = 1.702
+"""The logistic curve that is nearest to the normal one has its argument times this."""
 _OPINION: Final = 0.003
 """How far makers' opinion of the odds strays at a coin toss."""
 _MEMORY_MAX: Final = 4_096
@@ -107,9 +112,10 @@ def volatility(day: Day, asset: str, second: int) -> float:
 
 
 def _reaches(value: float, strike: float, deviation: float) -> float:
+    """P(the settlement value is at least the strike), logistic: recorded middles have fatter tails than the normal."""
     if deviation <= 0:
         return 1.0 if value >= strike else 0.0
-    return 0.5 + erf((value - strike) / deviation / sqrt(2)) / 2
+    return (1 + tanh(_LOGIT / 2 * (value - strike) / deviation / shape.DOUBT)) / 2
 
 
 def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> None:
@@ -119,23 +125,23 @@ def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step."""
+    """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step.
+
+    fine: whether makers of this market use the fine tick where there is one.
+    """
 
     asset: str
     up: float
     left_s: float
     tick_micro: int
+    interval_s: int = 300
+    fine: bool = False
 
     @property
     def grid_micro(self) -> int:
-        """The step quotes use: the market's tick near 0 and 1, cents elsewhere."""
+        """The step quotes use: the market's tick near 0 and 1 where makers care for it, cents elsewhere."""
         near = min(self.up, 1 - self.up) * MICRO < FINE_BELOW_MICRO
-        return self.tick_micro if near else max(self.tick_micro, CENT_MICRO)
-
-    @property
-    def depth(self) -> float:
-        """How thick the book is against a BTC market in mid-window."""
-        return _SIZES.get(self.asset, _SIZE_ELSEWHERE) * max(THINNEST, min(1.0, self.left_s / THIN_S))
+        return self.tick_micro if near and self.fine else max(self.tick_micro, CENT_MICRO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,28 +180,50 @@ def refresh(book: Book, scene: Scene, rng: Random) -> list[Trim | Add]:
 
 
 def quotes(scene: Scene, rng: Random) -> dict[tuple[bool, int], int]:
-    """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares. At most LEVELS a side."""
+    """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares; LEVELS a side, and the far ones."""
     grid = scene.grid_micro
     doubt = 4 * scene.up * (1 - scene.up)
     middle = round((scene.up + rng.gauss(0, _OPINION) * doubt) * MICRO)
     bid = middle // grid * grid - (0 if middle % grid else grid)
     ask = bid + grid * _spread(scene, rng)
     found: dict[tuple[bool, int], int] = {}
-    for level in range(LEVELS):
-        for is_bid, price in ((True, bid - level * grid), (False, ask + level * grid)):
-            if scene.tick_micro <= price <= MICRO - scene.tick_micro:
-                found[is_bid, price] = _maker_size(scene, level, rng)
+    for is_bid, best in ((True, bid), (False, MICRO - ask)):
+        for own_micro, shares in _side(scene, best, rng):
+            found[is_bid, own_micro if is_bid else MICRO - own_micro] = max(_LEAST_SHARES, round(shares)) * MICRO
     return found
 
 
 def _spread(scene: Scene, rng: Random) -> int:
-    usual = 1 if rng.random() < 0.7 else 2
-    return usual + (rng.randrange(3) if scene.left_s < THIN_S else 0)
+    if scene.left_s > scene.interval_s:
+        return shape.BEFORE_TICKS.get(scene.asset, 1)
+    wider = rng.random() < shape.along(shape.WIDER_LEFT, scene.left_s)
+    return rng.choice(shape.WIDER_TICKS) if wider else 1
 
 
-def _maker_size(scene: Scene, level: int, rng: Random) -> int:
-    median = _MAKER_MEDIAN_MICRO * scene.depth * (1 + level / 3)
-    return max(5, round(median * exp(rng.gauss(0, _MAKER_SPREAD)) / MICRO)) * MICRO
+def _side(scene: Scene, best_micro: int, rng: Random) -> Iterator[tuple[int, float]]:
+    """One side's prices and shares in the terms of the token it buys: what is asked for Up is bid for Down."""
+    scale = shape.standing(scene.asset, scene.interval_s)
+    touch = shape.TOUCH_SHARE * shape.along(shape.TOUCH_LEFT, scene.left_s)
+    whole = shape.along(shape.DEPTH_LEFT, scene.left_s)
+    for level in range(LEVELS):
+        own_micro = best_micro - level * scene.grid_micro
+        if scene.tick_micro <= own_micro <= MICRO - scene.tick_micro:
+            deep = min(1.0, level / _TOUCH_LEVELS)
+            median = _resting(own_micro, scene.grid_micro) * (touch + (whole - touch) * deep) * scale
+            yield own_micro, median * exp(rng.gauss(0, shape.TOUCH_SPREAD + (_DEEP_SPREAD - shape.TOUCH_SPREAD) * deep))
+    nearest = best_micro - LEVELS * scene.grid_micro
+    steady = shape.along(shape.DEPTH_LEFT, scene.left_s // _FAR_LEFT_S * _FAR_LEFT_S) * scale
+    for own_micro in range(FAR_STEP_MICRO, nearest, FAR_STEP_MICRO):
+        yield own_micro, _resting(own_micro, FAR_STEP_MICRO) * steady
+
+
+def _resting(own_micro: int, width_micro: int) -> float:
+    """Shares of recorded books around a price: what lies nearer to it than to its neighbours, the lowest has the rest.
+
+    own_micro: of the token that is bought.
+    """
+    low = own_micro - width_micro / 2 if own_micro > width_micro else 0
+    return shape.shares_between(low / MICRO, min(1.0, (own_micro + width_micro / 2) / MICRO))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +236,9 @@ class Taker:
     size_micro: int
 
 
-def takers(asset: str, elapsed_share: float, rng: Random) -> list[Taker]:
-    """Who comes in one second. elapsed_share: how much of the window is over; below 0 before it starts.
-
-    Arrivals are Poisson, densest in the first half of a window, as in the recorded tape.
-    """
-    eager = 0.02 if elapsed_share < 0 else max(0.05, 1.0 - max(0.0, elapsed_share - 0.4) / 0.6)
-    rate = _TAKERS_PER_S * _SIZES.get(asset, _SIZE_ELSEWHERE) * eager
+def takers(scene: Scene, rng: Random) -> list[Taker]:
+    """Who comes in one second: Poisson arrivals at the fitted rate."""
+    rate = shape.takers_per_s(scene.asset, scene.interval_s, scene.up, scene.left_s)
     moment, found = rng.expovariate(rate), []
     while moment < 1.0:
         found.append(_taker(round(moment * 999), rng))
@@ -224,9 +248,9 @@ def takers(asset: str, elapsed_share: float, rng: Random) -> list[Taker]:
 
 def _taker(after_ms: int, rng: Random) -> Taker:
     outcome: Outcome = "Up" if rng.random() < 0.5 else "Down"
-    side: Side = "BUY" if rng.random() < 0.9 else "SELL"
-    size = round(_TAKER_MEDIAN_MICRO * exp(rng.gauss(0, _TAKER_SPREAD)) / CENT_MICRO) * CENT_MICRO
-    return Taker(after_ms, outcome, side, max(MICRO, size))
+    side: Side = "BUY" if rng.random() < shape.TAKER_BUYS else "SELL"
+    cents = round(shape.TAKER_MEDIAN * exp(rng.gauss(0, shape.TAKER_SPREAD)) * MICRO / CENT_MICRO)
+    return Taker(after_ms, outcome, side, max(MICRO, cents * CENT_MICRO))
 
 
 def taker_wish(order_id: str, taker: Taker, scene: Scene) -> Wish:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from deploy.rehearsal import gamma, protocol
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
+from deploy.rehearsal.crowd_shape import FINE_SHARE
 from deploy.rehearsal.days import (
     RESOLVE_MAX_S,
     RESOLVE_MIN_S,
@@ -46,6 +47,8 @@ BEAT_S: Final = 1
 """How often the crowd stirs, before and inside a window."""
 EARLY_REQUOTE, REQUOTE = 0.5, 0.2
 """The chance that a beat moves quotes; every reference price does."""
+REFILL_MS: Final = 250
+"""Makers look at what a trade took from them after so long: recorded books are rarely found wider than a tick."""
 HORIZON_S: Final = 25 * 3_600
 EXTEND_S: Final = 1_800
 LATENCY_S: Final = 2
@@ -53,6 +56,7 @@ LATENCY_S: Final = 2
 HISTORY_S: Final = 120
 """A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
 TWAP_S: Final = 60
+_DRAWS: Final = 10_000
 OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
 
 
@@ -104,6 +108,7 @@ class Floor:
     by_token: dict[str, Market] = field(default_factory=dict)
     history: dict[tuple[str, int], deque[tuple[int, int]]] = field(default_factory=dict)
     _seen_s: dict[str, int] = field(default_factory=dict)
+    _refilling: set[str] = field(default_factory=set)
     _quoted: dict[str, dict[str, Market]] = field(default_factory=dict)
     _odds: Odds = field(init=False)
     _points: Iterator[Point] = field(init=False)
@@ -283,7 +288,8 @@ class Floor:
         listing = market.listing
         second = max(self._seen_s.get(listing.asset, 0), self.now_ms // 1_000 - LATENCY_S)
         left_s = listing.end_s - self.now_ms / 1_000
-        return Scene(listing.asset, self._odds.up(listing, second), left_s, market.tick_micro)
+        up = self._odds.up(listing, second)
+        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, _uses_fine_tick(listing))
 
     def _requote(self, market: Market, name: str) -> None:
         rng = self.dice(f"{market.listing.slug}/{name}")
@@ -305,7 +311,7 @@ class Floor:
         rng = self.dice(f"{listing.slug}/beat/{second}")
         if rng.random() < (EARLY_REQUOTE if early else REQUOTE):
             self._requote(market, f"requote/{second}")
-        for taker in takers(listing.asset, (second - listing.start_s) / listing.interval_s, rng):
+        for taker in takers(self._scene(market), rng):
             self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
         self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
 
@@ -313,6 +319,19 @@ class Floor:
         if not market.over:
             matched = self.execute(market, taker_wish(self.stranger(), taker, self._scene(market)))
             self.publish(market, bool(matched.fills))
+            if matched.fills and market.listing.slug not in self._refilling:
+                self._refill_soon(market)
+
+    def _refill_soon(self, market: Market) -> None:
+        """Makers come back after a trade; once for all trades of the meantime."""
+        slug = market.listing.slug
+        self._refilling.add(slug)
+        self.agenda.add(self.now_ms + REFILL_MS, partial(self._refill, market))
+
+    def _refill(self, market: Market) -> None:
+        self._refilling.discard(market.listing.slug)
+        if not market.over:
+            self._requote(market, f"refill/{self.now_ms}")
 
     # Reference prices.
 
@@ -343,6 +362,10 @@ class Floor:
         for lookback_s in sorted(lookbacks - {0}):
             value = settlement_value(self.day, point.asset, point.source_ms // 1_000, lookback_s)
             yield lookback_s, point.value_e18 if value is None else value
+
+
+def _uses_fine_tick(listing: Listing) -> bool:
+    return _drawn(listing, "fine", _DRAWS) < FINE_SHARE * _DRAWS
 
 
 def _drawn(listing: Listing, what: str, below: int) -> int:
