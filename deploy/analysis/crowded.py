@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from deploy.analysis.measures import LEFT_S, Joined, Look, Observations, Print, Tape
-from deploy.rehearsal.days import Day, Listing, Outcome
+from deploy.rehearsal.days import Day, Listing, Outcome, settle
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
@@ -46,17 +46,20 @@ def _window(day: Day, listing: Listing, seed: int, seen: Observations) -> None:
     market = exchange.floor.by_slug[listing.slug]
     exchange.out.watched = {listing.condition_id}
     prints: list[Print] = []
+    looks: dict[Outcome, list[Look]] = {outcome: [] for outcome in OUTCOMES}
     joined: dict[Outcome, tuple[int, float]] = {}
     for left_s in range(listing.interval_s - 1, 0, -1):
         exchange.advance((listing.end_s - left_s) * 1_000)
         prints += _prints(exchange, market)
-        if left_s in LEFT_S:
-            seen.looks += [_look(market, outcome, left_s) for outcome in OUTCOMES]
+        for outcome in OUTCOMES if left_s in LEFT_S else ():
+            looks[outcome].append(_look(market, outcome, left_s))
         if left_s == LEFT_S[0]:
             joined = _join(market)
     exchange.advance(listing.end_s * 1_000 - 1)
     prints += _prints(exchange, market)
-    seen.joined += _fates(market, joined)
+    later = {outcome: own[1:] for outcome, own in looks.items()}
+    seen.joined += _fates(market, joined, later, settle(day, listing).winner)
+    seen.looks += [look for own in looks.values() for look in own]
     tape = Tape(listing.interval_s, prints)
     seen.flows.append(tape)
     seen.sized.append(tape)
@@ -69,10 +72,9 @@ def _prints(exchange: Exchange, market: Market) -> list[Print]:
     for effect in exchange.out.take():
         if isinstance(effect, ToMarket) and effect.message["event_type"] == "last_trade_price":
             row = effect.message
-            price = float(row["price"])
-            up = price if row["asset_id"] == market.listing.up_token else 1 - price
+            price, is_up, buys = float(row["price"]), row["asset_id"] == market.listing.up_token, row["side"] == "BUY"
             left_s = market.listing.end_s - int(row["timestamp"]) / 1_000
-            found.append(Print(left_s, up, float(row["size"]), row["side"] == "BUY"))
+            found.append(Print(left_s, price if is_up else 1 - price, float(row["size"]), buys, buys == is_up))
     return found
 
 
@@ -104,8 +106,18 @@ def _join(market: Market) -> dict[Outcome, tuple[int, float]]:
     return placed
 
 
-def _fates(market: Market, joined: dict[Outcome, tuple[int, float]]) -> list[Joined]:
+def _fates(
+    market: Market, joined: dict[Outcome, tuple[int, float]], looks: dict[Outcome, list[Look]], winner: Outcome
+) -> list[Joined]:
+    """What a recorder of looks would say of the small orders, and what became of them in truth."""
     resting = {order.order_id for order in market.book.orders() if order.account != CROWD}
     return [
-        Joined(price / MICRO, ahead, f"probe-{outcome}" not in resting) for outcome, (price, ahead) in joined.items()
+        Joined(
+            price=price / MICRO,
+            ahead=ahead,
+            passed=outcome != winner
+            or any(look.ask is not None and look.ask <= price / MICRO for look in looks[outcome]),
+            filled=f"probe-{outcome}" not in resting,
+        )
+        for outcome, (price, ahead) in joined.items()
     ]

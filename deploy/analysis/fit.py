@@ -6,6 +6,7 @@ The recorded column is where the numbers of `crowd_shape.py` come from; the othe
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +15,17 @@ import msgspec
 
 from deploy.analysis.crowded import watch
 from deploy.analysis.measures import Number, Observations, measure
-from deploy.analysis.observed import DataUnreadable, observe
-from deploy.rehearsal.days import DAY_S, Day, Listing
+from deploy.analysis.observed import DataUnreadable, middles, observe
+from deploy.rehearsal.crowd import Odds
+from deploy.rehearsal.days import DAY_S, Day, Listing, RecordedDay
 from deploy.rehearsal.recordings import MARKETS, read_day
 from deploy.rehearsal.seeded import SeededDay
 from shared.outcomes import EXIT
 
 FIRST_S: Final = 1_794_960_000
 """Where the watched windows of the made-up day begin, midnight of 18 November 2026."""
+
+SHIFTS_S: Final = range(-10, 11)
 
 
 @click.command()
@@ -40,6 +44,7 @@ def fit(data: Path, windows: int, seed: int, as_json: bool) -> None:
         click.echo(f"foresight fit: {error}; name the folder that holds the recorded data sets", err=True)
         sys.exit(EXIT["NOINPUT"])
     crowd = {number.name: number for number in measure(watch_btc(data, windows, seed))}
+    notes["following"] = following(data)
     rows = [(number, crowd.get(number.name)) for number in measure(recorded)]
     click.echo(_json(rows, notes) if as_json else _text(rows, notes))
 
@@ -52,6 +57,34 @@ def watch_btc(data: Path, windows: int, seed: int) -> Observations:
     chosen = [each for each in listings if (each.asset, each.interval_s) == ("BTC", 300) and _priced(day, each)]
     step = max(1, len(chosen) // windows) if windows else 1
     return watch(day, chosen[::step][:windows], seed)
+
+
+def following(data: Path) -> str:
+    """How far recorded middles are from the crowd's odds, and by which price they come nearest; blank without both."""
+    folders = sorted(path.parent for path in data.glob(f"*/{MARKETS}"))
+    distances = behind(read_day(folders[0]), middles(data)) if folders else {}
+    if not distances:
+        return "no recorded middle belongs to a recorded settlement day"
+    best = min(distances, key=lambda shift: distances[shift][0])
+    (now, count), (least, _) = distances[0], distances[best]
+    return f"{count} recorded middles are {now:.3f} from the odds, and {least:.3f} from those of {-best} s before"
+
+
+def behind(day: RecordedDay, seen: Iterable[tuple[int, int, float]]) -> dict[int, tuple[float, int]]:
+    """Mean distance of middles from the odds by how much later a price these know, and how many were compared."""
+    odds, rows = Odds(day), list(seen)
+    found: dict[int, tuple[float, int]] = {}
+    for shift_s in SHIFTS_S:
+        distances = [
+            abs(odds.up(listing, listing.end_s - left_s + shift_s) - middle)
+            for start_s, left_s, middle in rows
+            if (listing := day.listing(f"btc-updown-5m-{start_s}")) is not None
+            and listing.strike_e18 is not None
+            and day.exact_value_at(listing.asset, listing.end_s - left_s) is not None
+        ]
+        if distances:
+            found[shift_s] = sum(distances) / len(distances), len(distances)
+    return found
 
 
 def _priced(day: Day, listing: Listing) -> bool:

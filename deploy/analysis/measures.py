@@ -19,11 +19,15 @@ _CURVE_LEFT_S: Final = 40
 _CURVE_EDGE: Final = 0.03
 """The curve of depth is fitted to books of at least so much time left, whose price is no nearer to 0 or 1."""
 _UNDECIDED: Final = (0.1, 0.9)
+_TIMELY_S: Final = 25
 _FINE_BELOW: Final = 0.04
 _TICK: Final = 0.0101
 _DISTANCES: Final = (0.0, 0.4, 0.45, 0.48)
 _LEFTS: Final = (0, 10, 30)
 """Where buckets begin: of the price's distance from a half, and of the time left."""
+_SOON_S: Final = 5
+_MOVED: Final = 0.015
+"""More than the bounce between a bid and an ask of one cent."""
 _SIZE_SHARES: Final = (0.25, 0.5, 0.75, 0.9, 0.99)
 
 
@@ -48,21 +52,30 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """One taker's trade. left_s: time to the end. up: the price in terms of Up. buys: whether he bought his token."""
+    """One taker's trade. left_s: time to the end. up: the price in terms of Up.
+
+    buys: whether he bought his token; for_up: whether he gains when Up does.
+    """
 
     left_s: float
     up: float
     shares: float
     buys: bool
+    for_up: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A small order that joined the best bid 100 s before the end: its price, the shares before it, its fate."""
+    """A small order that joined the best bid 100 s before the end: its price and the shares before it.
+
+    passed: whether a later look, or the end, showed its token offered at that price or below. That is all a recording
+    knows of fills. filled: whether it traded in truth; None where nobody knows.
+    """
 
     price: float
     ahead: float
-    filled: bool
+    passed: bool
+    filled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ def curve(looks: Iterable[Look]) -> tuple[float, float, int]:
         and look.middle is not None
         and _CURVE_EDGE <= look.middle <= 1 - _CURVE_EDGE
     ]
-    if len(points) < 2:
+    if len({where for where, _ in points}) < 2:
         return 0.0, 0.0, 0
     x, y = (mean(point[axis] for point in points) for axis in (0, 1))
     slope = sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
@@ -122,7 +135,7 @@ def _depth(seen: Observations) -> Iterable[Number]:
     shares, exponent, count = curve(seen.looks)
     yield Number("depth shares at 1", shares, count)
     yield Number("depth exponent", exponent, count)
-    for left_s in LEFT_S:
+    for left_s in LEFT_S if count else ():
         ratios = [
             look.bid_shares / (shares * look.middle**exponent)
             for look in seen.looks
@@ -161,6 +174,26 @@ def _sizes(seen: Observations) -> Iterable[Number]:
     for share in _SIZE_SHARES if sizes else ():
         yield Number(f"size at {share:g}", sizes[int(share * len(sizes))], len(sizes))
     yield from _number("takers who buy", [each.buys for each in prints], mean)
+
+
+def _leanings(seen: Observations) -> Iterable[Number]:
+    """How often a trade is on the side of where the price stands a few seconds later, if it moved at all."""
+    found = [right for tape in seen.flows for right in _right(tape)]
+    yield from _number(f"trades on the side of the next {_SOON_S} s", found, mean)
+
+
+def _right(tape: Tape) -> Iterable[bool]:
+    last = tape.prints[-1].left_s if tape.prints else 0
+    later = 0
+    for each in tape.prints:
+        soon_s = each.left_s - _SOON_S
+        if soon_s < last:
+            return
+        while later + 1 < len(tape.prints) and tape.prints[later + 1].left_s >= soon_s:
+            later += 1
+        move = tape.prints[later].up - each.up
+        if abs(move) > _MOVED:
+            yield (move > 0) == each.for_up
 
 
 def _rates(seen: Observations) -> Iterable[Number]:
@@ -216,14 +249,13 @@ def _turnover(seen: Observations) -> Iterable[Number]:
 
 def _queues(seen: Observations) -> Iterable[Number]:
     shares, exponent, _ = curve(seen.looks)
-    ratios = [
-        log(order.ahead / (shares * _at_cent(order.price, exponent)))
-        for order in seen.joined
-        if order.ahead > 0 and shares and 0.05 <= order.price <= 0.95
+    pairs = [
+        (order.ahead, shares * _at_cent(order.price, exponent)) for order in seen.joined if 0.05 <= order.price <= 0.95
     ]
+    ratios = [log(ahead / there) for ahead, there in pairs if ahead > 0 and there > 1]
     yield from _number("best level over the curve", [exp(ratio) for ratio in ratios], median)
     yield from _number("its spread (log)", ratios, pstdev)
-    yield from _number("small orders filled that joined the best bid", [o.filled for o in seen.joined], mean)
+    yield from _number("small orders at the best bid, passed", [order.passed for order in seen.joined], mean)
 
 
 def _at_cent(price: float, exponent: float) -> float:
@@ -235,5 +267,5 @@ def _number(name: str, values: Sequence[float], of: Callable[[Sequence[float]], 
         yield Number(name, float(of(values)), len(values))
 
 
-PARTS: Final = (_spreads, _depth, _touch, _queues, _rates, _sizes, _turnover)
+PARTS: Final = (_spreads, _depth, _touch, _queues, _rates, _leanings, _sizes, _turnover)
 """The measures, in the order they are shown."""

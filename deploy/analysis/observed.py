@@ -55,9 +55,18 @@ def observe(folder: Path) -> tuple[Observations, dict[str, str]]:
         "window histories": f"{len(seen.turnovers)} windows with a volume",
         "trade tape": f"{sum(len(tape.prints) for tape in seen.sized)} trades of {len(seen.sized)} window",
         "other venue": f"{sum(len(tape.prints) for tape in seen.flows)} trades of {len(seen.flows)} windows",
-        "not measurable": "how fast quotes follow the spot: no recording has both at a step finer than five seconds",
+        "not measurable": "levels between the best price and the whole side; bursts within two seconds",
     }
     return seen, notes
+
+
+def middles(folder: Path) -> list[tuple[int, int, float]]:
+    """Recorded middles of BTC 5-minute windows: window start, seconds to its end, middle of Up."""
+    return [
+        (int(row["ts"]), int(row["up_lag"]), float(row["up_mid"]))
+        for row in _csv_rows(folder, HISTORY)
+        if row["up_mid"] and row["up_lag"]
+    ]
 
 
 def lateness(ladder: Iterable[Mapping[str, Any]]) -> tuple[int, float]:
@@ -101,7 +110,8 @@ def _tape(path: Path) -> Tape:
 def _print(row: Mapping[str, str], end_s: int) -> Print:
     price = float(row["price"])
     up = price if row["outcome"] == "Up" else 1 - price
-    return Print(end_s - int(row["ts"]), up, float(row["size"]), row["taker_side"] == "BUY")
+    buys = row["taker_side"] == "BUY"
+    return Print(end_s - int(row["ts"]), up, float(row["size"]), buys, buys == (row["outcome"] == "Up"))
 
 
 def _other_tapes(folder: Path) -> list[Tape]:
@@ -109,7 +119,8 @@ def _other_tapes(folder: Path) -> list[Tape]:
     for row in _csv_rows(folder, OTHER_VENUE):
         close_s = int(row["close_s"])
         left_s = close_s - int(row["ts_ms"]) / 1_000
-        windows[row["asset"], close_s].append(Print(left_s, float(row["yes_price"]), float(row["count"]), True))
+        price, size, for_up = float(row["yes_price"]), float(row["count"]), row["taker_side"] == "yes"
+        windows[row["asset"], close_s].append(Print(left_s, price, size, True, for_up))
     return [Tape(OTHER_WINDOW_S, sorted(rows, key=lambda each: -each.left_s)) for rows in windows.values()]
 
 

@@ -127,7 +127,8 @@ def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> 
 class Scene:
     """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step.
 
-    fine: whether makers of this market use the fine tick where there is one.
+    fine: whether makers of this market use the fine tick where there is one. ahead: the odds by a price that the
+    feed has not brought yet, for who watches faster ones; None if it says nothing new.
     """
 
     asset: str
@@ -136,6 +137,7 @@ class Scene:
     tick_micro: int
     interval_s: int = 300
     fine: bool = False
+    ahead: float | None = None
 
     @property
     def grid_micro(self) -> int:
@@ -208,22 +210,28 @@ def _side(scene: Scene, best_micro: int, rng: Random) -> Iterator[tuple[int, flo
     for level in range(LEVELS):
         own_micro = best_micro - level * scene.grid_micro
         if scene.tick_micro <= own_micro <= MICRO - scene.tick_micro:
-            deep = min(1.0, level / _TOUCH_LEVELS)
+            deep = 1.0 if own_micro <= scene.grid_micro else min(1.0, level / _TOUCH_LEVELS)
             median = _resting(own_micro, scene.grid_micro) * (touch + (whole - touch) * deep) * scale
             yield own_micro, median * exp(rng.gauss(0, shape.TOUCH_SPREAD + (_DEEP_SPREAD - shape.TOUCH_SPREAD) * deep))
-    nearest = best_micro - LEVELS * scene.grid_micro
     steady = shape.along(shape.DEPTH_LEFT, scene.left_s // _FAR_LEFT_S * _FAR_LEFT_S) * scale
-    for own_micro in range(FAR_STEP_MICRO, nearest, FAR_STEP_MICRO):
-        yield own_micro, _resting(own_micro, FAR_STEP_MICRO) * steady
+    for own_micro, shares in _far(best_micro - LEVELS * scene.grid_micro, scene.grid_micro):
+        yield own_micro, shares * steady
 
 
 def _resting(own_micro: int, width_micro: int) -> float:
-    """Shares of recorded books around a price: what lies nearer to it than to its neighbours, the lowest has the rest.
-
-    own_micro: of the token that is bought.
-    """
-    low = own_micro - width_micro / 2 if own_micro > width_micro else 0
+    """Shares of recorded books within half a step of a price; the lowest cent has all below it as well."""
+    low = own_micro - width_micro / 2 if own_micro > CENT_MICRO else 0
     return shape.shares_between(low / MICRO, min(1.0, (own_micro + width_micro / 2) / MICRO))
+
+
+def _far(nearest_micro: int, grid_micro: int) -> Iterator[tuple[int, float]]:
+    """Everything from a price down to 0, gathered on every fifth cent and on the last one."""
+    top = nearest_micro + grid_micro / 2
+    for own_micro in range(nearest_micro // FAR_STEP_MICRO * FAR_STEP_MICRO, -1, -FAR_STEP_MICRO):
+        price, low = (own_micro, own_micro - FAR_STEP_MICRO / 2) if own_micro else (CENT_MICRO, 0)
+        if price <= nearest_micro:
+            yield price, shape.shares_between(max(0.0, low) / MICRO, top / MICRO)
+            top = max(0.0, low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +249,19 @@ def takers(scene: Scene, rng: Random) -> list[Taker]:
     rate = shape.takers_per_s(scene.asset, scene.interval_s, scene.up, scene.left_s)
     moment, found = rng.expovariate(rate), []
     while moment < 1.0:
-        found.append(_taker(round(moment * 999), rng))
+        found.append(_taker(round(moment * 999), scene, rng))
         moment += rng.expovariate(rate)
     return found
 
 
-def _taker(after_ms: int, rng: Random) -> Taker:
-    outcome: Outcome = "Up" if rng.random() < 0.5 else "Down"
-    side: Side = "BUY" if rng.random() < shape.TAKER_BUYS else "SELL"
+def _taker(after_ms: int, scene: Scene, rng: Random) -> Taker:
+    """Some know the price that makers will hear of next and trade towards it; the others toss a coin."""
+    knows = scene.ahead is not None and rng.random() < shape.INFORMED
+    for_up = scene.ahead > scene.up if knows and scene.ahead is not None else rng.random() < 0.5
+    buys = rng.random() < shape.TAKER_BUYS
     cents = round(shape.TAKER_MEDIAN * exp(rng.gauss(0, shape.TAKER_SPREAD)) * MICRO / CENT_MICRO)
-    return Taker(after_ms, outcome, side, max(MICRO, cents * CENT_MICRO))
+    size_micro = max(MICRO, cents * CENT_MICRO)
+    return Taker(after_ms, "Up" if for_up == buys else "Down", "BUY" if buys else "SELL", size_micro)
 
 
 def taker_wish(order_id: str, taker: Taker, scene: Scene) -> Wish:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
@@ -288,8 +288,8 @@ class Floor:
         listing = market.listing
         second = max(self._seen_s.get(listing.asset, 0), self.now_ms // 1_000 - LATENCY_S)
         left_s = listing.end_s - self.now_ms / 1_000
-        up = self._odds.up(listing, second)
-        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, _uses_fine_tick(listing))
+        up, fine = self._odds.up(listing, second), _uses_fine_tick(listing)
+        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, fine)
 
     def _requote(self, market: Market, name: str) -> None:
         rng = self.dice(f"{market.listing.slug}/{name}")
@@ -311,7 +311,9 @@ class Floor:
         rng = self.dice(f"{listing.slug}/beat/{second}")
         if rng.random() < (EARLY_REQUOTE if early else REQUOTE):
             self._requote(market, f"requote/{second}")
-        for taker in takers(self._scene(market), rng):
+        scene = self._scene(market)
+        ahead = self._odds.up(listing, second)
+        for taker in takers(replace(scene, ahead=None if ahead == scene.up else ahead), rng):
             self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
         self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
 
