@@ -160,6 +160,8 @@ def _spreads(seen: Observations) -> Iterable[Number]:
         looks = [look for look in seen.looks if look.left_s == left_s]
         yield from _number(f"one-sided at {left_s} s", [look.middle is None for look in looks], mean)
         yield from _number(f"a tick wide at {left_s} s", [wide <= _TICK for wide in _widths(looks)], mean)
+    timely = [look for look in seen.looks if look.left_s >= _TIMELY_S]
+    yield from _number("a tick wide until 25 s", [wide <= _TICK for wide in _widths(timely)], mean)
     near = [look for look in seen.looks if look.middle is not None and min(look.middle, 1 - look.middle) < _FINE_BELOW]
     yield from _number("finer than a cent near the ends", [wide < 0.0095 for wide in _widths(near)], mean)
 
