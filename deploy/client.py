@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.clock import Clock, SystemClock
+from shared.clock import NS, Clock, SystemClock
 from shared.messages import Reply, Request
 from shared.paths import State
 
 ANSWER_S: Final = 10.0
 """How long to wait for a reply, real seconds."""
 _REPLY_MAX: Final = 16 * 1024 * 1024
+_STATUS_SCHEMA: Final = "foresight.status/1"
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -29,23 +30,29 @@ def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str 
     request = Request(verb, args or {}, op, claimed())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as channel:
+            until_ns = SystemClock().monotonic_ns() + int(ANSWER_S * NS)
             channel.settimeout(ANSWER_S)
             channel.connect(str(state.control_socket))
             channel.sendall(msgspec.json.encode(request) + b"\n")
-            return msgspec.json.decode(_read(channel), type=Reply)
+            return msgspec.json.decode(_read(channel, until_ns), type=Reply)
     except FileNotFoundError:
         raise Unavailable(f"no supervisor runs in {state.root}") from None
     except ConnectionRefusedError:
         raise Unavailable(f"the supervisor of {state.root} is gone; its socket is left behind") from None
     except TimeoutError:
-        raise Unavailable(f"the supervisor of {state.root} did not answer in {ANSWER_S:.0f} s") from None
-    except (OSError, msgspec.DecodeError) as error:
+        raise Unavailable(f"the supervisor of {state.root} did not answer in {ANSWER_S:g} s") from None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(f"the supervisor of {state.root} broke off: {error}") from error
 
 
-def _read(channel: socket.socket) -> bytes:
-    reply = bytearray()
+def _read(channel: socket.socket, until_ns: int) -> bytes:
+    """The line that is the reply, all of it in the time there is."""
+    reply, clock = bytearray(), SystemClock()
     while not reply.endswith(b"\n"):
+        left_ns = until_ns - clock.monotonic_ns()
+        if left_ns <= 0:
+            raise TimeoutError
+        channel.settimeout(left_ns / NS)
         part = channel.recv(65_536)
         if not part or len(reply) > _REPLY_MAX:
             raise ConnectionError("the reply ends in the middle")
@@ -54,12 +61,12 @@ def _read(channel: socket.socket) -> bytes:
 
 
 def last_status(path: Path) -> dict[str, Any] | None:
-    """What status.json said last; None when there is none that can be read."""
+    """What status.json said last; None when there is none, or none that this release understands."""
     try:
         status = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return status if isinstance(status, dict) else None
+    return status if isinstance(status, dict) and status.get("schema") == _STATUS_SCHEMA else None
 
 
 def claimed() -> str:

@@ -1,40 +1,25 @@
-"""The command `foresight`: things that run.
-
-Every verb's own room is imported when the verb is used, so that asking for help stays fast.
-"""
+"""The command `foresight`: things that run."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Final
 
 import click
 
+from deploy.cli.verbs import Verbs
+
 VERBS: Final = {
     "run": "deploy.run",
-    "venue": "deploy.rehearsal.command",
     "rehearse": "deploy.rehearse",
+    "verify": "deploy.analysis.command",
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
-    "verify": "deploy.analysis.command",
+    "venue": "deploy.rehearsal.command",
 }
 """The module of each verb; the command in it has the verb's name."""
 
 
-class Verbs(click.Group):
-    """A group that knows its commands by name and imports one only to run it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = getattr(import_module(VERBS[cmd_name]), cmd_name)
-        return command
-
-
-@click.command(cls=Verbs)
+@click.group(cls=Verbs, rooms=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Foresight: trade, rehearse, verify."""
 

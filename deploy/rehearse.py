@@ -85,11 +85,11 @@ def rehearse(
     try:
         verdict = rehearsal.run()
     except CannotRun as error:
-        click.echo(f"foresight rehearse: {error}", err=True)
+        click.echo(error.lines("foresight rehearse"), err=True)
         sys.exit(EXIT[error.code])
     except KeyboardInterrupt:
         click.echo(f"foresight rehearse: stopped; what was recorded is in {state.root}", err=True)
-        sys.exit(130)
+        sys.exit(EXIT["INTERRUPTED"])
     good = verdict.verified and all(deployed.exit == 0 for deployed in rehearsal.deployed)
     click.echo(rehearsal.as_json(verdict, good).decode() if as_json else rehearsal.as_text(verdict, good))
     sys.exit(EXIT["OK"] if good else EXIT["INTERNAL"])
@@ -108,7 +108,8 @@ class Rehearsal:
     def run(self) -> Verdict:
         """Trade, deploy, settle, stop, judge. Raises: CannotRun."""
         if self.state.journal.exists():
-            raise CannotRun("USAGE", f"{self.state.root} holds the records of another desk; name a new folder")
+            text = f"{self.state.root} holds the records of another desk"
+            raise CannotRun("USAGE", text, "name a folder that is not there yet, or none")
         self.say(f"its records will be in {self.state.root}")
         self.desk.start()
         try:
@@ -118,9 +119,12 @@ class Rehearsal:
             self._pass_until(self.minutes * 60)
             self._let_windows_resolve()
         finally:
-            self.desk.stop()
+            faults = self.desk.stop()
         self.say("judging the records")
-        return verify(self.state)
+        verdict = verify(self.state)
+        verdict.faults += faults
+        verdict.verified = verdict.verified and not faults
+        return verdict
 
     def say(self, line: str) -> None:
         """Tell a person how far it is."""

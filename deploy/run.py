@@ -21,7 +21,7 @@ from deploy.cli.show import clock_time, release_words
 from deploy.running import CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.outcomes import EXIT
-from shared.paths import PathTooLong, State, default_state
+from shared.paths import State, default_state
 from shared.units import show_usd
 
 LOOK_S: Final = 0.5
@@ -63,34 +63,37 @@ def run(
     code = EXIT["OK"]
     try:
         if fresh:
-            _put_aside(state)
+            _put_aside(desk)
         desk.start()
         _Teller(desk).tell()
     except KeyboardInterrupt:
         click.echo("\nstopping: no new ticks, answers that are owed are waited for")
-    except (CannotRun, PathTooLong) as error:
-        click.echo(f"foresight run: {error}", err=True)
-        _hint(error)
-        code = EXIT[error.code] if isinstance(error, CannotRun) else EXIT["CONFIG"]
+    except CannotRun as error:
+        click.echo(error.lines("foresight run"), err=True)
+        code = EXIT[error.code]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    desk.stop()
-    sys.exit(code)
+    faults = desk.stop()
+    for fault in faults:
+        click.echo(f"foresight run: {fault}; foresight verify {state.root} judges what it did", err=True)
+    sys.exit(code or EXIT["INTERNAL" if faults else "OK"])
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _hint(error: Exception) -> None:
-    if isinstance(error, CannotRun) and error.code == "IOERR":
-        click.echo("  next     the same command with --fresh puts that record aside; --state-dir keeps both", err=True)
-
-
-def _put_aside(state: State) -> None:
-    if state.root.exists():
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        aside = state.root.with_name(f"{state.root.name}.{stamp}")
-        state.root.rename(aside)
+def _put_aside(desk: RehearsalDesk) -> None:
+    """Move the state folder out of the way. Raises: CannotRun: a desk runs there, or the folder cannot be moved."""
+    root = desk.state.root
+    if root.exists():
+        desk.refuse_second()
+        aside = root.with_name(f"{root.name}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        try:
+            root.rename(aside)
+        except OSError as error:
+            raise CannotRun(
+                "IOERR", f"{root} cannot be put aside: {error.strerror}", "name another --state-dir"
+            ) from error
         click.echo(f"what the desk knew is in {aside}")
 
 

@@ -23,28 +23,48 @@ from typing import Any, Final
 import msgspec
 
 from deploy import client
-from deploy.release import Stager, index
+from deploy.release import Rejected, Stager, index
 from shared.clock import NS, SystemClock
-from shared.paths import State
+from shared.outcomes import EXIT
+from shared.paths import PathTooLong, State
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENUE_S: Final = 20.0
 """How long the venue may take to say where it is, real seconds."""
 STOP_S: Final = 15.0
 """How long a process may take to end when it is told to, before it is killed."""
+COMPLAINS: Final = "supervisor: "
+"""How a line begins in which the supervisor says why it cannot run."""
 RESTARTS_MAX: Final = 5
 """Unexpected ends of the supervisor in a minute after which it is not started again."""
-_NOT_AGAIN: Final = {2, 10, 14, 74, 78}
+_NOT_AGAIN: Final = {EXIT[name]: name for name in ("USAGE", "LOCKED", "IOERR", "CONFIG")}
 """Ends that starting again would only repeat."""
+EOF_S: Final = 5.0
+"""How long a process that has closed its output may take to end."""
+COMPLAINTS_MAX: Final = 20
+"""Lines of a supervisor's last words that are told."""
 _POLL_S: Final = 0.05
 
 
 class CannotRun(Exception):
-    """The desk cannot be started or kept; `code` names an exit code, the text is one line for a person."""
+    """The desk cannot be started or kept. `code` names an exit code, the text says what happened, `hint` what to do."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, hint: str = "") -> None:
         super().__init__(text)
-        self.code = code
+        self.code, self.hint = code, hint or _HINTS.get(code, "")
+
+    def lines(self, command: str) -> str:
+        """What a person is told by a command that cannot go on."""
+        return f"{command}: {self}" + (f"\n  next     {self.hint}" if self.hint else "")
+
+
+_OTHER_RECORD: Final = "the same command with --fresh puts that record aside; --state-dir keeps both"
+_HINTS: Final = {
+    "NOINPUT": "foresight day FOLDER says what a recorded day holds",
+    "LOCKED": "foresightctl status",
+    "CONFIG": "mend the settings, then the same command again",
+    "REJECTED": "mend this checkout, then the same command again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +90,31 @@ class RehearsalDesk:
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._clock = SystemClock()
         self._ends_ns: list[int] = []
+        self._log_from = 0
 
     def start(self) -> None:
         """Bring everything up. Raises: CannotRun; whatever was started is stopped again."""
-        self.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._refuse_second()
-        self._make_credentials()
-        self._stage_first()
         try:
+            self._prepare()
             self._start_venue()
             self._write_settings()
             self._start_supervisor()
-        except CannotRun:
+        except (CannotRun, KeyboardInterrupt):
             self.stop()
             raise
+        except OSError as error:
+            self.stop()
+            raise CannotRun("IOERR", f"{error.filename or self.state.root}: {error.strerror or error}") from error
+
+    def _prepare(self) -> None:
+        """A folder that is ours alone and has what a desk begins with."""
+        try:
+            self.state.control_socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except PathTooLong as error:
+            raise CannotRun("CONFIG", str(error), "name a shorter --state-dir") from error
+        self.refuse_second()
+        self._make_credentials()
+        self._stage_first()
 
     def keep(self) -> None:
         """Start a supervisor that ended again. Raises: CannotRun: the venue ended, or each start ends at once."""
@@ -97,7 +128,7 @@ class RehearsalDesk:
         if code is None:
             return
         if code in _NOT_AGAIN:
-            raise CannotRun("UNAVAILABLE", f"the supervisor ended with {code}: {self._tail('supervisor.log')}")
+            raise CannotRun(_NOT_AGAIN[code], f"the supervisor ended with {code}: {self._complaint()}")
         now_ns = self._clock.monotonic_ns()
         self._ends_ns = [end for end in self._ends_ns if now_ns - end < 60 * NS] + [now_ns]
         if len(self._ends_ns) > RESTARTS_MAX:
@@ -105,16 +136,16 @@ class RehearsalDesk:
         self.say(f"the supervisor ended with {code}; it is started again")
         self._start_supervisor()
 
-    def stop(self) -> None:
-        """Stop the supervisor, then the venue; wait for both."""
-        for process in (self._supervisor, self._venue):
+    def stop(self) -> list[str]:
+        """Stop the supervisor, then the venue; wait for both. Returns what did not end as it should, for people."""
+        faults = []
+        for name, process in (("supervisor", self._supervisor), ("rehearsal venue", self._venue)):
             if process is not None and process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(STOP_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                faults.append(_end(name, process, STOP_S))
+        if self._venue is not None and self._venue.stdout is not None:
+            self._venue.stdout.close()
+        return [fault for fault in faults if fault]
 
     @property
     def supervisor_pid(self) -> int:
@@ -134,17 +165,16 @@ class RehearsalDesk:
             except client.Unavailable:
                 pass
             time.sleep(_POLL_S)
-        raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:.0f} s: {self._tail('supervisor.log')}")
+        raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:g} s: {self._tail('supervisor.log')}")
 
-    def _refuse_second(self) -> None:
-        """One desk for a state folder; a supervisor holds its lock."""
+    def refuse_second(self) -> None:
+        """One desk for a state folder; a supervisor holds its lock. Raises: CannotRun: another one does."""
         with self.state.lock.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                text = f"a desk runs here already, pid {file.read().strip() or '?'}; type: foresightctl status"
-                raise CannotRun("LOCKED", text) from None
+                raise CannotRun("LOCKED", f"a desk runs here already, pid {file.read().strip() or '?'}") from None
 
     def _make_credentials(self) -> None:
         """A throwaway key for play money; a rehearsal never sees a real one."""
@@ -158,7 +188,10 @@ class RehearsalDesk:
         """A desk that never had a release begins with this checkout's."""
         if not index(self.state):
             self.say("staging this checkout as the first release")
-            staged = Stager(self.state).stage(str(ROOT))
+            try:
+                staged = Stager(self.state).stage(str(ROOT))
+            except Rejected as error:
+                raise CannotRun("REJECTED", f"this checkout is no release: {error}") from error
             self.say(f"staged {staged.indexed.name}")
 
     def _start_venue(self) -> None:
@@ -188,9 +221,10 @@ class RehearsalDesk:
         try:
             where: dict[str, Any] = msgspec.json.decode(line)
         except msgspec.DecodeError:
-            said = self._tail("venue.log") or "the venue said nothing"
-            code = _NAMES.get(venue.wait(1) if ready else 0, "UNAVAILABLE")
-            raise CannotRun(code, said) from None
+            said = self._tail("venue.log").removeprefix("foresight venue: ") or "the rehearsal venue said nothing"
+            _end("rehearsal venue", venue, EOF_S if ready else 0.0)
+            code = _NAMES.get(venue.returncode, "UNAVAILABLE")
+            raise CannotRun(code, said, _OTHER_RECORD if code == "IOERR" else "") from None
         return where
 
     def _write_settings(self) -> None:
@@ -208,23 +242,46 @@ class RehearsalDesk:
         for path in (self._settings_path, *self.configs):
             command += ["--config", str(path)]
         with (self.state.root / "supervisor.log").open("ab") as log:
+            self._log_from = log.tell()
             self._supervisor = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def _complaint(self) -> str:
+        """Everything the supervisor has against its settings, or its last word."""
+        text = _text(self.state.root / "supervisor.log", self._log_from)
+        lines = [line.removeprefix(COMPLAINS) for line in text.splitlines() if line.startswith(COMPLAINS)]
+        return "\n".join(lines[-COMPLAINTS_MAX:]) or self._tail("supervisor.log")
 
     @property
     def _settings_path(self) -> Path:
         return self.state.root / "rehearsal.toml"
 
     def _tail(self, name: str) -> str:
-        try:
-            lines = (self.state.root / name).read_text(errors="replace").strip().splitlines()
-        except OSError:
-            return ""
+        lines = _text(self.state.root / name).strip().splitlines()
         return lines[-1][:400] if lines else ""
 
 
 _NAMES: Final = {2: "USAGE", 66: "NOINPUT", 69: "UNAVAILABLE", 73: "IOERR"}
+
+
+def _text(path: Path, begin: int = 0) -> str:
+    """What a file says from a byte on; nothing if it cannot be read."""
+    try:
+        return path.read_bytes()[begin:].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _end(name: str, process: subprocess.Popen[bytes], seconds: float) -> str:
+    """See a process to its end: told, waited for, killed. Returns what was wrong with that, for people."""
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return f"the {name} did not end in {seconds:g} s and was killed"
+    return "" if code in {0, -signal.SIGTERM} else f"the {name} ended with {code} when it was told to stop"
 
 
 def _python(module: str) -> list[str]:

@@ -33,6 +33,7 @@ EXIT: Final[dict[str, int]] = {
     "TEMPFAIL": 75,
     "NOPERM": 77,
     "CONFIG": 78,
+    "INTERRUPTED": 130,
 }
 
 MEANING: Final[dict[str, str]] = {
@@ -59,4 +60,5 @@ MEANING: Final[dict[str, str]] = {
     "TEMPFAIL": "the wait is over, the operation goes on",
     "NOPERM": "not allowed",
     "CONFIG": "settings or credentials cannot be used",
+    "INTERRUPTED": "Ctrl-C ended the command; an operation it began goes on",
 }

@@ -182,7 +182,10 @@ class Appender:
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
 
     def roll(self) -> None:
-        """Flush, and go on in a new segment. Raises: CannotWrite: the old segment stays the current one."""
+        """Flush, and go on in a new segment.
+
+        Raises: CannotWrite: the old segment stays the current one; or the new one is, and the old may not be durable.
+        """
         self.flush()
         old = self._fd
         try:
@@ -190,8 +193,12 @@ class Appender:
         except OSError as error:
             self._fd = old
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
-        os.fdatasync(old)
-        os.close(old)
+        try:
+            os.fdatasync(old)
+        except OSError as error:
+            raise CannotWrite(f"{self.folder}: {error.strerror or error}") from error
+        finally:
+            os.close(old)
 
     def close(self) -> None:
         """Flush and sync what is left."""

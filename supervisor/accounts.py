@@ -226,7 +226,7 @@ class Accounts:
 
     def _on_fill_status(self, entry: e.FillStatus) -> None:
         fill = self.fills.get((entry.trade_id, entry.order_id))
-        if fill is None or fill.status in _FINAL or fill.status == entry.status:
+        if fill is None or fill.status in FINAL or fill.status == entry.status:
             return
         self.fills[entry.trade_id, entry.order_id] = structs.replace(fill, status=entry.status)
         self._settle_fill(fill, entry.status)
@@ -307,7 +307,8 @@ class Accounts:
         self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
 
 
-_FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
+"""How a fill's settlement can end; what is said of it afterwards is no news."""
 
 
 def order_event(entry: e.Answered, order: Order | None) -> OrderEvent | None:

@@ -122,7 +122,7 @@ class App:
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
-        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse)
+        self.control = ControlSocket(self.state.control_socket, self._on_request, self._refuse, self.workers.owns)
         self.control_file = ControlFile(self.state.control)
         self.market = MarketChannel(self.settings.venue.market_ws, heard_book, self.arrivals.there("market"))
         with self._turn() as now:
@@ -140,7 +140,6 @@ class App:
                 break
             except (VenueRefused, BadFrame) as error:
                 log.warning("venue_not_joined", reason=str(error))
-                await self.gateway.close()
                 await asyncio.sleep(1.0)
         self.signer.own(key.key)
         with self._turn() as now:
@@ -182,6 +181,7 @@ class App:
         self.workers.kill_all()
         await self._wait_until(lambda: not self.workers.living, deadline + NS)
         await self.control.close()
+        self._tell_status(state="STOPPED")
         await self.gateway.close()
         await self.discovery.close()
         self.stream.close()
@@ -292,15 +292,18 @@ class App:
             await asyncio.sleep(PULSE_S)
 
     async def _keep_telling(self) -> None:
-        """status.json, once a second; a disk that is full costs the file, not the desk."""
+        """status.json, once a second."""
         while True:
-            status = report.status(self.desk, self.clock.wall_ns())
-            status["control_file"] = self._control_fault or "ok"
-            with contextlib.suppress(OSError):
-                write_status(self.state.status, status)
+            self._tell_status()
             if not self.ledger.exists():
                 self._remake_ledger()
             await asyncio.sleep(STATUS_S)
+
+    def _tell_status(self, **last: str) -> None:
+        """Write status.json; a disk that is full costs the file, not the desk."""
+        status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": self._control_fault or "ok"} | last
+        with contextlib.suppress(OSError):
+            write_status(self.state.status, status)
 
     async def _keep_reading_control(self) -> None:
         while True:
@@ -336,17 +339,20 @@ class App:
             await asyncio.sleep(self.settings.venue.heartbeat_s)
 
     def _feed_watchdog(self) -> None:
-        """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide."""
+        """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide.
+
+        Being ready is said each time: a datagram may be lost, and a second one changes nothing.
+        """
         taken = self.desk.decisions.taken
         if taken and not self._ready:
             self._ready = True
-            notify("READY=1")
             log.info("first_tick_answered", after_ms=_age_ms(self.clock))
         idle = not any(self.desk.board.lanes.window(slot) for slot in self.desk.board.lanes.slots)
         if taken != self._fed or idle:
             self._fed = taken
             active = report.active(self.desk)
-            notify(f"WATCHDOG=1\nSTATUS=r{active.get('seq', 0)} {report.state(self.desk)}, {taken} decisions")
+            status = f"STATUS=r{active.get('seq', 0)} {report.state(self.desk)}, {taken} decisions"
+            notify("\n".join([*(["READY=1"] if self._ready else []), "WATCHDOG=1", status]))
 
     def _remake_ledger(self) -> None:
         self.ledger.close()

@@ -78,7 +78,7 @@ class Board:
     def apply(self, entry: e.Entry) -> None:
         """Let a fact be true."""
         self.accounts.apply(entry, self.at_ns)
-        if isinstance(entry, _WORTH_TELLING):
+        if isinstance(entry, WORTH_TELLING):
             self.recent.append((self.at_ns, entry))
 
     def take_effects(self) -> list[Effect]:
@@ -133,7 +133,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-_WORTH_TELLING: Final = (
+WORTH_TELLING: Final = (
     e.Term,
     e.Boundary,
     e.Step,
@@ -148,3 +148,4 @@ _WORTH_TELLING: Final = (
     e.Alarm,
     e.Repair,
 )
+"""Kinds of entries that are kept for people who ask what happened lately; `report` has words for each."""

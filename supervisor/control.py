@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -25,7 +25,11 @@ REQUEST_MAX: Final = 64 * 1024
 """A request is one line of JSON, at most this many bytes."""
 READ_S: Final = 5.0
 """How long a caller may take to say what it wants, real seconds."""
+REPLY_S: Final = 5.0
+"""How long a caller may take to read most of a reply, real seconds."""
 FILE_MAX: Final = 64 * 1024
+GENERATION_MAX: Final = 2**53
+"""Beyond it a generation would not survive a reader with floating point numbers, and one day not the journal."""
 CONTROL_SCHEMA: Final = "foresight.control/1"
 _PEER: Final = struct.Struct("3i")
 
@@ -35,12 +39,19 @@ class BadRequest(Exception):
 
 
 class ControlSocket:
-    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text."""
+    """Args: answer: called with who asks and what; its reply is sent back. refuse: makes a reply of a fault's text.
+
+    worker: whether a process id is a worker's: those decide about slots, never about releases.
+    """
 
     def __init__(
-        self, path: Path, answer: Callable[[Caller, Request], Reply], refuse: Callable[[str, str], Reply]
+        self,
+        path: Path,
+        answer: Callable[[Caller, Request], Reply],
+        refuse: Callable[[str, str], Reply],
+        worker: Callable[[int], bool],
     ) -> None:
-        self._path, self._answer, self._refuse = path, answer, refuse
+        self._path, self._answer, self._refuse, self._worker = path, answer, refuse, worker
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -59,9 +70,10 @@ class ControlSocket:
         try:
             reply = await self._handled(reader, writer)
             writer.write(msgspec.json.encode(reply) + b"\n")
-            await writer.drain()
+            async with asyncio.timeout(REPLY_S):
+                await writer.drain()
         except (ConnectionError, TimeoutError):
-            return
+            writer.transport.abort()
         finally:
             writer.close()
 
@@ -71,6 +83,8 @@ class ControlSocket:
         )
         if uid not in {0, os.getuid()}:
             return self._refuse("NOPERM", f"uid {uid} may not command this desk")
+        if self._worker(pid):
+            return self._refuse("NOPERM", f"process {pid} is a worker, and a worker may not command its desk")
         try:
             request = await _read_request(reader)
         except BadRequest as error:
@@ -88,14 +102,14 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
         raise BadRequest(f"the request ends after {len(error.partial)} bytes, without a line's end") from None
     try:
         return msgspec.json.decode(line, type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the request cannot be read: {error}") from error
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """control.json: the desired state. It acts when `generation` is greater than the one in force, and only then."""
 
-    generation: int
+    generation: Annotated[int, msgspec.Meta(ge=0, le=GENERATION_MAX)]
     paused: bool
     reason: str = ""
     schema: str = CONTROL_SCHEMA
@@ -123,12 +137,14 @@ class ControlFile:
             return None
         except OSError as error:
             return self._once((0, 0, error.errno or 0), FileFault(f"{self._path.name}: {error.strerror}"))
-        with os.fdopen(fd, "rb") as file:
+        try:
             facts = os.fstat(fd)
             seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
-            if seen == self._seen:
-                return None
-            return self._once(seen, self._read(file.read(FILE_MAX + 1), facts))
+            return None if seen == self._seen else self._once(seen, self._read(fd, facts))
+        except OSError as error:
+            return self._once((0, 0, error.errno or 0), FileFault(f"{self._path.name}: {error.strerror}"))
+        finally:
+            os.close(fd)
 
     def write(self, wish: Wish) -> None:
         """Put a wish there, whole or not at all."""
@@ -142,9 +158,10 @@ class ControlFile:
         self._seen = seen
         return found
 
-    def _read(self, content: bytes, facts: os.stat_result) -> Wish | FileFault:
+    def _read(self, fd: int, facts: os.stat_result) -> Wish | FileFault:
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid not in {0, os.getuid()}:
             return FileFault(f"{self._path.name}: not a file of ours")
+        content = os.read(fd, FILE_MAX + 1)
         if len(content) > FILE_MAX:
             return FileFault(f"{self._path.name}: larger than {FILE_MAX} bytes")
         try:

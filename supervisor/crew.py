@@ -19,7 +19,10 @@ STEADY_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One worker process. `read_seq`: nothing up to it is missing in its state. Times are monotonic."""
+    """One worker process. `read_seq`: nothing up to it is missing in its state. Times are monotonic.
+
+    `told_ns`: when it was told to end; its loop may be heard after that, and it may still have to be killed.
+    """
 
     uid: str
     release: str
@@ -29,6 +32,7 @@ class Member:
     stage: Stage = "spawned"
     read_seq: int = 0
     whole: bool = False
+    told_ns: int = 0
     decided: int = 0
     rss_kib: int = 0
     modules: tuple[Loaded, ...] = ()
@@ -88,12 +92,13 @@ class Crew:
 def _overdue(member: Member, limits: Deploy, head_seq: int, mono_ns: int) -> str:
     silent_s = (mono_ns - member.heard_ns) / NS
     age_s = (mono_ns - member.spawned_ns) / NS
+    lingered_s = (mono_ns - member.told_ns) / NS
     if member.stage == "spawned" and age_s > limits.hello_s:
         return f"no greeting for {age_s:.1f} s"
     if member.stage == "greeted" and age_s > limits.hello_s + limits.warm_s:
         return f"not warm after {age_s:.1f} s"
-    if member.stage == "retiring" and silent_s > limits.retire_s:
-        return f"still there {silent_s:.1f} s after it was told to end"
+    if member.stage == "retiring" and lingered_s > limits.retire_s:
+        return f"still there {lingered_s:.1f} s after it was told to end"
     if member.stage in {"greeted", "ready"} and silent_s > limits.beat_s:
         return f"no heartbeat for {silent_s:.1f} s"
     if member.stage == "ready" and head_seq - member.read_seq > limits.lag_max:

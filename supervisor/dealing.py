@@ -12,6 +12,7 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from shared.units import taker_fee
+from supervisor.accounts import FINAL
 from supervisor.board import Board
 from supervisor.effects import CatchUp, LookUp, Moment
 from supervisor.orders import Order
@@ -26,16 +27,23 @@ SETTLING_S: Final = 300
 
 
 class Dealing:
-    """Orders in the venue's hands. Times are monotonic."""
+    """Orders in the venue's hands. `cancelling`: those with a cancel in flight. Times are monotonic."""
 
     def __init__(self, board: Board, turns: Turns) -> None:
         self.board, self.turns = board, turns
         self.cancelling: set[str] = set()
+        self._unheard_ns = 0
         self._since_ns: dict[str, int] = {}
         self._asked_ns: dict[str, int] = {}
+        self._not_found: set[str] = set()
 
-    def begin(self) -> None:
-        """After a restart: an order without an answer may exist, one that rested may have filled. Ask about both."""
+    def begin(self, unheard_ns: int) -> None:
+        """After a restart: an order without an answer may exist, one that rested may have filled. Ask about both.
+
+        Args: unheard_ns: market time since when nobody listened to the user channel.
+        """
+        self._unheard_ns = unheard_ns
+        self._catch_up()
         for order in self.board.accounts.open_orders():
             if order.state == "pending":
                 gone = "the supervisor ended before the answer came"
@@ -45,9 +53,14 @@ class Dealing:
         for name in self.turns.slots:
             self.turns.refresh(name, self.cancelling)
 
-    def catch_up(self, since_ns: int) -> None:
-        """Ask for all that the user channel would have told since a moment: it was away, and repeats nothing."""
-        self.board.effects.append(CatchUp(since_ns // NS - SETTLING_S))
+    def on_channel(self, *, there: bool) -> None:
+        """The user channel is there, or is not: what it would have told in between is asked for, it repeats nothing."""
+        if there:
+            self._catch_up()
+        self._unheard_ns = 0 if there else self._unheard_ns or self.board.at_ns
+
+    def _catch_up(self) -> None:
+        self.board.effects.append(CatchUp(self._unheard_ns // NS - SETTLING_S))
 
     def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:
         """Our trades, and the orders that rest; one of ours that neither rests nor is closed is asked about."""
@@ -95,7 +108,7 @@ class Dealing:
             self._moved(report.order_id)
 
     def on_leg(self, now: Moment, leg: TradeLeg) -> None:
-        """A trade of ours, new or settled further."""
+        """A trade of ours, new or settled further; words that come late or twice are no news."""
         self.board.now(now)
         order = self.board.accounts.orders.get(leg.order_id)
         if order is None:
@@ -104,7 +117,7 @@ class Dealing:
         known = self.board.accounts.fills.get((leg.trade_id, leg.order_id))
         if known is None:
             self.board.write(self._fill(order, leg))
-        elif known.status != leg.status:
+        elif leg.status not in {"MATCHED", known.status} and known.status not in FINAL:
             self.board.write(e.FillStatus(leg.trade_id, leg.order_id, leg.status))
         else:
             return
@@ -121,6 +134,11 @@ class Dealing:
         if order is None or order.state == "closed":
             return
         state = self._looked_up(order, found)
+        if found is None and not state:
+            self._not_found.add(order_id)
+            self._since_ns.setdefault(order_id, self.board.mono_ns)
+            return
+        self._not_found.discard(order_id)
         if state and state != order.state:
             said = "the venue never knew it" if found is None else f"found, {state}"
             self.board.write(e.Answered(order_id, "lookup", state, said, 0))
@@ -132,9 +150,13 @@ class Dealing:
             order = self.board.accounts.orders.get(order_id)
             if order is None or order.state == "closed":
                 self._settled(order_id)
-            elif order.state != "pending" and self.board.since_s(self._asked_ns.get(order_id, since_ns)) > LOOKUP_S:
+            elif self.board.since_s(self._asked_ns.get(order_id, since_ns)) > self._patience_s(order):
                 self._asked_ns[order_id] = self.board.mono_ns
                 self.board.effects.append(LookUp(order_id))
+
+    def _patience_s(self, order: Order) -> float:
+        """One that is pending is answered first; what is pending after that waits in the taker delay, or was lost."""
+        return LOOKUP_S + (self.board.settings.venue.answer_s if order.state == "pending" else 0.0)
 
     def on_balance(self, now: Moment, cash_micro: int) -> None:
         """The venue told our collateral: the first time it is taken over, later only held against ours."""
@@ -193,7 +215,8 @@ class Dealing:
         order = self.board.accounts.orders.get(order_id)
         if order is None:
             return
-        if order.state == "closed" or (order.state == "open" and not order.awaited):
+        rests = order.state == "open" and not order.awaited and order_id not in self._not_found
+        if order.state == "closed" or rests:
             self._settled(order_id)
         reason = order.reason[:200]
         moved = m.OrderMoved(order_id, order.slot, order.start_s, order.state, order.open_micro, reason)
@@ -203,6 +226,7 @@ class Dealing:
     def _settled(self, order_id: str) -> None:
         self._since_ns.pop(order_id, None)
         self._asked_ns.pop(order_id, None)
+        self._not_found.discard(order_id)
 
 
 def _state_by(answer: Answer) -> str:

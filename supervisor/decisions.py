@@ -29,6 +29,7 @@ class Decisions:
         board = self.board
         board.now(now)
         if uid not in board.crew.members:
+            self._refuse(uid, decided, "no_such_worker")
             return
         board.crew.hear(uid, board.mono_ns, decided.read_seq)
         state = self.turns.slots.get(decided.slot)
@@ -99,7 +100,8 @@ class Decisions:
     def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
         board = self.board
         window = board.lanes.window(board.lane_of[decided.slot])
-        if window is None:
+        asked_s = self.turns.window_s.get(decided.slot)
+        if window is None or window.start_s != asked_s or board.at_ns >= window.end_s * NS:
             return Denied("no_window", "the window closed meanwhile")
         if leg >= admission.MAX_INTENTS:
             return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")

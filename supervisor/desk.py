@@ -53,6 +53,7 @@ class Desk:
         """
         board, accounts = self.board, self.board.accounts
         board.now(now)
+        unheard_ns = accounts.last_ns or board.at_ns
         config = digest(board.settings)
         board.write(e.Term(accounts.term + 1, board.pid, board.code, board.settings.mode, config, board.seq))
         if accounts.configuration != config:
@@ -67,8 +68,7 @@ class Desk:
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
-        self.dealing.begin()
-        self.dealing.catch_up(accounts.last_ns or board.at_ns)
+        self.dealing.begin(unheard_ns)
         self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)
@@ -84,11 +84,9 @@ class Desk:
     def on_time(self, now: Moment) -> None:
         """Let time pass: windows turn, ticks come due, what waited too long goes to its default."""
         board = self.board
-        before_s = board.at_ns // NS
         board.now(now)
         for slot in board.lanes.slots:
-            end_ns = (slot.window_start(before_s) + slot.window_s) * NS
-            self.turns.pass_time(slot, min(board.at_ns, end_ns - 1))
+            self.turns.pass_time(slot, board.at_ns)
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
             self.turns.pass_time(slot, board.at_ns)
         for window in board.lanes.questions(board.at_ns):

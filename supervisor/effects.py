@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from shared.entries import Entry
 from shared.messages import Streamed, ToWorker
@@ -132,8 +131,6 @@ Effect = (
     | Watch
     | Refetch
 )
-
-NOTHING: Final[tuple[Effect, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,25 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from shared.config import Venue
 from shared.slots import Slot
+from supervisor.questions import AGENT, UNREACHED, ask, open_pool
 from supervisor.venue.discovery import BadMarket, Listing, Market, parse_accepting, parse_listing, slug
-from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame
+from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame, sample
 from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import subscribe_market, unsubscribe_market
 from supervisor.venue.prices import authenticate_prices, subscribe_prices
 
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between two tries to connect."""
+STEADY_S: Final = 5.0
+"""Real seconds after which a connection was no failure: one that is closed at once must not be tried at full speed."""
 SILENT_S: Final = 30.0
 """Real seconds without any frame after which a connection is taken for dead; answers to our PING count."""
-AGENT: Final = "foresight/1"
+QUEUE_MAX: Final = 1024
+"""Frames that wait to be heard before the connection is read no further."""
+CLOSE_S: Final = 1.0
+"""Real seconds the venue has to agree to an end."""
+CONNECTIONS: Final = 16
+"""Questions asked at once; more of them wait."""
 
 
 class Channel:
@@ -49,18 +57,20 @@ class Channel:
     ) -> None:
         self._url, self._greet, self._heard, self._there, self._ping = url, greet, heard, there, ping
         self._socket: ClientConnection | None = None
+        self._steady = False
         self.connections = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         failures = 0
         while True:
+            self._steady = False
             try:
                 await self._live()
                 fault = "closed by the venue"
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 fault = str(error) or type(error).__name__
-            if self._socket is not None:
+            if self._steady:
                 failures = 0
             self._socket = None
             self._there(fault)
@@ -77,7 +87,12 @@ class Channel:
 
     async def _live(self) -> None:
         async with connect(
-            self._url, max_size=MAX_FRAME, max_queue=1024, compression=None, user_agent_header=AGENT, close_timeout=1
+            self._url,
+            max_size=MAX_FRAME,
+            max_queue=QUEUE_MAX,
+            compression=None,
+            user_agent_header=AGENT,
+            close_timeout=CLOSE_S,
         ) as socket:
             self._socket = socket
             self.connections += 1
@@ -85,10 +100,15 @@ class Channel:
                 await socket.send(frame)
             self._there("")
             pinger = asyncio.create_task(self._keep_pinging(socket))
+            settling = asyncio.get_running_loop().call_later(STEADY_S, self._settled)
             try:
                 await self._listen(socket)
             finally:
+                settling.cancel()
                 pinger.cancel()
+
+    def _settled(self) -> None:
+        self._steady = True
 
     async def _listen(self, socket: ClientConnection) -> None:
         """Until the venue closes. Not `wait_for`: until Python 3.12 it swallows a cancel that meets a frame."""
@@ -98,6 +118,8 @@ class Channel:
                     frame = await socket.recv(decode=False)
             except websockets.ConnectionClosedOK:
                 return
+            except TimeoutError:
+                raise TimeoutError(f"silent for {SILENT_S:g} s") from None
             self._heard(frame)
 
     async def _keep_pinging(self, socket: ClientConnection) -> None:
@@ -176,7 +198,9 @@ class Discovery:
 
     async def book(self, token: str) -> bytes:
         """The whole book of a token, as a frame of the market channel would bring it. Raises: as above."""
-        _, body = await self._get(f"{self._settings.clob}/book?token_id={token}")
+        status, body = await self._get(f"{self._settings.clob}/book?token_id={token}")
+        if status != 200:
+            raise BadFrame(f"book: HTTP {status}: {sample(body)}")
         return b'{"event_type":"book",' + body.lstrip()[1:]
 
     async def close(self) -> None:
@@ -185,12 +209,9 @@ class Discovery:
             await self._http.close()
 
     async def _get(self, url: str) -> tuple[int, bytes]:
-        if self._http is None:
-            timeout = aiohttp.ClientTimeout(total=self._settings.answer_s)
-            self._http = aiohttp.ClientSession(headers={"User-Agent": AGENT}, timeout=timeout)
-        async with self._http.get(url) as answer:
-            return answer.status, await answer.read()
+        self._http = self._http or open_pool(self._settings.answer_s, CONNECTIONS)
+        return await ask(self._http, "GET", url, {})
 
 
-UNANSWERED: Final = (aiohttp.ClientError, asyncio.TimeoutError, OSError, BadFrame, BadMarket)
+UNANSWERED: Final = (*UNREACHED, BadFrame, BadMarket)
 """What asking may raise; the question is asked again."""

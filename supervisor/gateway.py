@@ -7,7 +7,6 @@ ours when it stops.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +14,7 @@ import aiohttp
 
 from shared.clock import NS, Clock
 from shared.config import Venue
+from supervisor.questions import UNREACHED, ask, open_pool, why
 from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
@@ -33,12 +33,9 @@ from supervisor.venue.requests import (
 )
 from supervisor.venue.user import TradeLeg
 
-AGENT: Final = "foresight/1"
-"""The venue's edge turns nameless clients away."""
 CONNECTIONS: Final = 16
 PAGES_MAX: Final = 50
 """Pages of a list that are read before it is called endless."""
-_UNREACHED: Final = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
 class VenueRefused(Exception):
@@ -50,7 +47,6 @@ class Gateway:
 
     def __init__(self, settings: Venue, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        self._timeout = aiohttp.ClientTimeout(total=settings.answer_s)
         self._http: aiohttp.ClientSession | None = None
         self._heartbeat_id = ""
         self.key: ApiKey | None = None
@@ -59,20 +55,17 @@ class Gateway:
     async def open(self, address: str, signature_type: int, headers: Callable[[int], dict[str, str]]) -> ApiKey:
         """Get the API key that belongs to the signing key, made if there is none yet.
 
-        Args: headers: makes the headers that prove the key, for a time in unix seconds. Raises: VenueRefused.
+        Args: headers: makes the headers that prove the key, for a time in unix seconds. May be tried again.
+        Raises: VenueRefused; BadFrame: what came is no key.
         """
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=75),
-            headers={"User-Agent": AGENT},
-            timeout=self._timeout,
-        )
+        self._http = self._http or open_pool(self._settings.answer_s, CONNECTIONS)
         self.signature_type = signature_type
         fault = ""
         for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
             try:
                 http, body = await self._ask(method, path, b"", headers(self._clock.wall_ns() // NS))
-            except _UNREACHED as error:
-                raise VenueRefused(f"{self._settings.clob} does not answer: {error or type(error).__name__}") from error
+            except UNREACHED as error:
+                raise VenueRefused(f"{self._settings.clob} does not answer: {why(error)}") from error
             if http == 200:
                 self.key = parse_api_key(body, address)
                 return self.key
@@ -83,16 +76,16 @@ class Gateway:
         """Post an order, once. Never raises: no answer is an answer too."""
         try:
             return parse_order_answer(*await self._signed("POST", "/order", body))
-        except _UNREACHED as error:
-            return Answer("unknown", reason=f"no answer: {error or type(error).__name__}")
+        except UNREACHED as error:
+            return Answer("unknown", reason=f"no answer: {why(error)}")
 
     async def cancel(self, order_id: str) -> Answer:
         """Ask for an order to be cancelled. Never raises."""
         body = f'{{"orderID":"{order_id}"}}'.encode()
         try:
             return parse_cancel_answer(*await self._signed("DELETE", "/order", body), order_id)
-        except _UNREACHED as error:
-            return Answer("unknown", reason=f"no answer: {error or type(error).__name__}")
+        except UNREACHED as error:
+            return Answer("unknown", reason=f"no answer: {why(error)}")
 
     async def look_up(self, order_id: str, market: str) -> tuple[VenueOrder | None, list[TradeLeg]]:
         """What the venue has of an order, and our legs of the trades in its market.
@@ -155,8 +148,8 @@ class Gateway:
     async def _asked(self, method: str, path: str, query: str = "", body: bytes = b"") -> tuple[int, bytes]:
         try:
             return await self._signed(method, path, body, query)
-        except _UNREACHED as error:
-            raise VenueRefused(f"{path}: no answer: {error or type(error).__name__}") from error
+        except UNREACHED as error:
+            raise VenueRefused(f"{path}: no answer: {why(error)}") from error
 
     async def _signed(self, method: str, path: str, body: bytes, query: str = "") -> tuple[int, bytes]:
         assert self.key is not None, "the gateway is opened before it is used"
@@ -164,9 +157,5 @@ class Gateway:
         return await self._ask(method, f"{path}?{query}" if query else path, body, headers)
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        assert self._http is not None
-        if body:
-            headers = {**headers, "Content-Type": "application/json"}
-        url = f"{self._settings.clob}{path}"
-        async with self._http.request(method, url, data=body or None, headers=headers) as answer:
-            return answer.status, await answer.read()
+        assert self._http is not None, "the gateway is opened before it is used"
+        return await ask(self._http, method, f"{self._settings.clob}{path}", headers, body)

@@ -88,13 +88,10 @@ class Handover:
     def on_granted(self, now: Moment, name: str) -> None:
         """A grant is durable: its holder decides from the next tick on."""
         self.board.now(now)
-        uid = self.turns.slots[name].candidate
         self._armed_ns.pop(name, None)
         self.turns.step(name, slotstate.Granted())
-        if uid not in self.board.crew.members:
-            self.turns.step(name, slotstate.Lost(uid))
         self.turns.first_tick(self.board.lane_of[name])
-        self.crossed(name, uid)
+        self.crossed(name, self.board.accounts.owners[name].uid)
         self.arm()
 
     def owned_by(self, uid: str) -> bool:

@@ -38,6 +38,9 @@ class Journal:
         self._waiting: list[asyncio.Future[None]] = []
         self._wanted = threading.Event()
         self._handing = threading.Lock()
+        """Held for a moment: who waits."""
+        self._syncing = threading.Lock()
+        """Held while the disk works: the segment may not be changed under it."""
         self._closing = False
         self._thread = threading.Thread(target=self._commit, name="journal-commit", daemon=True)
         self._thread.start()
@@ -52,7 +55,7 @@ class Journal:
         line = Line(self._records.next, at_ns, self._clock.wall_ns(), term, entry)
         self._records.append(encode_line(line))
         if self._records.size >= self._segment_bytes:
-            with self._handing:
+            with self._syncing:
                 self._try(self._records.roll)
 
     def flush(self) -> None:
@@ -88,14 +91,15 @@ class Journal:
             self._wanted.clear()
             with self._handing:
                 waiting, self._waiting = self._waiting, []
-                fault = self._sync() if waiting else None
+            fault = self._sync() if waiting else None
             self._loop.call_soon_threadsafe(_answer, waiting, fault)
             if self._closing:
                 return
 
     def _sync(self) -> JournalFailed | None:
         try:
-            self._records.sync()
+            with self._syncing:
+                self._records.sync()
         except CannotWrite as error:
             return JournalFailed(str(error))
         return None

@@ -55,7 +55,11 @@ class Markets:
                 self.turns.raise_tick(window)
 
     def on_feed(self, now: Moment, feed: str, fault: str) -> None:
-        """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends."""
+        """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends.
+
+        The user channel repeats nothing. What it would have told is asked for when it listens again, also the first
+        time in a reign: an answer from before could miss a fill that came between the two.
+        """
         self.board.now(now)
         was = self.board.feeds[feed]
         if fault == was:
@@ -68,8 +72,8 @@ class Markets:
             since = self.down_since.pop(feed)
             self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
             self.board.write(e.Gap(feed, since, self.board.at_ns, was))
-            if feed == "user":
-                self.dealing.catch_up(since)
+        if feed == "user":
+            self.dealing.on_channel(there=not fault)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 

@@ -313,8 +313,11 @@ class Operations:
         self._see_restored()
 
     def _do_discard(self, command: rollout.Discard) -> None:
+        """Let the candidate go; if it still owns slots, because nobody can take them back, it may not decide on."""
         green, self.green = self.green, ""
-        if green in self.board.crew.members:
+        if any(green in {state.owner, state.candidate} for state in self.turns.slots.values()):
+            self.fence(green, self.rollout.fault)
+        elif green in self.board.crew.members:
             self._retire(green, self.rollout.fault)
 
     def _do_finish(self, command: rollout.Finish) -> None:
@@ -333,7 +336,7 @@ class Operations:
             self.board.write(e.Control(generation, True, "supervisor", "a rollback failed"))
 
     def _retire(self, uid: str, why: str) -> None:
-        self.board.crew.update(uid, stage="retiring", heard_ns=self.board.mono_ns)
+        self.board.crew.update(uid, stage="retiring", told_ns=self.board.mono_ns)
         self.board.effects.append(Tell(uid, m.Retire(why[:500])))
 
     def _cause(self) -> Cause:
@@ -342,12 +345,14 @@ class Operations:
         return Cause(operation.op, operation.actor, operation.reason, operation.steps_ms)
 
     def _crossed(self, name: str, uid: str) -> None:
-        """A slot changed hands."""
-        if self.rollout.phase == "flipping" and uid == self.green:
-            self._roll(rollout.Flipped(self.handover.owned_by(self.green)))
-            if self.current is not None:
-                self.current.flips = self.rollout.flipped
-        elif self.rollout.phase == "restoring":
+        """A slot changed hands; to green also while slots go back, if its grant was on the way to the disk by then."""
+        operation = self.current
+        if operation is None or self.rollout.phase not in {"flipping", "restoring"}:
+            return
+        if self.board.accounts.owners[name].release == operation.green:
+            self._roll(rollout.Flipped(self.handover.owned_by(uid)))
+            operation.flips = self.rollout.flipped
+        if self.rollout.phase == "restoring":
             self._see_restored()
 
     def _see_restored(self) -> None:
@@ -360,6 +365,8 @@ class Operations:
         """Why a worker is not what was staged; empty when it is."""
         if said != staged:
             return f"it runs {said}, staged was {staged}"
+        if not modules:
+            return "it names no module that it has loaded"
         files = self.board.accounts.releases[staged].modules
         for loaded in modules:
             stem = loaded.module.replace(".", "/")

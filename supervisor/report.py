@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
 
 from msgspec import structs
 
 from shared import entries as e
 from shared.clock import NS
 from shared.units import show_micro, show_usd
+from supervisor.crew import Member
 from supervisor.desk import Desk
 from supervisor.lanes import Window
 from supervisor.operations import Operation
 from supervisor.slotstate import SlotState
 
 STATUS_SCHEMA = "foresight.status/1"
+
+Named = Callable[[str], str]
+"""How a release is called in a sentence, from its hash."""
 
 
 def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
@@ -77,6 +82,12 @@ def release_view(desk: Desk, release: str) -> dict[str, Any]:
     return {"seq": known.seq if known else 0, "hash": release}
 
 
+def release_name(desk: Desk, release: str) -> str:
+    """A release in a sentence, such as r42 9f31c7e0; its whole hash where nobody knows its number."""
+    known = desk.board.accounts.releases.get(release)
+    return f"r{known.seq} {release[:8]}" if known is not None else release
+
+
 def slots(desk: Desk) -> list[dict[str, Any]]:
     """Every slot: what it is doing, who owns it, its window and its market."""
     return [_slot(desk, name, slot_state) for name, slot_state in desk.turns.slots.items()]
@@ -89,7 +100,7 @@ def releases(desk: Desk) -> list[dict[str, Any]]:
     green = desk.operations.rollout.green if desk.operations.current else ""
     views = []
     for known in sorted(accounts.releases.values(), key=lambda release: -release.seq):
-        role = {chosen: "active", green: "candidate", accounts.previous: "previous"}.get(known.release, "staged")
+        role = {accounts.previous: "previous", green: "candidate", chosen: "active"}.get(known.release, "staged")
         views.append({"seq": known.seq, "hash": known.release, "lock": known.lock, "role": role})
     return views
 
@@ -116,16 +127,17 @@ def operation_view(operation: Operation) -> dict[str, Any]:
 def events(desk: Desk, after_ns: int, limit: int) -> list[dict[str, Any]]:
     """What happened lately, oldest first, each in a sentence and in values."""
     lately = [(at_ns, entry) for at_ns, entry in desk.board.recent if at_ns > after_ns]
+    named = partial(release_name, desk)
     return [
-        {"at_ns": at_ns, "kind": type(entry).__name__.lower(), "text": sentence(entry), "data": _values(entry)}
-        for at_ns, entry in lately[-limit:]
+        {"at_ns": at_ns, "kind": type(entry).__name__.lower(), "text": sentence(entry, named), "data": _values(entry)}
+        for at_ns, entry in lately[max(0, len(lately) - limit) :]
     ]
 
 
-def sentence(entry: e.Entry) -> str:
-    """An entry as a past-tense fact."""
+def sentence(entry: e.Entry, named: Named = str) -> str:
+    """An entry as a past-tense fact. `named`: how a release is called; by its hash unless somebody knows better."""
     words = _SENTENCES.get(type(entry))
-    return words(entry) if words is not None else type(entry).__name__
+    return words(entry, named) if words is not None else type(entry).__name__
 
 
 def _values(entry: e.Entry) -> Any:
@@ -140,7 +152,7 @@ def _owned(desk: Desk, names: Iterable[str]) -> int:
     return sum(1 for name in names if desk.turns.slots[name].owner)
 
 
-def _worker(member: Any) -> dict[str, Any]:
+def _worker(member: Member) -> dict[str, Any]:
     return {
         "uid": member.uid,
         "release": member.release,
@@ -195,29 +207,36 @@ def _word(desk: Desk, name: str, slot_state: SlotState, window: Window | None) -
     return "ORDER" if desk.board.accounts.open_orders(name) else "SCAN"
 
 
-_SENTENCES: Any = {
-    e.Term: lambda t: f"supervisor {t.pid} began term {t.term} in {t.mode}",
-    e.Boundary: lambda b: (
-        f"{b.slot} passed from {b.was.release or 'nobody'} to {b.now.release} under epoch {b.now.epoch}, "
-        f"{len(b.positions)} positions and {len(b.orders)} orders open, {len(b.changed)} files changed"
+_SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
+    e.Term: lambda t, named: f"supervisor {t.pid} began term {t.term} in {t.mode}",
+    e.Boundary: lambda b, named: (
+        f"{b.slot} passed from {named(b.was.release) if b.was.release else 'nobody'} to {named(b.now.release)} "
+        f"under epoch {b.now.epoch}, {len(b.positions)} positions and {len(b.orders)} orders open, "
+        f"{len(b.changed)} files changed"
     ),
-    e.Step: lambda s: f"{s.verb} of {s.detail.get('green', '')} {_step_words(s)} ({s.op})",
-    e.Active: lambda a: f"{a.release} is the active release",
-    e.Placing: lambda p: (
+    e.Step: lambda s, named: f"{s.verb} of {named(s.detail.get('green', ''))} {_step_words(s)} ({s.op})",
+    e.Active: lambda a, named: f"{named(a.release)} is the active release",
+    e.Placing: lambda p, named: (
         f"{p.slot} {p.side} {p.outcome} {show_micro(p.size_micro)} at {show_micro(p.price_micro)} {p.kind} "
-        f"by {p.by.release}"
+        f"by {named(p.by.release)}"
     ),
-    e.Fill: lambda f: (
+    e.Fill: lambda f, named: (
         f"{f.slot} filled {f.side} {f.outcome} {show_micro(f.size_micro)} at {show_micro(f.price_micro)} "
-        f"as {'maker' if f.maker else 'taker'}, decided by {f.by.release}"
+        f"as {'maker' if f.maker else 'taker'}, decided by {named(f.by.release)}"
     ),
-    e.Settled: lambda s: f"{s.slot} window {s.start_s} settled {s.winner} by the reference prices",
-    e.Resolved: lambda r: f"{r.slot} window {r.start_s} resolved {r.winner}, ours pay {show_usd(r.payout_micro)}",
-    e.Control: lambda c: f"entries {'paused' if c.paused else 'open'} by {c.actor}: {c.reason or 'no reason given'}",
-    e.Worker: lambda w: f"worker {w.uid} of {w.release} {w.event}" + (f": {w.detail}" if w.detail else ""),
-    e.Gap: lambda g: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s: {g.cause}",
-    e.Alarm: lambda a: f"ALARM {a.name}: {a.detail}",
-    e.Repair: lambda r: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
+    e.Settled: lambda s, named: f"{s.slot} window {s.start_s} settled {s.winner} by the reference prices",
+    e.Resolved: lambda r, named: (
+        f"{r.slot} window {r.start_s} resolved {r.winner}, ours pay {show_usd(r.payout_micro)}"
+    ),
+    e.Control: lambda c, named: (
+        f"entries {'paused' if c.paused else 'open'} by {c.actor}: {c.reason or 'no reason given'}"
+    ),
+    e.Worker: lambda w, named: (
+        f"worker {w.uid} of {named(w.release)} {w.event}" + (f": {w.detail}" if w.detail else "")
+    ),
+    e.Gap: lambda g, named: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s: {g.cause}",
+    e.Alarm: lambda a, named: f"ALARM {a.name}: {a.detail}",
+    e.Repair: lambda r, named: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
 }
 
 

@@ -66,7 +66,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Flipped:
-    """A slot crossed its boundary; `last` when no slot is left."""
+    """A slot crossed its boundary to green, if only because its grant was being written; `last`: no slot is left."""
 
     last: bool
 
@@ -203,9 +203,10 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
 
 
 def _advance(rollout: Rollout, event: Event, phase: Phase) -> tuple[Rollout, tuple[Command, ...]]:
-    if isinstance(event, Flipped) and phase == "flipping":
+    if isinstance(event, Flipped):
         counted = replace(rollout, flipped=rollout.flipped + 1)
-        return (replace(counted, phase="attesting"), (Attest(),)) if event.last else (counted, ())
+        complete = event.last and phase == "flipping"
+        return (replace(counted, phase="attesting"), (Attest(),)) if complete else (counted, ())
     if rollout.phase == "restoring" and phase == "idle":
         return _put_back(rollout, event)
     moved = replace(rollout, phase=phase)

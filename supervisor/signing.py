@@ -26,10 +26,12 @@ from polymarket._internal.actions.orders.types import BYTES32_ZERO, UnsignedOrde
 from polymarket._internal.environment import PRODUCTION_CONFIG
 from polymarket._internal.l1_auth import sign_api_key_auth
 from polymarket._internal.wallet import (
+    WalletType,
     classify_wallet_type,
     derive_beacon_deposit_wallet_address,
     signature_type_for,
 )
+from polymarket.errors import UserInputError
 from polymarket.models.types import TokenId
 from polymarket.types import EvmAddress, HexString
 
@@ -53,8 +55,7 @@ class ClientSigner:
         self.address: str = self._account.address
         deposit = derive_beacon_deposit_wallet_address(self.address, PRODUCTION_CONFIG.wallet_derivation)
         self.wallet: str = credentials.wallet or deposit
-        kind = classify_wallet_type(signer=self.address, wallet=self.wallet, config=PRODUCTION_CONFIG.wallet_derivation)
-        self.signature_type: int = signature_type_for(kind)
+        self.signature_type: int = signature_type_for(_wallet_type(self.address, self.wallet))
         self._api_key = ""
         self._salt_key = blake2b(self._account.key, digest_size=32, person=b"foresight-salt").digest()
 
@@ -108,6 +109,13 @@ class ClientSigner:
     def _salt(self, identity: str) -> int:
         digest = blake2b(identity.encode(), key=self._salt_key, digest_size=8).digest()
         return int.from_bytes(digest, "big") >> (64 - _SALT_BITS)
+
+
+def _wallet_type(address: str, wallet: str) -> WalletType:
+    try:
+        return classify_wallet_type(signer=address, wallet=wallet, config=PRODUCTION_CONFIG.wallet_derivation)
+    except UserInputError:  # its text holds what was given, which may be a key in the wrong place
+        raise Faults(["credentials: wallet is no address; write 0x and 40 hex digits, or leave it out"]) from None
 
 
 def order_hash(unsigned: UnsignedOrder) -> str:

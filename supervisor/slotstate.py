@@ -203,13 +203,17 @@ def _commit(slot: SlotState, event: Commit) -> _Acted:
 
 
 def _granted(slot: SlotState, event: Granted) -> _Acted:
-    return replace(slot, phase="owned", epoch=slot.epoch + 1, owner=slot.candidate, candidate="", strikes=0), ()
+    """A grant whose worker died while it was written spends its epoch and leaves the slot without an owner."""
+    phase: Phase = "owned" if slot.candidate else "orphan"
+    return replace(slot, phase=phase, epoch=slot.epoch + 1, owner=slot.candidate, candidate="", strikes=0), ()
 
 
 def _lost(slot: SlotState, event: Lost) -> _Acted:
     moved, commands = slot, ()
     if event.uid == slot.candidate and slot.phase == "quiescing":
         moved, _ = _disarm(slot, Disarm())
+    elif event.uid == slot.candidate:
+        moved = replace(slot, candidate="")
     if event.uid != slot.owner:
         return moved, commands
     skipped = (Skip(slot.outstanding, "owner_dead"),) if slot.outstanding else ()

@@ -31,11 +31,11 @@ class Stream:
     """
 
     def __init__(self, socket: Path, folder: Path) -> None:
-        self.endpoint = f"ipc://{socket}"
+        self.endpoint, self._path = f"ipc://{socket}", socket
         self.fault = ""
         self.missing_from = 0
         self._tape = Appender(folder, TAPE)
-        self._first_taken = 0
+        self._taken = 0
         self._retry_ns = 0
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
@@ -49,17 +49,17 @@ class Stream:
         self._socket.send(frame, zmq.NOBLOCK)
         if self.fault:
             return
-        self._first_taken = self._first_taken or streamed.seq
+        self._taken = streamed.seq - 1
         if new_segment:
             self._try(self._tape.roll)
         if not self.fault:
             self._tape.append(frame)
+            self._taken = streamed.seq
 
     def flush(self) -> None:
         """Hand what was published in this turn to the kernel."""
         if not self.fault:
             self._try(self._tape.flush)
-            self._first_taken = 0
 
     def mend(self, mono_ns: int) -> bool:
         """Try again to write a tape that could not be; whether there is one again, beginning with a new segment."""
@@ -68,7 +68,7 @@ class Stream:
         self._retry_ns, self.fault = mono_ns + RETRY_NS, ""
         missing_from = self.missing_from
         self._try(self._tape.roll)
-        self.missing_from, self._first_taken = missing_from, 0
+        self.missing_from = missing_from
         return not self.fault
 
     def close(self) -> None:
@@ -77,14 +77,15 @@ class Stream:
             self._try(self._tape.close)
         self._socket.close()
         self._context.term()
+        self._path.unlink(missing_ok=True)
 
     def _try(self, act: Callable[[], None]) -> None:
         """A tape that cannot be written is a fault to be told, never a reason to stop publishing."""
         try:
             act()
         except CannotWrite as error:
-            self._tape.abandon()
-            self.fault, self.missing_from = str(error), self._first_taken
+            lost = self._tape.abandon()
+            self.fault, self.missing_from = str(error), self._taken + 1 - lost
 
 
 def tail(folder: Path) -> tuple[int, dict[str, list[int]]]:

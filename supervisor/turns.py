@@ -24,12 +24,16 @@ OUTAGE_MAX_NS = 86_400 * NS
 
 
 class Turns:
-    """Every slot's state, and since when (monotonic) what was shown or is held waits."""
+    """Every slot's state, and since when (monotonic) what was shown or is held waits.
+
+    `tick_seq`, `window_s`: the frame of the newest tick a slot was shown, and the start of the window it was about.
+    """
 
     def __init__(self, board: Board) -> None:
         self.board = board
         self.slots: dict[str, SlotState] = {}
         self.tick_seq: dict[str, int] = {}
+        self.window_s: dict[str, int] = {}
         self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
         self.moved: Callable[[str], None] = _nobody_moves
         self._after_ms: dict[str, int] = {}
@@ -45,9 +49,10 @@ class Turns:
         for slot in self.board.lanes.slots:
             self._after_ms[slot.name] = self.board.at_ns // 1_000_000
             self.slots[slot.name] = SlotState(epoch=accounts.owners.get(slot.name, NOBODY).epoch)
-            last = accounts.last_ticks.get(slot.name, 0)
+            on_tape = shown.get(slot.name, [])
+            last = accounts.last_ticks.get(slot.name, 0) or min(on_tape, default=1) - 1
             if last:
-                for tick in self._owed(slot, last, shown.get(slot.name, [])):
+                for tick in self._owed(slot, last, on_tape):
                     self._skip(slot.name, tick, "outage")
             last = accounts.last_ticks.get(slot.name, 0)
             self.slots[slot.name] = replace(self.slots[slot.name], last_tick=last)
@@ -75,17 +80,19 @@ class Turns:
         self.moved(name)
 
     def pass_time(self, slot: Slot, until_ns: int) -> None:
-        """Owe every scheduled tick up to a moment, if the lane can be evaluated and has begun to be.
+        """Owe every scheduled tick of the lane's window up to a moment, if it can be evaluated and has begun to be.
 
         It begins when its first grant is written: what comes due until that is on the disk waits for it. Whoever raises
-        a tick of another kind calls this first: numbers only grow, and a scheduled one is never passed by.
+        a tick of another kind calls this first: numbers only grow, and a scheduled one is never passed by. A tick
+        belongs to the window its number falls in: those of the next one are owed when the lane has rolled on to it.
         """
-        until_ms = until_ns // 1_000_000
-        after_ms = self._after_ms[slot.name]
+        window = self.board.lanes.current[slot]
+        after_ms = max(self._after_ms[slot.name], window.start_s * 1_000 - 1)
+        until_ms = min(until_ns // 1_000_000, window.end_s * 1_000 - 1)
         self._after_ms[slot.name] = max(after_ms, until_ms)
         state = self.slots[slot.name]
         begun = state.epoch or state.phase == "granting"
-        if self.board.lanes.window(slot) is None or not begun:
+        if not window.opened or not begun:
             return
         for tick in schedule(slot, self.board.settings.beat(slot), after_ms, until_ms):
             self.step(slot.name, slotstate.Due(tick))
@@ -105,14 +112,16 @@ class Turns:
         state = self.slots[slot.name]
         free = state.phase == "owned" and not state.outstanding and not state.held and not state.in_flight
         spaced = at_ms - state.last_tick >= self.board.settings.ticks.event_spacing_ms
-        if free and spaced and in_snipe_window(slot, self.board.settings.beat(slot), at_ms):
+        running = at_ms < window.end_s * 1_000
+        if free and spaced and running and in_snipe_window(slot, self.board.settings.beat(slot), at_ms):
             self.step(slot.name, slotstate.Due(at_ms))
 
     def first_tick(self, slot: Slot) -> None:
         """A lane that can be evaluated for the first time in this reign is, at once; the cadence follows."""
         self.pass_time(slot, self.board.at_ns)
-        owned = self.slots[slot.name].phase == "owned"
-        if owned and slot.name not in self.tick_seq and self.board.lanes.window(slot) is not None:
+        window = self.board.lanes.window(slot)
+        running = window is not None and self.board.at_ns < window.end_s * NS
+        if running and self.slots[slot.name].phase == "owned" and slot.name not in self.tick_seq:
             self.step(slot.name, slotstate.Due(self.board.at_ns // 1_000_000))
 
     def expire(self) -> list[tuple[str, str]]:
@@ -129,13 +138,16 @@ class Turns:
         return to_fence
 
     def refresh(self, name: str, cancelling: set[str]) -> None:
-        """Tell a slot what of it is in flight, counted from the orders themselves and from the cancels on their way."""
+        """Tell a slot what of it is in flight, counted from the orders themselves and from the cancels on their way.
+
+        A slot that is not configured any more may still have orders from before; it has no turns.
+        """
         mine = self.board.accounts.open_orders(name)
         cancels = sum(order.order_id in cancelling for order in mine)
         in_flight = cancels + sum(order.in_flight for order in mine)
         unknown = any(order.state == "unknown" for order in mine)
-        state = self.slots[name]
-        if (state.in_flight, state.blocked) != (in_flight, unknown):
+        state = self.slots.get(name)
+        if state is not None and (state.in_flight, state.blocked) != (in_flight, unknown):
             self.step(name, slotstate.Flight(in_flight, unknown))
 
     def _keep_time(self, name: str) -> None:
@@ -157,6 +169,7 @@ class Turns:
             self.step(name, slotstate.Done())
             return
         self._shown_ns[name] = board.mono_ns
+        self.window_s[name] = window.start_s
         self.tick_seq[name] = board.publish(
             m.Tick(
                 slot=name,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,6 +20,14 @@ from supervisor.desk import Desk
 from supervisor.effects import Moment
 
 EVENTS_MAX: Final = 500
+STEPS_MAX: Final = 32
+"""Steps of its own that whoever asks for an operation may bring, each of a day at most."""
+SEQ_MAX: Final = 1_000_000
+"""The highest number of a release."""
+
+_Step = Annotated[str, msgspec.Meta(max_length=40)]
+_Took = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+_StepsMs = Annotated[dict[_Step, _Took], msgspec.Meta(max_length=STEPS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +164,10 @@ def _deploy(asked: Asked) -> Done:
         return Done(f"{release} is active already", data={"already": True})
     expected = asked.text("expect_active")
     if expected and (accounts.active is None or not _names(desk, accounts.active.release, expected)):
-        raise Refused("PRECONDITION", f"{expected} is not the active release")
+        active = accounts.active.release if accounts.active is not None else "none"
+        raise Refused(
+            "PRECONDITION", f"{expected} is not the active release; that is {active}", "foresightctl releases"
+        )
     if release not in accounts.releases:
         raise Refused("NOINPUT", f"release {release} is not staged here", "foresightctl releases")
     return _begin(asked, "deploy", release)
@@ -179,9 +190,10 @@ def _rollback(asked: Asked) -> Done:
 def _begin(asked: Asked, verb: str, release: str) -> Done:
     if not asked.request.op or len(asked.request.op) > 64:
         raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
-    steps = asked.request.args.get("steps_ms", {})
-    if not isinstance(steps, dict) or not all(isinstance(took, int) for took in steps.values()):
-        raise Refused("USAGE", "steps_ms must name whole milliseconds")
+    try:
+        steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
+    except msgspec.ValidationError as error:
+        raise Refused("USAGE", f"steps_ms must name whole milliseconds: {error}") from error
     operation = asked.desk.operations.begin(
         asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
     )
@@ -208,14 +220,14 @@ def _register(asked: Asked) -> Done:
 
 
 class _Staged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
     release: str
     lock: str
     modules: dict[str, str]
 
 
 def _operation(asked: Asked) -> Done:
-    """One operation; whether it ended and how is in the exit code, as it was for whoever started it."""
+    """One operation: `result` in its data is empty while it runs, then the name of the exit code that is its own."""
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:
@@ -230,9 +242,13 @@ def _operations(asked: Asked) -> Done:
 
 
 def _abort(asked: Asked) -> Done:
-    running = asked.desk.operations.current
-    if running is None or running.op != asked.text("op", running.op if running else ""):
-        raise Refused("NOINPUT", "that operation is not running", "foresightctl events")
+    running, wanted = asked.desk.operations.current, asked.text("op")
+    if running is None or wanted not in {"", running.op}:
+        raise Refused(
+            "NOINPUT",
+            f"operation {wanted} is not running" if wanted else "no operation is running",
+            "foresightctl events",
+        )
     try:
         asked.desk.operations.abort(asked.now, asked.caller.actor)
     except rollout.RefusedEvent as error:

@@ -27,6 +27,8 @@ from shared.paths import State
 CELL: Final = Path(__file__).with_name("cell.py")
 TERM_S: Final = 2.0
 """Real seconds between the polite end of a worker and the other one."""
+READ_MAX: Final = 64
+"""Messages taken from one worker before somebody else has a turn."""
 LOG_TAIL: Final = 400
 """Bytes of a dead worker's output that are told with its death."""
 _KEPT: Final = 8
@@ -65,30 +67,22 @@ class Workers:
         self._state, self._heard, self._breached, self._lost = state, heard, breached, lost
         self._loop = asyncio.get_running_loop()
         self._processes: dict[str, Process] = {}
+        self._end_orphans()
 
     def spawn(self, uid: str, release: str, lock: str) -> int:
-        """Start a worker; return its pid. Raises: CannotStart."""
-        folder = self._state.workers / uid
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with (folder / "output.log").open("ab") as output:
-                started = subprocess.Popen(
-                    self._command(uid, release, lock, folder, theirs.fileno()),
-                    cwd=self._state.releases / release,
-                    env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
-        except OSError as error:
-            ours.close()
-            raise CannotStart(f"{release}: {error}") from error
-        finally:
-            theirs.close()
-        self._watch(Process(uid, started, os.pidfd_open(started.pid), ours, folder))
+        """Start a worker; return its pid. Raises: CannotStart: nothing of it is left, no process and no descriptor."""
+        with contextlib.ExitStack() as undo:
+            try:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                undo.enter_context(ours)
+                with theirs:
+                    started = self._start(uid, release, lock, theirs.fileno())
+                undo.callback(_end_at_once, started)
+                pidfd = os.pidfd_open(started.pid)
+            except OSError as error:
+                raise CannotStart(f"{release}: {error}") from error
+            undo.pop_all()
+        self._watch(Process(uid, started, pidfd, ours, self._state.workers / uid))
         self._forget_old()
         return started.pid
 
@@ -122,6 +116,41 @@ class Workers:
         """How many processes there are."""
         return len(self._processes)
 
+    def owns(self, pid: int) -> bool:
+        """Whether a process is one of the workers; its cell lets it start no other."""
+        return any(process.popen.pid == pid for process in self._processes.values())
+
+    def _start(self, uid: str, release: str, lock: str, fd: int) -> subprocess.Popen[bytes]:
+        folder = self._state.workers / uid
+        command = self._command(uid, release, lock, folder, fd)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder / "output.log").open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self._state.releases / release,
+                env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(fd,),
+                start_new_session=True,
+            )
+
+    def _end_orphans(self) -> None:
+        """End workers of a reign that was cut off and that did not notice: no service manager swept them away.
+
+        Nobody else starts workers here, because the caller holds the state folder's lock.
+        """
+        scratch = b"--scratch\0" + os.fsencode(self._state.workers) + b"/"
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                pidfd = os.pidfd_open(int(entry.name))
+                try:
+                    if scratch in (entry / "cmdline").read_bytes():
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                finally:
+                    os.close(pidfd)
+
     def _command(self, uid: str, release: str, lock: str, folder: Path, fd: int) -> list[str]:
         environment = self._state.environments / lock
         python = environment / "bin" / "python"
@@ -140,18 +169,24 @@ class Workers:
         self._loop.add_reader(process.pidfd, self._ended, process)
 
     def _read(self, process: Process) -> None:
-        """Take every message that is there."""
-        while True:
-            try:
-                frame, _, flags, _ = process.channel.recvmsg(wire.MAX_FRAME + 1)
-            except BlockingIOError:
+        """Take what is there, up to a bound: whoever floods its channel waits like everybody else."""
+        for _ in range(READ_MAX):
+            if not self._read_one(process):
                 return
-            except OSError:
-                frame, flags = b"", 0
-            if not frame:
-                self._loop.remove_reader(process.channel)
-                return
-            self._take(process, frame, bool(flags & socket.MSG_TRUNC))
+
+    def _read_one(self, process: Process) -> bool:
+        """Take the next message; whether there was one."""
+        try:
+            frame, _, flags, _ = process.channel.recvmsg(wire.MAX_FRAME + 1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            frame, flags = b"", 0
+        if not frame:
+            self._loop.remove_reader(process.channel)
+            return False
+        self._take(process, frame, bool(flags & socket.MSG_TRUNC))
+        return True
 
     def _take(self, process: Process, frame: bytes, truncated: bool) -> None:
         try:
@@ -169,7 +204,8 @@ class Workers:
     def _ended(self, process: Process) -> None:
         """The process is gone: hear what it still had said, reap it, tell."""
         self._loop.remove_reader(process.pidfd)
-        self._read(process)
+        while self._read_one(process):
+            pass
         self._loop.remove_reader(process.channel)
         status = process.popen.wait()
         process.channel.close()
@@ -189,9 +225,21 @@ class Workers:
 def _why(process: Process, status: int) -> str:
     if process.last_words:
         return process.last_words
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    how = f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
     tail = _tail(process.folder / "output.log")
     return f"{how}; last output: {tail}" if tail else how
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number only
+        return f"signal {number}"
+
+
+def _end_at_once(started: subprocess.Popen[bytes]) -> None:
+    started.kill()
+    started.wait()
 
 
 def _tail(path: Path) -> str:

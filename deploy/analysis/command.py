@@ -18,13 +18,18 @@ from shared.paths import State, default_state
 def verify(folder: Path | None, as_json: bool) -> None:
     """Judge what the desk of a state folder did, from journal, tape and the venue's own record alone.
 
-    Exit codes: 0 every promise held; 1 one did not, and the text says which; 66 there is nothing to judge.
+    Exit codes: 0 every promise held; 1 one did not, and the text says which; 66 there is nothing to judge; 74 a file
+    cannot be read.
     """
     state = State(folder or default_state())
     try:
         verdict = judge.verify(state)
     except judge.NotThere as error:
-        click.echo(f"foresight verify: {error}; name the state folder of a desk", err=True)
+        click.echo(f"foresight verify: {error}", err=True)
+        click.echo("  next     foresight verify FOLDER, the --state-dir of a desk that has run", err=True)
         sys.exit(EXIT["NOINPUT"])
+    except OSError as error:
+        click.echo(f"foresight verify: {error.filename}: {error.strerror}", err=True)
+        sys.exit(EXIT["IOERR"])
     click.echo(judge.as_json(verdict).decode() if as_json else judge.as_text(verdict, state.root))
     sys.exit(EXIT["OK"] if verdict.verified else EXIT["INTERNAL"])

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from deploy.rehearsal.days import Listing, RecordedDay, averaged_here
-from deploy.rehearsal.recordings import DayUnreadable, read_day
+from deploy.rehearsal.recordings import MARKETS, PRICES, DayUnreadable, read_day
 from shared.outcomes import EXIT
 
 GAP_S: Final = 60
@@ -89,6 +89,7 @@ def day(folder: Path, as_json: bool) -> None:
         found = examine(read_day(folder))
     except DayUnreadable as error:
         click.echo(f"foresight day: {error}", err=True)
+        click.echo(f"  next     foresight day FOLDER, one that holds {MARKETS} and {PRICES} of a day", err=True)
         sys.exit(EXIT["NOINPUT"])
     click.echo(msgspec.json.encode(asdict(found)).decode() if as_json else _text(found))
     sys.exit(EXIT["OK"] if not found.mismatches else EXIT["INTERNAL"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from deploy.rehearsal.record import RecordUnusable, read_lines
 from shared import entries as e
@@ -28,6 +29,12 @@ AGENT: Final = "foresight/"
 FAULTS_TOLD: Final = 20
 _FINAL_CANCELS: Final = frozenset({"market_closed", "fak", "fok", "expired", "no_balance"})
 """Ends of an order that are the venue's own doing and nobody's fault."""
+
+
+_SETTLED: Final = frozenset({"CONFIRMED", "FAILED"})
+"""What a settlement ends with, and never leaves again."""
+_TAPE_TOLD: Final = frozenset({"tape_unavailable", "tape"})
+"""The alarm that opens a gap of the tape, and the gap that closes it."""
 
 
 class NotThere(Exception):
@@ -60,6 +67,7 @@ class Verdict:
     stale_decisions: int = 0
     ungranted_ticks: int = 0
     orders_unattributed: int = 0
+    orders_doubled: int = 0
     orders_touched_by_flips: int = 0
     orders_lost_to_heartbeat: int = 0
     fill_mismatches: int = 0
@@ -78,7 +86,9 @@ class Verdict:
             self.faults.append(text)
 
     def judge(self) -> None:
-        """Say whether every promise held."""
+        """Say whether every promise held. Where nothing was owed, nothing was kept either."""
+        if not self.ticks:
+            self.faults.append("no tick was owed or shown, so nothing can be said of this desk")
         counted = asdict(self)
         names = list(counted)
         promises = names[names.index("windows_resolved") + 1 : names.index("faults")]
@@ -105,19 +115,24 @@ class Evidence:
 def gather(state: State) -> Evidence:
     """Read the records of a state folder, every checksum and chain checked.
 
-    Raises: NotThere; Damaged, UnknownEntry, BadFrame, RecordUnusable: a record cannot be believed, and where.
+    Raises: NotThere; OSError: a file cannot be read; Damaged, UnknownEntry, BadFrame, RecordUnusable: one cannot be
+    believed, and where.
     """
-    if not state.journal.is_dir():
+    lines = [e.decode_line(record) for _, record in read(state.journal, "journal")]
+    if not lines:
         raise NotThere(f"{state.root} holds no journal")
     return Evidence(
-        lines=[e.decode_line(record) for _, record in read(state.journal, "journal")],
+        lines=lines,
         frames=[wire.decode_streamed(record) for _, record in read(state.tape, "tape")] if state.tape.is_dir() else [],
         venue=list(read_lines(state.venue)),
     )
 
 
 def verify(state: State) -> Verdict:
-    """Judge everything a desk did. Raises: NotThere. A record that cannot be believed is a fault of the verdict."""
+    """Judge everything a desk did; a record that cannot be believed is a fault of the verdict.
+
+    Raises: NotThere; OSError: a file cannot be read.
+    """
     verdict = Verdict()
     try:
         evidence = gather(state)
@@ -213,24 +228,61 @@ def _stream(evidence: Evidence, verdict: Verdict) -> None:
         if last is not None and frame.at_ns < last.at_ns:
             verdict.fault("tape_holes", f"the tape's time runs back at frame {frame.seq}")
         last = frame
+    _ends_late_enough(evidence, verdict, last.seq if last is not None else 0)
+
+
+def _ends_late_enough(evidence: Evidence, verdict: Verdict, last_seq: int) -> None:
+    """No decision read further than the tape goes, unless the tape could not be written any more and that was said."""
+    alarms = evidence.said(e.Alarm, e.Gap)
+    unwritten = [said for said in alarms if getattr(said, "name", getattr(said, "what", "")) in _TAPE_TOLD]
+    read_seq = max((entry.read_seq for entry in evidence.said(e.OutcomeOf)), default=0)
+    if read_seq > last_seq and not (unwritten and isinstance(unwritten[-1], e.Alarm)):
+        verdict.fault("tape_holes", f"the tape ends with frame {last_seq}, and a decision read up to {read_seq}")
 
 
 def _orders(evidence: Evidence, verdict: Verdict) -> None:
-    """Every order the venue has was decided by a release under an epoch, and ended only as somebody decided."""
+    """Every order the venue has was decided, once, by a release under an epoch; and so were its fills."""
     intents = {entry.order_id: entry for entry in evidence.said(e.Placing)}
-    cancels = {entry.order_id for entry in evidence.said(e.Cancelling) if entry.cause == "decision"}
     for order in evidence.told("order"):
         verdict.orders += 1
         intent = intents.get(order["order_id"])
-        if intent is None or not (intent.by.release and intent.by.parameters and intent.by.epoch):
+        if intent is None or not _decided(intent, order):
             verdict.fault("orders_unattributed", f"order {order['order_id'][:10]} cannot be led back to a decision")
+    for fill in evidence.said(e.Fill):
+        intent = intents.get(fill.order_id)
+        if intent is None or intent.by != fill.by:
+            text = f"trade {fill.trade_id[:8]} of {fill.order_id[:10]} is booked to {fill.by}, who did not decide it"
+            verdict.fault("orders_unattributed", text)
+    _once(evidence, verdict)
+    _cancels(evidence, verdict)
+
+
+def _decided(intent: e.Placing, order: dict[str, Any]) -> bool:
+    """Whether an order is what a release under an epoch decided: token, side, price and size as well."""
+    wished = (intent.token_id, intent.side, intent.price_micro, intent.size_micro)
+    has = (order["token_id"], order["side"], order["price_micro"], order["size_micro"])
+    return wished == has and bool(intent.by.release and intent.by.parameters and intent.by.epoch)
+
+
+def _once(evidence: Evidence, verdict: Verdict) -> None:
+    """A decision's intent is placed once, and the venue gets each order once."""
+    legs = Counter(f"{entry.slot} tick {entry.tick} leg {entry.leg}" for entry in evidence.said(e.Placing))
+    posted = Counter(f"order {order['order_id'][:10]}" for order in evidence.told("order"))
+    for name, count in (legs + posted).items():
+        for _ in range(count - 1):
+            verdict.fault("orders_doubled", f"{name} was placed {count} times")
+
+
+def _cancels(evidence: Evidence, verdict: Verdict) -> None:
+    """An order ended only as somebody decided, or as the venue ends orders."""
+    wished = {entry.order_id for entry in evidence.said(e.Cancelling) if entry.cause == "decision"}
     for cancel in evidence.told("cancel"):
         order_id, cause = cancel["order_id"], cancel["cause"]
         if cause == "heartbeat":
             verdict.fault(
                 "orders_lost_to_heartbeat", f"order {order_id[:10]} was cancelled because the heartbeat lapsed"
             )
-        elif cause not in _FINAL_CANCELS and order_id not in cancels:
+        elif cause not in _FINAL_CANCELS and order_id not in wished:
             verdict.fault("orders_touched_by_flips", f"order {order_id[:10]} was cancelled and no decision wished it")
 
 
@@ -253,7 +305,7 @@ _Leg = tuple[str, int, int, int, bool]
 def _our_legs(evidence: Evidence) -> dict[tuple[str, str], _Leg]:
     status: dict[tuple[str, str], str] = {}
     for entry in evidence.said(e.Fill, e.FillStatus):
-        if status.get((entry.trade_id, entry.order_id)) not in {"CONFIRMED", "FAILED"}:
+        if status.get((entry.trade_id, entry.order_id)) not in _SETTLED:
             status[entry.trade_id, entry.order_id] = entry.status
     legs = {}
     for entry in evidence.said(e.Fill):
@@ -275,25 +327,54 @@ def _venue_legs(evidence: Evidence) -> dict[tuple[str, str], _Leg]:
 
 def _money(evidence: Evidence, verdict: Verdict) -> None:
     """Positions are the sum of the fills, payouts and cash are the venue's, to the millionth."""
-    held: dict[tuple[str, int, str], int] = defaultdict(int)
-    legs = _our_legs(evidence)
-    for entry in evidence.said(e.Fill):
-        _, _, size, _, failed = legs[entry.trade_id, entry.order_id]
-        held[entry.slot, entry.start_s, entry.outcome] += 0 if failed else size if entry.side == "BUY" else -size
+    _positions(evidence, verdict)
+    _payouts(evidence, verdict)
+    _cash(evidence, verdict)
+
+
+_Held = tuple[str, int, str]
+"""Slot, start of the window in seconds, outcome."""
+
+
+def _positions(evidence: Evidence, verdict: Verdict) -> None:
+    """At every snapshot the desk holds what its fills up to there add up to."""
+    held: Counter[_Held] = Counter()
+    fills: dict[tuple[str, str], e.Fill] = {}
+    over: set[tuple[str, int]] = set()
+    for entry in evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot):
+        if isinstance(entry, e.Fill):
+            fills[entry.trade_id, entry.order_id] = entry
+            held[_held(entry)] += 0 if entry.status == "FAILED" else _signed(entry)
+        elif isinstance(entry, e.FillStatus):
+            fill = fills.get((entry.trade_id, entry.order_id))
+            if fill is not None and fill.status not in _SETTLED and entry.status in _SETTLED:
+                fills[entry.trade_id, entry.order_id] = structs.replace(fill, status=entry.status)
+                held[_held(fill)] -= _signed(fill) if entry.status == "FAILED" else 0
+        elif isinstance(entry, e.Resolved):
+            over.add((entry.slot, entry.start_s))
+        else:
+            added = {key: size for key, size in held.items() if size and key[:2] not in over}
+            _compare(entry, added, verdict)
+
+
+def _held(fill: e.Fill) -> _Held:
+    return fill.slot, fill.start_s, fill.outcome
+
+
+def _signed(fill: e.Fill) -> int:
+    return fill.size_micro if fill.side == "BUY" else -fill.size_micro
+
+
+def _compare(snapshot: e.Snapshot, added: dict[_Held, int], verdict: Verdict) -> None:
+    said = {(p.slot, p.start_s, str(p.outcome)): p.size_micro for p in snapshot.positions}
+    for key in sorted(said.keys() | added.keys()):
+        if said.get(key, 0) != added.get(key, 0):
+            text = f"{key}: the desk holds {said.get(key, 0)}, its fills add up to {added.get(key, 0)}"
+            verdict.fault("position_mismatches", text)
+
+
+def _payouts(evidence: Evidence, verdict: Verdict) -> None:
     resolved = {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}
-    snapshot = next(iter(list(evidence.said(e.Snapshot))[::-1]), None)
-    if snapshot is not None:
-        said = {(p.slot, p.start_s, p.outcome): p.size_micro for p in snapshot.positions}
-        open_now = {key: size for key, size in held.items() if size and key[:2] not in resolved}
-        for key in said.keys() | open_now.keys():
-            if said.get(key, 0) != open_now.get(key, 0):
-                text = f"{key}: the desk holds {said.get(key, 0)}, its fills add up to {open_now.get(key, 0)}"
-                verdict.fault("position_mismatches", text)
-    _payouts(evidence, verdict, resolved)
-    _cash(evidence, verdict, snapshot)
-
-
-def _payouts(evidence: Evidence, verdict: Verdict, resolved: dict[tuple[str, int], e.Resolved]) -> None:
     markets = {entry.terms.condition_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Opened)}
     paid: dict[tuple[str, int], int] = defaultdict(int)
     for line in evidence.told("payout"):
@@ -304,15 +385,15 @@ def _payouts(evidence: Evidence, verdict: Verdict, resolved: dict[tuple[str, int
             verdict.fault("payout_mismatches", text)
 
 
-def _cash(evidence: Evidence, verdict: Verdict, snapshot: e.Snapshot | None) -> None:
-    """Only a venue that ended after the desk says what everybody has; else there is nothing to compare."""
-    stops = list(evidence.told("stop"))
-    if snapshot is None or not stops or not stops[-1]["balances"]:
+def _cash(evidence: Evidence, verdict: Verdict) -> None:
+    """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared."""
+    moved, stops = list(evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot)), list(evidence.told("stop"))
+    if not moved or not isinstance(moved[-1], e.Snapshot) or not stops or not stops[-1]["balances"]:
         return
-    theirs = sum(account["cash_micro"] for account in stops[-1]["balances"])
-    verdict.cash_difference_micro = snapshot.cash_micro - theirs
+    ours, theirs = moved[-1].cash_micro, sum(account["cash_micro"] for account in stops[-1]["balances"])
+    verdict.cash_difference_micro = ours - theirs
     if verdict.cash_difference_micro:
-        verdict.faults.append(f"the desk says its cash is {snapshot.cash_micro}, the venue says {theirs}")
+        verdict.faults.append(f"the desk says its cash is {ours}, the venue says {theirs}")
 
 
 def _windows(evidence: Evidence, verdict: Verdict) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+import msgspec
 
 from deploy import client
 from deploy.cli.show import (
     STALE_S,
     Context,
     age_s,
+    ago,
     clock_time,
     duration,
     release_words,
@@ -20,7 +22,11 @@ from deploy.cli.show import (
     table,
     verb,
 )
+from shared.outcomes import EXIT
 from shared.units import show_micro, show_usd
+
+LOOK_S = 0.5
+"""Between two looks for news."""
 
 
 @click.command()
@@ -34,13 +40,13 @@ def status(context: Context) -> None:
     context.finish(reply, status_screen(reply.data))
 
 
-def _from_file(context: Context, error: client.Unavailable) -> None:
+def _from_file(context: Context, error: client.Unavailable) -> NoReturn:
     """The supervisor does not answer: show what status.json said last, and how old that is."""
     last = client.last_status(context.state.status)
     if last is not None and not context.as_json:
-        click.echo(f"status.json of {stamp(int(last['wall_ns']))}, {age_s(last):.0f} s old:", err=True)
+        click.echo(f"status.json of {stamp(int(last['wall_ns']))}, {ago(age_s(last))} old:", err=True)
         click.echo(status_screen(last), err=True)
-    raise error
+    context.unavailable(error, last)
 
 
 def status_screen(status: dict[str, Any]) -> str:
@@ -128,14 +134,18 @@ def events(context: Context, limit: int, follow: bool) -> None:
     _follow(context, reply.data)
 
 
-def _follow(context: Context, shown: list[dict[str, Any]]) -> None:
+def _follow(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
+    """Print events as they come, as JSON one document a line."""
     last_ns = 0
     while True:
         for event in shown:
             last_ns = event["at_ns"]
-            click.echo(event_line(event))
+            click.echo(msgspec.json.encode(event).decode() if context.as_json else event_line(event))
         sys.stdout.flush()
-        time.sleep(0.5)
+        try:
+            time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            sys.exit(EXIT["INTERRUPTED"])
         shown = client.ask(context.state, "events", {"after_ns": last_ns, "limit": 500}).data
 
 

@@ -42,11 +42,13 @@ def stage(context: Context, source: str) -> None:
     staged = _stage(context, source)
     known = _register(context, staged)
     word = "staged" if staged.fresh else "was staged already"
-    text = f"{staged.indexed.name} {word}: {len(staged.indexed.modules)} files" + (
-        "" if known else "; no desk runs yet"
-    )
+    text = f"{staged.indexed.name} {word}: {len(staged.indexed.modules)} files"
+    text += "" if known else "; no desk runs, so none was told"
     data = {**_indexed(staged), "fresh": staged.fresh, "steps_ms": staged.steps_ms}
-    context.finish(_own_reply("OK", text, data=data), text)
+    trading = known.trading if known else context.last_known()
+    context.finish(
+        Reply(True, EXIT["OK"], "OK", text, staged.fresh, trading, known.generation if known else 0, data=data)
+    )
 
 
 @click.command()
@@ -125,15 +127,15 @@ def _stage(context: Context, source: str) -> Staged:
         context.fail("IOERR", f"staging: {error}")
 
 
-def _register(context: Context, staged: Staged) -> bool:
+def _register(context: Context, staged: Staged) -> Reply | None:
     """Let the desk know the release, if one runs."""
     try:
         reply = client.ask(context.state, "register", _indexed(staged))
     except client.Unavailable:
-        return False
+        return None
     if not reply.ok:
         context.finish(reply)
-    return True
+    return reply
 
 
 def _indexed(staged: Staged) -> dict[str, Any]:
@@ -167,6 +169,7 @@ def _watch(context: Context, op: str, timeout: float) -> NoReturn:
     clock = SystemClock()
     deadline_ns = clock.monotonic_ns() + int(timeout * NS)
     told: set[str] = set()
+    reply: Reply | None = None
     try:
         while clock.monotonic_ns() < deadline_ns:
             reply = _operation(context, op, clock)
@@ -177,8 +180,8 @@ def _watch(context: Context, op: str, timeout: float) -> NoReturn:
                 _ended(context, reply)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
-        _detached(context, op, 130, "detached")
-    _detached(context, op, EXIT["TEMPFAIL"], f"not over after {timeout:.0f} s")
+        _detached(context, op, "INTERRUPTED", "you left", reply)
+    _detached(context, op, "TEMPFAIL", f"the wait of {timeout:g} s is over", reply)
 
 
 def _operation(context: Context, op: str, clock: SystemClock) -> Reply:
@@ -189,7 +192,8 @@ def _operation(context: Context, op: str, clock: SystemClock) -> Reply:
             return client.ask(context.state, "operation", {"op": op})
         except client.Unavailable as error:
             if clock.monotonic_ns() > gone_ns:
-                context.fail("UNKNOWN", f"the outcome of {op} cannot be proved: {error}", f"foresightctl wait {op}")
+                text, trading = f"the outcome of {op} cannot be proved: {error}", context.last_known()
+                context.fail("UNKNOWN", text, f"foresightctl wait {op}", "make run", trading=trading)
             time.sleep(POLL_S)
 
 
@@ -219,7 +223,7 @@ def _ended(context: Context, reply: Reply) -> NoReturn:
     release = release_words({"seq": data.get("green_seq", 0), "hash": data["green"]})
     text = f"Active: {release}. {data['flips']} slots passed."
     if ok and data["blue"]:
-        text += f"   Undo: foresightctl rollback {data['blue'][:8]}"
+        text += "   Undo: " + context.typed(f"foresightctl rollback {data['blue'][:8]}")
     message = text if ok else f"{data['verb']} of {release} ended {code}: {data['fault']}"
     hints = () if ok else (f"foresightctl operation {data['op']}", "foresightctl events")
     final = Reply(
@@ -227,7 +231,7 @@ def _ended(context: Context, reply: Reply) -> NoReturn:
         exit=EXIT[code],
         code=code,
         message=message,
-        changed=ok or code == "ROLLED_BACK",
+        changed=ok or data["flips"] > 0,
         trading=reply.trading,
         generation=reply.generation,
         op=data["op"],
@@ -237,11 +241,22 @@ def _ended(context: Context, reply: Reply) -> NoReturn:
     context.finish(final, text)
 
 
-def _detached(context: Context, op: str, code: int, why: str) -> NoReturn:
-    if context.as_json:
-        click.echo(f'{{"schema":"foresight.ctl/1","ok":false,"exit":{code},"code":"TEMPFAIL","op":"{op}"}}')
-    click.echo(f"foresightctl: {why}; the operation goes on. Type: foresightctl wait {op}", err=True)
-    sys.exit(code)
+def _detached(context: Context, op: str, code: str, why: str, last: Reply | None) -> NoReturn:
+    """Leave an operation to itself. Args: last: what was heard of it last, if anything."""
+    where = f" in phase {last.data['phase']}" if last is not None else ""
+    reply = Reply(
+        ok=False,
+        exit=EXIT[code],
+        code=code,
+        message=f"{why}; {op} goes on{where}",
+        changed=last is not None and last.data["flips"] > 0,
+        trading=last.trading if last is not None else context.last_known(),
+        generation=last.generation if last is not None else 0,
+        op=op,
+        hint=(f"foresightctl wait {op}",),
+        data=last.data if last is not None else None,
+    )
+    context.finish(reply)
 
 
 def _say(context: Context, line: str) -> None:
@@ -253,9 +268,3 @@ def _say(context: Context, line: str) -> None:
 
 def _say_phase(context: Context, name: str, took_ms: int, words: str) -> None:
     _say(context, f"  ok   {name:<8} {words:<48} {duration(took_ms):>8}")
-
-
-def _own_reply(code: str, message: str, data: Any) -> Reply:
-    return Reply(
-        ok=code == "OK", exit=EXIT[code], code=code, message=message, changed=False, trading={}, generation=0, data=data
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
+from msgspec import structs
 
-from deploy.client import Unavailable, last_status
+from deploy.client import Unavailable, ask, last_status
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
@@ -23,13 +25,17 @@ STALE_S = 5.0
 
 
 class Context:
-    """What every verb gets: the desk's state folder, and for whom it answers."""
+    """What every verb gets: the desk's state folder, and for whom it answers.
 
-    def __init__(self, state: State, as_json: bool) -> None:
-        self.state, self.as_json = state, as_json
+    Args: named: whether the folder was named on the command line, and has to be again in what is typed next.
+    """
+
+    def __init__(self, state: State, as_json: bool, named: bool = False) -> None:
+        self.state, self.as_json, self.named = state, as_json, named
 
     def finish(self, reply: Reply, text: str = "") -> NoReturn:
         """Print an answer and end with its code."""
+        reply = structs.replace(reply, hint=tuple(map(self.typed, reply.hint)))
         if self.as_json:
             click.echo(msgspec.json.encode(reply).decode())
         elif reply.ok:
@@ -38,8 +44,10 @@ class Context:
             self._explain(reply)
         sys.exit(reply.exit)
 
-    def fail(self, code: str, message: str, *hint: str, trading: dict[str, Any] | None = None) -> NoReturn:
-        """End with an error of our own."""
+    def fail(
+        self, code: str, message: str, *hint: str, trading: dict[str, Any] | None = None, data: Any = None
+    ) -> NoReturn:
+        """End with an error of our own. Args: trading: who trades; the desk is asked if nobody says."""
         self.finish(
             Reply(
                 ok=False,
@@ -47,11 +55,24 @@ class Context:
                 code=code,
                 message=message,
                 changed=False,
-                trading=trading or self._last_known(),
+                trading=trading or self.trading(),
                 generation=0,
                 hint=hint,
+                data=data,
             )
         )
+
+    def unavailable(self, error: Unavailable, status: dict[str, Any] | None = None) -> NoReturn:
+        """End because nobody answers. Args: status: what was said last, if that was asked for."""
+        hint = ("make run", "systemctl status foresight")
+        self.fail("UNAVAILABLE", str(error), *hint, trading=self.last_known(), data=status)
+
+    def typed(self, command: str) -> str:
+        """A command as it has to be typed to reach this very desk."""
+        folder = f"--state-dir {shlex.quote(str(self.state.root))}"
+        if not self.named or not command.startswith(("foresightctl ", "make ")):
+            return command
+        return f'{command} ARGS="{folder}"' if command.startswith("make ") else f"{command} {folder}"
 
     def _explain(self, reply: Reply) -> None:
         """What happened, what it means for money, what to type."""
@@ -60,7 +81,14 @@ class Context:
         for line in reply.hint:
             click.echo(f"  next     {line}", err=True)
 
-    def _last_known(self) -> dict[str, Any]:
+    def trading(self) -> dict[str, Any]:
+        """Who trades, as the desk says, or as it said last."""
+        try:
+            return ask(self.state, "status").trading
+        except (Unavailable, PathTooLong):
+            return self.last_known()
+
+    def last_known(self) -> dict[str, Any]:
         """Who was trading when status.json was last written, with its age."""
         status = last_status(self.state.status)
         if status is None:
@@ -75,13 +103,15 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--state-dir", type=click.Path(path_type=Path), default=None, help="The desk's state folder.")
     @wraps(command)
     def run(as_json: bool, state_dir: Path | None, **arguments: Any) -> None:
-        context = Context(State(state_dir or default_state()), as_json)
+        context = Context(State(state_dir or default_state()), as_json, named=state_dir is not None)
         try:
             command(context, **arguments)
         except Unavailable as error:
-            context.fail("UNAVAILABLE", str(error), "make run", "systemctl status foresight")
+            context.unavailable(error)
         except PathTooLong as error:
-            context.fail("CONFIG", str(error), "foresightctl --state-dir with a shorter path")
+            context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
+        except KeyboardInterrupt:
+            context.fail("INTERRUPTED", "interrupted before an answer came", "foresightctl status")
 
     return run
 
@@ -92,10 +122,20 @@ def age_s(status: dict[str, Any]) -> float:
 
 
 def trading_words(trading: dict[str, Any]) -> str:
-    """Who trades, in words."""
-    release = release_words(trading) if trading.get("hash") else "no release"
-    age = trading.get("age_s")
-    return f"{release}, {trading.get('state', 'UNKNOWN')}" + (f", as of {age:.1f} s ago" if age is not None else "")
+    """Who trades, in words; a status from the past says so, and that it does not hold now."""
+    words = f"{release_words(trading) if trading.get('hash') else 'no release'}, {trading.get('state', 'UNKNOWN')}"
+    if "age_s" not in trading:
+        return words
+    age = trading["age_s"]
+    return "not known" if age is None else f"not known now; {ago(age)} ago it was {words}"
+
+
+def ago(age_s: float) -> str:
+    """An age for a person: seconds, then minutes, hours, days."""
+    for unit, seconds in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if age_s >= 2 * seconds:
+            return f"{age_s / seconds:.0f} {unit}"
+    return f"{age_s:.1f} s"
 
 
 def release_words(release: dict[str, Any]) -> str:

@@ -23,6 +23,12 @@ def test_every_verb_has_a_command_of_its_name(verb: str) -> None:
     assert f"{verb} [OPTIONS]" in result.output
 
 
+def test_a_slip_of_the_finger_is_understood_by_a_person() -> None:
+    """The nearest verb is named, and not done; an option that nobody knows is called one."""
+    assert "Did you mean 'verify'?" in CliRunner().invoke(main, ["verfy"]).stderr
+    assert "No such option '--verify'" in CliRunner().invoke(main, ["--verify"]).stderr
+
+
 def test_help_lists_the_verbs() -> None:
     """And an unknown one is a usage fault."""
     result = CliRunner().invoke(main, ["--help"])

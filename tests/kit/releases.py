@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[2]
 """The checkout under test."""
 STRATEGY: Final = "worker/strategy.py"
 MAIN: Final = "worker/__main__.py"
+APP: Final = "worker/app.py"
+UNRULY: Final = Path(__file__).with_name("unruly.py")
+BUSY: Final = Path(__file__).with_name("strategies") / "busy.py"
 
 
 def a_checkout(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
@@ -36,3 +39,10 @@ def stage(folder: Path, strategy: Path | None = None) -> Path:
     a_checkout(folder, {} if strategy is None else {STRATEGY: strategy.read_text()})
     compileall.compile_dir(folder, quiet=2)
     return folder
+
+
+def unruly_checkout(folder: Path, behaviour: str, strategy: Path | None = None) -> Path:
+    """A checkout whose worker misbehaves. `behaviour`: one of `kit.unruly` with its arguments, like "raises(1)"."""
+    app = f"{(ROOT / APP).read_text()}\n\nfrom worker import unruly  # at the end, so that it finds everything else\n"
+    changes = {APP: app, "worker/unruly.py": f"{UNRULY.read_text()}\n\n{behaviour}\n"}
+    return a_checkout(folder, changes if strategy is None else changes | {STRATEGY: strategy.read_text()})

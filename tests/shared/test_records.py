@@ -1,12 +1,13 @@
 """The append-only file: what is in it after anything that can happen to a process or a disk."""
 
-import resource
-import signal
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.disks import files_end_at
 
 from shared.records import HEADER, RECORD, Appender, CannotWrite, Damaged, read, segments
 
@@ -113,14 +114,10 @@ def test_preallocated_room_is_not_read_as_records(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_files() -> object:
-    """A disk that takes 8 kB of a file and no more: the kernel's own limit, not a mock of it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, before)
+def small_files() -> Iterator[None]:
+    """A disk that takes 8 kB of a file and no more."""
+    with files_end_at(8_192):
+        yield
 
 
 @pytest.mark.usefixtures("small_files")
@@ -144,3 +141,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite, match="file"):
         Appender(tmp_path / "file" / "tape", "test")
+
+
+def test_a_segment_that_the_disk_did_not_take_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had been written in the old one may be lost, and whoever rolls hears of it."""
+    appender = Appender(tmp_path, "test")
+    appender.append(b"one")
+
+    def lost(fd: int) -> None:
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "fdatasync", lost)
+    with pytest.raises(CannotWrite, match="Input/output error"):
+        appender.roll()

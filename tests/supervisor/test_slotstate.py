@@ -112,6 +112,13 @@ def test_a_candidate_that_dies_leaves_the_slot_to_its_owner() -> None:
     assert (slot.owner, slot.epoch, slot.phase, commands) == ("blue", 7, "owned", [Show(5)])
 
 
+def test_a_candidate_that_dies_while_its_grant_is_written_is_shown_nothing() -> None:
+    """The epoch is spent, nobody owns the slot, and what waited goes to the next owner."""
+    slot, commands = through(OWNED, Arm("green"), Commit(), Due(5), Lost("green"), Granted())
+    assert (slot.phase, slot.owner, slot.epoch, commands) == ("orphan", "", 8, [WriteGrant("green", 8)])
+    assert through(slot, Arm("blue"), Commit(), Granted())[1] == [WriteGrant("blue", 9), Show(5)]
+
+
 def test_a_missed_deadline_is_a_strike_and_an_answer_clears_it() -> None:
     """The late answer finds nothing outstanding."""
     slot, commands = through(OWNED, Due(5), Expired(), Due(10), Expired())
@@ -247,4 +254,4 @@ class SlotMachine(RuleBasedStateMachine):
 
 
 TestSlotMachine = SlotMachine.TestCase
-TestSlotMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSlotMachine.settings = settings(max_examples=150, stateful_step_count=40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.candles import Candle, Candles
@@ -56,7 +56,6 @@ def test_forgetting_changes_no_answer() -> None:
     assert len(candles) == 2
 
 
-@settings(deadline=None)
 @given(arrivals, st.integers(1, 6))
 def test_a_series_is_whole_and_bounded(steps: list[tuple[int, int]], count: int) -> None:
     """Closed candles follow one another without a hole, at most `count`; at most one more is kept."""
@@ -70,7 +69,6 @@ def test_a_series_is_whole_and_bounded(steps: list[tuple[int, int]], count: int)
         assert len(candles) <= count + 1
 
 
-@settings(deadline=None)
 @given(arrivals, arrivals, st.integers(1, 6))
 def test_series_that_began_at_different_times_agree_in_the_end(
     early: list[tuple[int, int]], late: list[tuple[int, int]], count: int

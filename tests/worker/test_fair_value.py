@@ -6,7 +6,7 @@ from math import sqrt
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messages import Rule
@@ -96,7 +96,6 @@ def test_nothing_is_ever_certain() -> None:
     assert probability(STRIKE // 2, 1) == pytest.approx(0.005)
 
 
-@settings(deadline=None)
 @given(
     st.integers(-(10**9), 10**9),
     st.integers(0, 10**8),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isclose, log, sqrt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.candles import Candle
@@ -70,7 +70,6 @@ def test_too_few_values_give_none() -> None:
     assert (realised_volatility([1]), zscore([1]), realised_volatility([1, 0])) == (None, None, None)
 
 
-@settings(deadline=None)
 @given(prices, st.integers(1, 20))
 def test_averages_stay_between_the_lowest_and_the_highest(values: list[int], period: int) -> None:
     """An average of prices is a price that could have been, up to the last digit."""
@@ -78,7 +77,6 @@ def test_averages_stay_between_the_lowest_and_the_highest(values: list[int], per
     assert average is None or min(values) * (1 - 1e-12) <= average <= max(values) * (1 + 1e-12)
 
 
-@settings(deadline=None)
 @given(prices, st.integers(1, 20))
 def test_strength_is_bounded_and_mirrors_itself(values: list[int], period: int) -> None:
     """Turned upside down, a rise is a fall of the same strength."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit.tapes import START_S, TERMS, a_book
 
@@ -37,7 +37,6 @@ def test_what_is_below_the_minimum_is_nothing() -> None:
     assert intents.shares(-5, 610_000, TERMS, taking=True) == 0
 
 
-@settings(deadline=None)
 @given(st.integers(0, 100_000_000), st.integers(1, 99), st.booleans())
 def test_a_budget_is_never_passed(budget_micro: int, cents: int, taking: bool) -> None:
     """Purchase and fee together stay within it, in whole hundredths."""
@@ -158,7 +157,6 @@ def test_closed_entries_stop_bids_and_not_offers_or_cancels() -> None:
     assert towards(wanted, account, entries=False) == [Cancel("a"), intents.rest("Up", "SELL", 600_000, 5_000_000)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.builds(a_quote, st.integers(1, 99).map(lambda c: c * 10_000), st.just("BUY")), max_size=12))
 def test_never_more_orders_or_money_than_allowed(wanted: list[intents.Quote]) -> None:
     """Whatever is wanted."""

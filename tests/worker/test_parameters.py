@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.parameters import BadParameters, Parameters, read, read_json
@@ -48,7 +48,6 @@ def test_a_value_out_of_bounds_is_refused_with_its_key_and_itself(key: str, valu
         read({key: value})
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | st.floats() | st.text(max_size=4), max_size=4))
 def test_any_values_give_a_set_or_one_kind_of_error(values: dict[str, object]) -> None:
     """Whatever an operator types, the worker is not surprised."""

@@ -206,7 +206,7 @@ EAGER: dict[str, object] = {}
 PATIENT: dict[str, object] = {"min_edge_bp": 3_000, "rest_edge_bp": 20, "keep_edge_bp": 0, "min_momentum": 0}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.sampled_from(["spot", "twap30", "twap60"]), st.sampled_from([EAGER, PATIENT]))
 def test_on_any_market_the_rules_are_kept(seed: int, rule: str, values: dict[str, object]) -> None:
     """Against a toy venue: sizes, grid, stake, post-only, and nothing on top of an unanswered order."""

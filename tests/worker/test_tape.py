@@ -133,7 +133,7 @@ def test_a_record_that_is_no_frame_is_refused_with_its_number(tmp_path: Path) ->
         numbers(Tape(segments(tmp_path / "t")[0]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["say", "flush", "keyframe", "read"]), max_size=40))
 def test_however_it_grows_every_frame_comes_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

@@ -211,7 +211,7 @@ def say(stream: Stream, at_ns: int, what: Event | tuple[int, int]) -> None:
     stream.say(at_ns, Tick(SLOT, at_ns // MS, START_S, "w1", 1, "", "", NO_ACCOUNT))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps, steps)
 def test_whatever_happened_a_fold_begun_at_a_keyframe_catches_up(
     before: list[tuple[int, Event]], after: list[tuple[int, Event]]

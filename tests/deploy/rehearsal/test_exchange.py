@@ -530,7 +530,7 @@ acts = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(acts)
 def test_whatever_clients_do_money_adds_up(plan: list[tuple[str, Any, str, int, int, int]]) -> None:
     """Cash is the grant and every leg and payout on the record; nobody holds back more than he has."""

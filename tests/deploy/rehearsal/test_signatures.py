@@ -87,7 +87,7 @@ def test_the_official_clients_signature_names_its_signer(signature_type: int, do
     assert order_signer(order, domain, signed_by_the_official_client(order, domain)) == ADDRESS
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**63), st.integers(1, 10**12), st.integers(1, 10**12), st.sampled_from([0, 1]))
 def test_any_order_of_the_official_client_names_its_signer(salt: int, gives: int, gets: int, side: int) -> None:
     """Whatever the amounts."""

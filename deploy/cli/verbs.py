@@ -1,0 +1,37 @@
+"""A command made of verbs that are known by name, each imported when it is used: help and `status` have to be quick.
+
+Leaves what the verbs do to their rooms. What always holds: a verb is the command of its own name in its room.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+from click.exceptions import NoSuchCommand
+
+
+class Verbs(click.Group):
+    """Args: rooms: the module of each verb, in the order in which help lists them."""
+
+    def __init__(self, *arguments: Any, rooms: dict[str, str], **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.rooms = rooms
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.rooms)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.rooms:
+            return None
+        command: click.Command = getattr(import_module(self.rooms[cmd_name]), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but a slip of the finger is held against verbs that are not imported yet."""
+        if args[0] not in self.rooms and not args[0].startswith("-"):
+            raise NoSuchCommand(args[0], possibilities=self.rooms, ctx=ctx)
+        return super().resolve_command(ctx, args)

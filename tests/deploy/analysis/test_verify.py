@@ -1,0 +1,500 @@
+"""The judge: a desk that kept every promise is verified, and each promise that is broken in its records is found.
+
+The records are a real desk's, made once. Each mutant breaks one thing in a copy of them, with sound checksums, as if
+the desk had written it so; what the judge counts must be that and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from kit.desks import PROMISES, Desk, a_desk
+from msgspec import structs
+
+from deploy.analysis.verify import FAULTS_TOLD, Evidence, NotThere, Verdict, as_json, as_text, gather, verify
+from shared import entries as e
+from shared import messages as m
+from shared import wire
+from shared.paths import State
+from shared.records import RECORD, Appender, Segment, segments
+from shared.slots import parse_slot
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("verify")]
+SPEED: Final = 60.0
+WAIT_S: Final = 90.0
+"""Real seconds until a whole window is resolved; it takes eight market minutes."""
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Iterator[Evidence]:
+    """What a desk wrote: two releases, orders that rested and traded, windows that were paid out."""
+    with a_desk(speed=SPEED) as desk:
+        assert desk.deploy(desk.release(strategy=None))[0] == 0
+        assert desk.ctl("rollback")[0] == 0
+        desk.until(lambda _: told_everything(desk), "a whole window, paid out", WAIT_S)
+        desk.until(lambda status: status["orders"], "an order to take back")
+        desk.judged()
+        yield gather(desk.state)
+
+
+def told_everything(desk: Desk) -> bool:
+    """Whether a window that was seen from its first second on is resolved, and paid something."""
+    struck = {(entry.slot, entry.start_s) for entry in desk.said_by(e.Strike)}
+    resolved = [entry for entry in desk.said_by(e.Resolved) if (entry.slot, entry.start_s) in struck]
+    return bool(resolved) and any(entry.payout_micro for entry in desk.said_by(e.Resolved))
+
+
+@pytest.fixture
+def records(evidence: Evidence) -> Evidence:
+    """A copy to tamper with."""
+    return Evidence(list(evidence.lines), list(evidence.frames), deepcopy(evidence.venue))
+
+
+def judged(records: Evidence, folder: Path) -> Verdict:
+    """Write records as a desk would, and judge them."""
+    return verify(written(records, folder))
+
+
+def written(records: Evidence, folder: Path) -> State:
+    """A state folder that holds these records."""
+    state = State(folder)
+    journal, tape = Appender(state.journal, "journal"), Appender(state.tape, "tape")
+    for line in records.lines:
+        journal.append(e.encode_line(line))
+    for frame in records.frames:
+        tape.append(wire.encode(frame))
+    journal.close()
+    tape.close()
+    state.venue.mkdir()
+    lines = [msgspec.json.encode(line) + b"\n" for line in records.venue]
+    (state.venue / "record.jsonl").write_bytes(b"".join(lines))
+    return state
+
+
+def counted(verdict: Verdict) -> dict[str, int]:
+    """The broken promises of a verdict."""
+    return {name: count for name, count in asdict(verdict).items() if name in PROMISES and count}
+
+
+# --- the mutants: what is done to the records ---
+
+Tamper = Callable[[Evidence], None]
+Which = Callable[[Any], bool]
+
+
+def the(kind: type, records: Evidence, which: Which = lambda entry: True) -> int:
+    """The place in the journal of the first entry of a kind."""
+    places = [n for n, line in enumerate(records.lines) if isinstance(line.entry, kind) and which(line.entry)]
+    assert places, f"these records hold no such {kind.__name__}"
+    return places[0]
+
+
+def drops(kind: type, which: Which = lambda entry: True) -> Tamper:
+    """An entry is missing in the journal."""
+    return lambda records: records.lines.__delitem__(the(kind, records, which))
+
+
+def doubles(kind: type) -> Tamper:
+    """An entry is there twice."""
+
+    def tamper(records: Evidence) -> None:
+        place = the(kind, records)
+        records.lines.insert(place, records.lines[place])
+
+    return tamper
+
+
+def changes(kind: type, change: Callable[[Any], dict[str, Any]], which: Which = lambda entry: True) -> Tamper:
+    """An entry says something else."""
+
+    def tamper(records: Evidence) -> None:
+        place = the(kind, records, which)
+        line = records.lines[place]
+        entry = structs.replace(line.entry, **change(line.entry))  # type: ignore[type-var]
+        records.lines[place] = structs.replace(line, entry=entry)
+
+    return tamper
+
+
+def venue_says(kind: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Tamper:
+    """The last line of a kind in the venue's record says something else."""
+    return lambda records: last(kind, records).update(change(last(kind, records)))
+
+
+def venue_adds(kind: str, of: str, **fields: Any) -> Tamper:
+    """The venue's record has one more line, about what its last line of a kind is about."""
+    return lambda records: records.venue.append(last(of, records) | {"kind": kind} | fields)
+
+
+def last(kind: str, records: Evidence) -> dict[str, Any]:
+    """The venue's last line of a kind."""
+    return [line for line in records.venue if line["kind"] == kind][-1]
+
+
+def without_frame(records: Evidence) -> None:
+    """A frame in the middle is not on the tape; it is none that anybody is counted by."""
+    middle = len(records.frames) // 2
+    uncounted = (n for n, f in enumerate(records.frames) if n > middle and isinstance(f.event, m.BookSeen))
+    del records.frames[next(uncounted)]
+
+
+def without_end(records: Evidence) -> None:
+    """The tape stops before the last decisions do."""
+    furthest = max(line.entry.read_seq for line in records.lines if isinstance(line.entry, e.OutcomeOf))
+    records.frames[:] = [frame for frame in records.frames if frame.seq < furthest]
+
+
+def back_in_time(records: Evidence) -> None:
+    """A frame is older than the one before it."""
+    records.frames[-1] = structs.replace(records.frames[-1], at_ns=records.frames[-2].at_ns - 1)
+
+
+def shown_to_somebody_else(records: Evidence) -> None:
+    """A tick names an owner who has no grant."""
+    place = next(n for n, frame in enumerate(records.frames) if isinstance(frame.event, m.Tick))
+    tick = structs.replace(records.frames[place].event, owner="w9-9")  # type: ignore[type-var]
+    records.frames[place] = structs.replace(records.frames[place], event=tick)
+
+
+def never_evaluated(records: Evidence) -> None:
+    """A tick was neither shown nor answered: only the calendar knows that it was owed."""
+    on_beat = [f.event for f in records.frames if isinstance(f.event, m.Tick) and f.event.tick % 5_000 == 0]
+    tick = on_beat[len(on_beat) // 2]
+    frame = next(f for f in records.frames if f.event is tick)
+    records.frames[records.frames.index(frame)] = structs.replace(frame, event=m.Pulse())
+    drops(e.OutcomeOf, lambda entry: (entry.slot, entry.tick) == (tick.slot, tick.tick))(records)
+
+
+def cancelled_by_nobody(records: Evidence) -> None:
+    """An order ended at the venue that no decision took back."""
+    wished = {line.entry.order_id for line in records.lines if isinstance(line.entry, e.Cancelling)}
+    order = next(o for o in records.venue if o["kind"] == "order" and o["order_id"] not in wished)
+    records.venue.append(order | {"kind": "cancel", "cause": "client", "open_micro": 1})
+
+
+def another_strike(records: Evidence) -> None:
+    """On the tape the first price of a resolved window lies on the other side of its last."""
+    prices = {(f.event.asset, f.event.source_ms): n for n, f in enumerate(records.frames) if twap(f)}
+    resolved = [line.entry for line in records.lines if isinstance(line.entry, e.Resolved)]
+    for entry in resolved:
+        slot = parse_slot(entry.slot)
+        first, end = (prices.get((slot.asset, s * 1_000)) for s in (entry.start_s, entry.start_s + slot.window_s))
+        if first is not None and end is not None:
+            frame, close = records.frames[first], int(records.frames[end].event.exact)
+            strike = close + 1 if entry.winner == "Up" else close
+            event = structs.replace(frame.event, exact=str(strike))
+            records.frames[first] = structs.replace(frame, event=event)
+            return
+    raise AssertionError("these records hold no whole window")
+
+
+def twap(frame: m.Streamed) -> bool:
+    """Whether a frame is a price that settles windows."""
+    return isinstance(frame.event, m.PriceSeen) and frame.event.feed == "twap"
+
+
+def resting(entry: e.Placing) -> bool:
+    """An order that can rest."""
+    return entry.kind == "GTC"
+
+
+def own_leg(trade: dict[str, Any], **fields: int) -> dict[str, Any]:
+    """A trade whose first leg says something else."""
+    return {"legs": [trade["legs"][0] | fields, *trade["legs"][1:]]}
+
+
+def other(winner: str) -> str:
+    """The outcome that did not win."""
+    return "Down" if winner == "Up" else "Up"
+
+
+def of_a_release(decided: Any) -> bool:
+    """Whether a worker decided it, and not the desk for want of one."""
+    return bool(decided.by.release)
+
+
+HELD = {"position_mismatches"}
+MUTANTS: Final[dict[str, tuple[Tamper, set[str]]]] = {
+    "a tick has no outcome": (drops(e.OutcomeOf), {"missed"}),
+    "a tick was never evaluated": (never_evaluated, {"missed"}),
+    "a tick has two outcomes": (doubles(e.OutcomeOf), {"doubled"}),
+    "the feed was connected twice": (venue_adds("connect", "connect"), {"reconnects"}),
+    "a decision has an old epoch": (
+        changes(e.OutcomeOf, lambda o: {"by": structs.replace(o.by, epoch=o.by.epoch - 1)}, of_a_release),
+        {"stale_decisions"},
+    ),
+    "a decision is of another release": (
+        changes(e.OutcomeOf, lambda o: {"by": structs.replace(o.by, release="0" * 12)}, of_a_release),
+        {"stale_decisions"},
+    ),
+    "an epoch is given again": (
+        lambda records: records.lines.insert(len(records.lines) - 1, records.lines[the(e.Grant, records)]),
+        {"stale_decisions"},
+    ),
+    "a tick was shown to nobody's owner": (shown_to_somebody_else, {"ungranted_ticks"}),
+    "an order has no intent": (drops(e.Placing, resting), {"orders_unattributed"}),
+    "an order has no epoch": (
+        changes(e.Placing, lambda p: {"by": structs.replace(p.by, epoch=0)}, resting),
+        {"orders_unattributed"},
+    ),
+    "an order is not what was decided": (
+        changes(e.Placing, lambda p: {"price_micro": p.price_micro + 10_000}),
+        {"orders_unattributed"},
+    ),
+    "a fill is booked to another release": (
+        changes(e.Fill, lambda f: {"by": structs.replace(f.by, release="0" * 12)}),
+        {"orders_unattributed"},
+    ),
+    "an intent was placed twice": (doubles(e.Placing), {"orders_doubled"}),
+    "the venue got an order twice": (venue_adds("order", "order"), {"orders_doubled"}),
+    "an order was cancelled by nobody": (
+        cancelled_by_nobody,
+        {"orders_touched_by_flips"},
+    ),
+    "a cancel was not decided": (
+        changes(e.Cancelling, lambda c: {"cause": "handover"}, lambda c: c.cause == "decision"),
+        {"orders_touched_by_flips"},
+    ),
+    "the heartbeat lapsed": (
+        venue_adds("cancel", "order", cause="heartbeat", open_micro=1),
+        {"orders_lost_to_heartbeat"},
+    ),
+    "a fill has another price": (
+        changes(e.Fill, lambda f: {"price_micro": f.price_micro + 1}),
+        {"fill_mismatches"},
+    ),
+    "a fill has another fee": (venue_says("trade", lambda t: own_leg(t, fee_micro=1)), {"fill_mismatches"}),
+    "a fill has another size": (
+        changes(e.Fill, lambda f: {"size_micro": f.size_micro + 1}),
+        {"fill_mismatches"} | HELD,
+    ),
+    "a fill was not heard of": (drops(e.Fill), {"fill_mismatches"} | HELD),
+    "a fill that failed is counted": (venue_adds("settlement", "trade", status="FAILED"), {"fill_mismatches"}),
+    "a fill that counts was taken back": (
+        changes(e.FillStatus, lambda s: {"status": "FAILED"}, lambda s: s.status == "CONFIRMED"),
+        {"fill_mismatches"} | HELD,
+    ),
+    "a position is another": (
+        changes(
+            e.Snapshot,
+            lambda s: {"positions": (structs.replace(s.positions[0], size_micro=1), *s.positions[1:])},
+            lambda s: bool(s.positions),
+        ),
+        HELD,
+    ),
+    "a position was forgotten": (changes(e.Snapshot, lambda s: {"positions": ()}, lambda s: bool(s.positions)), HELD),
+    "a payout is another": (
+        changes(e.Resolved, lambda r: {"payout_micro": r.payout_micro + 1}),
+        {"payout_mismatches"},
+    ),
+    "the venue paid more": (
+        venue_says("payout", lambda p: {"payout_micro": p["payout_micro"] + 1}),
+        {"payout_mismatches"},
+    ),
+    "the cash is another": (
+        lambda records: records.lines.append(
+            structs.replace(records.lines[-1], entry=e.Snapshot(1, last_snapshot(records).positions, ()))
+        ),
+        {"cash_difference_micro"},
+    ),
+    "a winner is the loser": (changes(e.Resolved, lambda r: {"winner": other(r.winner)}), {"outcome_mismatches"}),
+    "the venue declared the loser": (
+        lambda records: resolved_line(records).update(winner=other(resolved_line(records)["winner"])),
+        {"outcome_mismatches"},
+    ),
+    "the prices say another winner": (another_strike, {"outcome_mismatches"}),
+    "the tape has a hole": (without_frame, {"tape_holes"}),
+    "the tape ends too soon": (without_end, {"tape_holes"}),
+    "the tape runs back": (back_in_time, {"tape_holes"}),
+}
+
+
+def last_snapshot(records: Evidence) -> Any:
+    """The desk's last word on what it holds."""
+    return next(line.entry for line in reversed(records.lines) if isinstance(line.entry, e.Snapshot))
+
+
+def resolved_line(records: Evidence) -> dict[str, Any]:
+    """The venue's line about a window that the desk has as resolved."""
+    resolved = records.lines[the(e.Resolved, records)].entry
+    assert isinstance(resolved, e.Resolved)
+    opened = [line.entry for line in records.lines if isinstance(line.entry, e.Opened)]
+    market = next(o.terms.condition_id for o in opened if (o.slot, o.start_s) == (resolved.slot, resolved.start_s))
+    return next(line for line in records.venue if line["kind"] == "resolve" and line["market"] == market)
+
+
+def test_records_that_were_left_alone_are_verified(records: Evidence, tmp_path: Path) -> None:
+    """Nothing that should not be was counted, and everything that a mutant needs is there."""
+    verdict = judged(records, tmp_path / "s")
+    assert (verdict.verified, verdict.faults, counted(verdict)) == (True, [], {})
+    assert verdict.ticks == verdict.outcomes == verdict.decided + verdict.skipped > 100
+    assert min(verdict.flips, verdict.orders, verdict.fills, verdict.windows_settled, verdict.windows_resolved) > 0
+    assert (verdict.terms, verdict.releases) == (1, 2)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_broken_promise_is_found(mutant: str, records: Evidence, tmp_path: Path) -> None:
+    """Under its own name, with a line that says where, and nothing else is accused."""
+    tamper, promises = MUTANTS[mutant]
+    tamper(records)
+    verdict = judged(records, tmp_path / "s")
+    assert counted(verdict).keys() == promises, verdict.faults
+    assert verdict.faults
+    assert not verdict.verified
+
+
+def test_every_promise_has_a_mutant() -> None:
+    """A promise nobody has seen broken is one that the judge may not look at."""
+    assert set().union(*(promises for _, promises in MUTANTS.values())) == set(PROMISES)
+
+
+# --- records that cannot be believed, and what is missing ---
+
+
+def test_the_torn_end_of_a_journal_is_no_fault(records: Evidence, tmp_path: Path) -> None:
+    """A crash leaves the last record half written; nobody acted on it."""
+    state = written(records, tmp_path / "s")
+    torn(state.journal, keep=b"\x10\x00\x00\x00half a rec")
+    assert verify(state).verified
+
+
+def test_a_journal_broken_in_the_middle_is_a_fault(records: Evidence, tmp_path: Path) -> None:
+    """What stood behind the broken record is missing, and the tape and the venue tell."""
+    state = written(records, tmp_path / "s")
+    broken(segments(state.journal)[0])
+    verdict = verify(state)
+    assert verdict.missed > 100
+    assert not verdict.verified
+
+
+def test_a_tape_broken_in_the_middle_is_a_fault(records: Evidence, tmp_path: Path) -> None:
+    """Decisions read further than it goes."""
+    state = written(records, tmp_path / "s")
+    broken(segments(state.tape)[0])
+    verdict = verify(state)
+    assert (counted(verdict), verdict.verified) == ({"tape_holes": 1}, False)
+
+
+def test_a_broken_segment_with_another_behind_it_is_named(records: Evidence, tmp_path: Path) -> None:
+    """Then there is no doubt that it is damage: file, record and byte."""
+    state = written(records, tmp_path / "s")
+    again = Appender(state.tape, "tape")
+    again.roll()
+    again.close()
+    broken(segments(state.tape)[0])
+    verdict = verify(state)
+    assert verdict.faults == [f"{segments(state.tape)[0]}: record 2 at byte {second(state.tape)} does not check"]
+    assert not verdict.verified
+
+
+def test_a_venue_that_wrote_nonsense_is_a_fault(records: Evidence, tmp_path: Path) -> None:
+    """Named with its line."""
+    state = written(records, tmp_path / "s")
+    record = state.venue / "record.jsonl"
+    record.write_bytes(b"[]\n" + record.read_bytes())
+    verdict = verify(state)
+    assert len(verdict.faults) == 1
+    assert f"{record} line 1: " in verdict.faults[0]
+
+
+def test_the_end_of_a_tape_that_could_not_be_written_is_forgiven(records: Evidence, tmp_path: Path) -> None:
+    """The desk said so when it happened; an end that nobody told of is not forgiven."""
+    without_end(records)
+    said = structs.replace(records.lines[-1], entry=e.Alarm("tape_unavailable", "No space left on device"))
+    over = structs.replace(records.lines[-1], entry=e.Gap("tape", 1, 2, "No space left on device"))
+    records.lines.append(said)
+    assert verify(written(records, tmp_path / "said")).tape_holes == 0
+    records.lines.append(over)
+    assert verify(written(records, tmp_path / "over")).tape_holes == 1
+
+
+def test_a_reign_may_connect_once(records: Evidence, tmp_path: Path) -> None:
+    """A supervisor that was started again connects again: that is no feed that was lost."""
+    venue_adds("connect", "connect")(records)
+    records.lines.append(structs.replace(records.lines[-1], entry=e.Term(2, 1, "", "rehearsal", "", 0)))
+    verdict = judged(records, tmp_path / "s")
+    assert (verdict.terms, verdict.reconnects) == (2, 0)
+
+
+def test_strangers_may_come_and_go(records: Evidence, tmp_path: Path) -> None:
+    """Only our own connections are counted."""
+    venue_adds("connect", "connect", agent="a browser")(records)
+    assert judged(records, tmp_path / "s").verified
+
+
+def test_a_desk_that_was_killed_is_judged_by_its_last_snapshot(records: Evidence, tmp_path: Path) -> None:
+    """What it did afterwards is no difference: the fills up to a snapshot are what it must hold at the snapshot."""
+    fills = [n for n, line in enumerate(records.lines) if isinstance(line.entry, e.Fill)]
+    records.lines = [
+        line for n, line in enumerate(records.lines) if n <= fills[0] or not isinstance(line.entry, e.Snapshot)
+    ]
+    assert counted(judged(records, tmp_path / "s")) == {}
+
+
+def test_windows_that_were_averaged_here_are_counted_apart(records: Evidence, tmp_path: Path) -> None:
+    """The official outcome is known and our mean is only near it: no promise is broken where they differ."""
+    another_strike(records)
+    for line in records.venue:
+        if line["kind"] == "resolve":
+            line |= {"official": True, "averaged_here": True}
+    verdict = judged(records, tmp_path / "s")
+    assert (verdict.windows_settled, verdict.outcome_mismatches) == (0, 0)
+    assert verdict.windows_estimated > 0
+
+
+def test_nothing_is_not_verified(tmp_path: Path) -> None:
+    """No journal is nothing to judge; a journal without a tick is no proof of anything."""
+    with pytest.raises(NotThere, match="holds no journal"):
+        verify(State(tmp_path / "missing"))
+    Appender(State(tmp_path / "empty").journal, "journal").close()
+    with pytest.raises(NotThere, match="holds no journal"):
+        verify(State(tmp_path / "empty"))
+    idle = Evidence([e.Line(1, 1, 1, 1, e.Term(1, 1, "", "rehearsal", "", 0))], [], [])
+    verdict = judged(idle, tmp_path / "idle")
+    assert verdict.faults == ["no tick was owed or shown, so nothing can be said of this desk"]
+    assert not verdict.verified
+
+
+def test_only_the_first_faults_are_told(records: Evidence, tmp_path: Path) -> None:
+    """All of them are counted."""
+    records.lines = [line for line in records.lines if not isinstance(line.entry, e.OutcomeOf)]
+    verdict = judged(records, tmp_path / "s")
+    assert verdict.missed > 100
+    assert len(verdict.faults) == FAULTS_TOLD
+
+
+def test_the_verdict_can_be_read(records: Evidence, tmp_path: Path) -> None:
+    """By programs every count, by people also which folder it is about and what was wrong."""
+    drops(e.OutcomeOf)(records)
+    verdict = judged(records, tmp_path / "s")
+    assert msgspec.json.decode(as_json(verdict)) == asdict(verdict)
+    text = as_text(verdict, tmp_path / "s")
+    assert text.startswith(f"{tmp_path / 's'}: NOT VERIFIED\n")
+    assert f"\n  ! {verdict.faults[0]}" in text
+    assert all(f" {name} " in text for name in PROMISES)
+
+
+def torn(folder: Path, keep: bytes) -> None:
+    """Add the beginning of a record."""
+    with segments(folder)[-1].open("ab") as file:
+        file.write(keep)
+
+
+def broken(segment: Path) -> None:
+    """Turn one bit of the second record."""
+    data = bytearray(segment.read_bytes())
+    data[second(segment.parent) + RECORD.size] ^= 1
+    segment.write_bytes(data)
+
+
+def second(folder: Path) -> int:
+    """Where the second record of a folder's first segment begins."""
+    segment = Segment(segments(folder)[0], segments(folder)[0].read_bytes()[8:16].rstrip(b"\0").decode())
+    next(iter(segment))
+    return segment.end

@@ -1,0 +1,34 @@
+"""Verbs that close and open entries."""
+
+from __future__ import annotations
+
+import pytest
+from kit.commands import ctl, document
+from kit.desk_socket import PlayedDesk, a_reply
+
+from shared.paths import State
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_entries_are_closed_and_opened_without_a_question(verb: str, state: State) -> None:
+    """The reason goes along; what changed is told."""
+    with PlayedDesk(state, **{verb: a_reply(message="done", changed=True)}) as desk:
+        result = ctl(state, verb, "--reason", "news at two")
+        assert document(ctl(state, verb, "--json"))["changed"]
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
+    assert [request.args for request in desk.asked(verb)] == [{"reason": "news at two"}, {"reason": ""}]
+
+
+def test_what_is_so_already_is_no_change(state: State) -> None:
+    """And no error."""
+    with PlayedDesk(state, pause=a_reply(message="already paused")):
+        assert ctl(state, "pause").stdout == "already paused\n"
+        assert document(ctl(state, "pause", "-j"))["changed"] is False
+
+
+def test_a_resume_that_is_paused_again_says_so(state: State) -> None:
+    """Its code is of the twenties: something changed, and was put back."""
+    with PlayedDesk(state, resume=a_reply("RE_PAUSED", "the day's loss limit is used up")):
+        result = ctl(state, "resume")
+    assert result.exit_code == 21
+    assert result.stderr.startswith("foresightctl: the day's loss limit is used up\n")

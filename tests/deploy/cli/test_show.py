@@ -1,0 +1,155 @@
+"""How answers look: for people in three lines, for programs in one document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+from kit.commands import ctl, document
+from kit.desk_socket import BLUE, TRADING, PlayedDesk, a_reply, a_status
+
+from deploy.cli.show import (
+    Context,
+    ago,
+    clock_time,
+    duration,
+    release_words,
+    stamp,
+    table,
+    trading_words,
+    verb,
+)
+from shared.clock import NS, SystemClock
+from shared.paths import State
+
+
+def test_a_refusal_has_three_lines(state: State) -> None:
+    """What happened, who trades, what to type; on standard error, and the code is the desk's."""
+    with PlayedDesk(state, resume=a_reply("PRECONDITION", "the feeds are stale", hint=("foresightctl status",))):
+        result = ctl(state, "resume")
+    assert (result.exit_code, result.stdout) == (16, "")
+    assert result.stderr.splitlines() == [
+        "foresightctl: the feeds are stale",
+        "  trading  r41 a1b2c3d4, TRADING",
+        "  next     foresightctl status",
+    ]
+
+
+def test_a_document_holds_the_whole_answer(state: State) -> None:
+    """One line on standard output, nothing beside it."""
+    reply = a_reply("PRECONDITION", "the feeds are stale", hint=("foresightctl status",), op="01K9")
+    with PlayedDesk(state, resume=reply):
+        result = ctl(state, "resume", "--json")
+    assert (result.exit_code, result.stderr) == (16, "")
+    assert document(result) == msgspec.json.decode(msgspec.json.encode(reply))
+
+
+def test_what_to_type_next_reaches_the_desk_that_was_named(state: State) -> None:
+    """A folder named on the command line has to be named again; one from the environment has not."""
+    folder = f"--state-dir {state.root}"
+    result = ctl(State(Path("/nowhere")), "pause", "--state-dir", str(state.root))
+    assert result.exit_code == 69
+    assert f'  next     make run ARGS="{folder}"\n  next     systemctl status foresight\n' in result.stderr
+    with PlayedDesk(state, resume=a_reply("PRECONDITION", "stale", hint=("foresightctl status",))):
+        assert f"  next     foresightctl status {folder}\n" in ctl(state, "resume", *folder.split()).stderr
+        assert "  next     foresightctl status\n" in ctl(state, "resume").stderr
+
+
+def test_a_folder_with_odd_letters_can_be_typed() -> None:
+    """It is quoted for the shell."""
+    context = Context(State(Path("/a b/$c")), as_json=False, named=True)
+    assert context.typed("foresightctl status") == "foresightctl status --state-dir '/a b/$c'"
+
+
+def test_nobody_answers(state: State) -> None:
+    """Then nobody knows who trades; a status from before is told with its age, and as the past."""
+    result = ctl(state, "pause")
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr.splitlines() == [
+        f"foresightctl: no supervisor runs in {state.root}",
+        "  trading  not known",
+        "  next     make run",
+        "  next     systemctl status foresight",
+    ]
+    state.status.write_bytes(msgspec.json.encode(a_status(wall_ns=SystemClock().wall_ns() - 300 * NS)))
+    assert "  trading  not known now; 5 min ago it was r41 a1b2c3d4, TRADING\n" in ctl(state, "pause").stderr
+    said = document(ctl(state, "pause", "--json"))
+    assert (said["exit"], said["code"], said["changed"]) == (69, "UNAVAILABLE", False)
+    assert 300 <= said["trading"].pop("age_s") < 400
+    assert said["trading"] == TRADING
+
+
+def test_a_path_that_is_too_long_is_a_matter_of_settings(state: State) -> None:
+    """Which is not the desk's fault, and has a way out."""
+    result = ctl(State(Path("/" + "x" * 120)), "status")
+    assert result.exit_code == 78
+    assert "is longer than the 107 bytes a socket's path may have" in result.stderr
+    assert "  next     export FORESIGHT_STATE_DIR=" in result.stderr
+    assert document(ctl(State(Path("/" + "x" * 120)), "status", "-j"))["code"] == "CONFIG"
+
+
+@click.command()
+@verb
+def _left(context: Context) -> None:
+    raise KeyboardInterrupt
+
+
+@click.command()
+@verb
+def _lost(context: Context) -> None:
+    context.fail("IOERR", "the disk is full", data={"bytes": 0})
+
+
+def test_ctrl_c_is_no_traceback(state: State) -> None:
+    """It ends with 130, as a shell expects, and says that no answer came."""
+    result = CliRunner().invoke(_left, ["--state-dir", str(state.root)])
+    assert result.exit_code == 130
+    assert result.stderr.startswith("foresightctl: interrupted before an answer came\n  trading  ")
+
+
+def test_an_error_of_our_own_asks_who_trades(state: State) -> None:
+    """The desk knows better than its file, which may be a second old."""
+    state.status.write_bytes(msgspec.json.encode(a_status(release={"seq": 40, "hash": "0ld0ld0ld0ld"})))
+    arguments = ["--json", "--state-dir", str(state.root)]
+    with PlayedDesk(state, status=a_reply(data=a_status())):
+        alive = document(CliRunner().invoke(_lost, arguments))
+    assert (alive["exit"], alive["trading"], alive["data"]) == (74, TRADING, {"bytes": 0})
+    gone = document(CliRunner().invoke(_lost, arguments))
+    assert (gone["trading"]["seq"], "age_s" in gone["trading"]) == (40, True)
+
+
+def test_who_trades_in_words() -> None:
+    """The release by number and hash, and what the desk does."""
+    assert trading_words(TRADING) == "r41 a1b2c3d4, TRADING"
+    assert trading_words({"state": "NO RELEASE"}) == "no release, NO RELEASE"
+    assert trading_words({"state": "UNKNOWN", "age_s": None}) == "not known"
+    assert release_words({"hash": BLUE}) == "a1b2c3d4"
+
+
+def test_times_are_utc() -> None:
+    """A time of day for events, a whole stamp for what outlives the day."""
+    at_ns = 1_784_851_287 * NS
+    assert (clock_time(at_ns), stamp(at_ns)) == ("00:01:27", "2026-07-24T00:01:27Z")
+
+
+@pytest.mark.parametrize(("ms", "text"), [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (61_250, "61.2 s")])
+def test_short_times_for_people(ms: int, text: str) -> None:
+    """Milliseconds until they are a second."""
+    assert duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"),
+    [(0.44, "0.4 s"), (119, "119.0 s"), (120, "2 min"), (7_199, "120 min"), (7_200, "2 h"), (259_200, "3 days")],
+)
+def test_long_times_for_people(age_s: float, text: str) -> None:
+    """In the unit a person would use."""
+    assert ago(age_s) == text
+
+
+def test_columns_stand_under_one_another() -> None:
+    """As wide as their widest cell, without spaces at the end."""
+    assert table([("A", "LONG"), ("wide", "b"), ("c", "")]) == "A     LONG\nwide  b\nc"

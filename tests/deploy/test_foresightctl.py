@@ -1,0 +1,204 @@
+"""foresightctl as a whole: its verbs, and what they do to a real desk. What they say is what is so."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from kit.commands import NEVER
+from kit.desks import TWO_ASSETS, Desk, a_desk
+
+from deploy.foresightctl import VERBS, main
+from shared import entries as e
+
+RIGHT_AWAY = "0.3"
+HELLO_S = 3.0
+"""Enough for a worker to greet; one that never does is found out as soon."""
+
+
+def verbs_of_help() -> list[str]:
+    """What the help lists, in its order."""
+    listed = CliRunner().invoke(main, ["--help"]).stdout.split("Commands:\n")[1]
+    return [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+
+
+# --- the command line ---
+
+
+def test_help_lists_every_verb() -> None:
+    """What looks first, what moves releases last."""
+    assert verbs_of_help() == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_the_same_flags(verb: str) -> None:
+    """For programs, and for another desk."""
+    result = CliRunner().invoke(main, [verb, "-h"])
+    assert result.exit_code == 0
+    assert "-j, --json" in result.stdout
+    assert "--state-dir PATH" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["dance"], ["statu"], ["status", "--jsn"], ["wait"], ["events", "-n", "many"]])
+def test_what_cannot_be_understood_is_a_usage_fault(arguments: list[str]) -> None:
+    """2, and nothing is asked of anybody."""
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: " in result.stderr
+
+
+def test_a_slip_of_the_finger_is_understood_by_a_person() -> None:
+    """The nearest verb is named, and not done."""
+    assert "Did you mean 'deploy'?" in CliRunner().invoke(main, ["depoly"]).stderr
+
+
+def test_the_version_is_the_distributions() -> None:
+    """As a package manager knows it."""
+    assert CliRunner().invoke(main, ["--version"]).exit_code == 0
+
+
+# --- on a real desk ---
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    """A desk that trades, judged when everybody has had their way with it."""
+    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nhello_s = {HELLO_S}\n") as desk:
+        yield desk
+        desk.judged()
+
+
+def trades(desk: Desk, answer: dict[str, Any]) -> bool:
+    """Whether an answer names the release that trades."""
+    status = desk.ask("status").data
+    return bool(answer["trading"] == {**status["release"], "state": status["state"]})
+
+
+@pytest.fixture
+def held(desk: Desk) -> Iterator[str]:
+    """An operation that goes on until it is aborted."""
+    op = desk.begin_deploy(desk.release("never_ready()"))
+    desk.until_phase("warming")
+    yield op
+    desk.ctl("abort")
+    desk.until(lambda status: status["operation"] is None, "the end of the operation")
+
+
+system = (pytest.mark.system, pytest.mark.xdist_group("foresightctl"))
+
+
+class TestOnADesk:
+    """Each leaves the desk trading, with no operation in progress."""
+
+    pytestmark = list(system)
+
+    def test_looking_changes_nothing(self, desk: Desk) -> None:
+        """Every look is good, is one document, and says who trades."""
+        op = desk.said_by(e.Step)[0].op
+        for arguments in (["status"], ["slots"], ["releases"], ["events"], ["operation", op]):
+            code, answer = desk.ctl(*arguments)
+            assert (code, answer["ok"], answer["changed"]) == (0, True, False)
+            assert trades(desk, answer)
+
+    def test_entries_close_and_open(self, desk: Desk) -> None:
+        """Each once; who did it and why is in the journal."""
+        said = [desk.ctl(verb, "--reason", "news") for verb in ("pause", "pause", "resume", "resume")]
+        assert [code for code, _ in said] == [0, 0, 0, 0]
+        assert [answer["changed"] for _, answer in said] == [True, False, True, False]
+        assert [answer["trading"]["state"] for _, answer in said] == ["PAUSED", "PAUSED", "TRADING", "TRADING"]
+        paused, resumed = desk.said_by(e.Control)[-2:]
+        assert (paused.paused, resumed.paused, paused.reason) == (True, False, "news")
+        assert paused.actor.startswith("uid:")
+
+    def test_a_release_takes_over_and_gives_back(self, desk: Desk) -> None:
+        """Deployed, deployed again, rolled back; the answer names the release that trades."""
+        folder, before = desk.release(strategy=None), desk.ask("status").data["release"]["hash"]
+        code, answer = desk.deploy(folder, "--reason", "better")
+        assert (code, answer["code"], answer["changed"]) == (0, "OK", True)
+        assert answer["trading"]["hash"] == answer["data"]["green"] != before
+        assert trades(desk, answer)
+        code, again = desk.deploy(folder)
+        assert (code, again["changed"], again["op"]) == (0, False, "")
+        code, back = desk.ctl("rollback")
+        assert (code, back["trading"]["hash"], back["changed"]) == (0, before, True)
+        assert trades(desk, back)
+
+    def test_an_operation_repeated_under_its_id_is_the_same(self, desk: Desk) -> None:
+        """A pipeline that lost its connection starts nothing twice."""
+        folder = desk.release(strategy=None)
+        assert desk.deploy(folder, "--id", "01ONCE")[0] == 0
+        assert desk.ctl("rollback", "--id", "01BACK")[0] == 0
+        flips = len(desk.said_by(e.Boundary))
+        code, answer = desk.deploy(folder, "--id", "01ONCE")
+        assert (code, answer["op"]) == (0, "01ONCE")
+        assert len(desk.said_by(e.Boundary)) == flips
+
+    @pytest.mark.parametrize(
+        ("unruly", "arguments", "code"),
+        [
+            ("does_not_import()", (), "REJECTED"),
+            ("never_greets()", (), "GATE_FAILED"),
+            ("takes_its_time()", ("--expect-active", "r99"), "PRECONDITION"),
+        ],
+    )
+    def test_a_deploy_that_cannot_be_changes_nothing(
+        self, unruly: str, arguments: tuple[str, ...], code: str, desk: Desk
+    ) -> None:
+        """The release before trades, and the answer names it."""
+        before = desk.ask("status").data["release"]
+        exit_code, answer = desk.deploy(desk.release(unruly), *arguments)
+        assert (answer["code"], answer["changed"], answer["ok"]) == (code, False, False)
+        assert exit_code == answer["exit"] in range(10, 20)
+        assert desk.ask("status").data["release"] == before
+        assert answer["trading"]["hash"] == before["hash"]
+
+    def test_a_second_operation_has_to_wait(self, desk: Desk, held: str) -> None:
+        """14, with the id of the first."""
+        for arguments in (("deploy", "--green", str(desk.release(strategy=None))), ("rollback", "r1")):
+            code, answer = desk.ctl(*arguments)
+            assert (code, answer["code"], answer["changed"]) == (14, "LOCKED", False)
+            assert any(f"foresightctl wait {held}" in hint for hint in answer["hint"])
+
+    def test_the_same_release_again_joins_the_operation(self, desk: Desk, held: str) -> None:
+        """It is the wait of another command."""
+        folder = desk.release("never_ready()")
+        code, answer = desk.deploy(folder, "--timeout", RIGHT_AWAY)
+        assert (code, answer["code"], answer["op"], answer["changed"]) == (75, "TEMPFAIL", held, False)
+
+    def test_ctrl_c_does_not_abort(self, desk: Desk, held: str) -> None:
+        """The operation goes on; abort puts it back, and whoever waits learns so."""
+        with desk.begun("wait", held) as process:
+            desk.until_decided()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert (err, b'"code":"INTERRUPTED"' in out) == (b"", True)
+        assert desk.ask("status").data["operation"]["op"] == held
+        with desk.begun("wait", held) as process:
+            assert desk.ctl("abort", held)[0] == 0
+            process.communicate(timeout=30)
+        assert process.returncode == 13
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("rollback", "r99"), ("wait", "nope"), ("operation", "nope"), ("abort",), ("deploy", "--green", "?")],
+    )
+    def test_what_is_not_there_is_not_found(self, arguments: tuple[str, ...], desk: Desk) -> None:
+        """66, and what is there is named."""
+        code, answer = desk.ctl(*arguments)
+        assert (code, answer["code"], answer["changed"]) == (66, "NOINPUT", False)
+        assert answer["hint"]
+        assert trades(desk, answer)
+
+    def test_nothing_animates_in_a_pipe(self, desk: Desk) -> None:
+        """A deploy's progress has a line for each phase, each with its time."""
+        command = [sys.executable, "-m", "deploy.foresightctl", "rollback", "--state-dir", str(desk.state.root)]
+        desk.deploy(desk.release(strategy=None))
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, env={"FORCE_COLOR": "1"})
+        assert not any(word in ran.stdout + ran.stderr for word in NEVER)
+        assert [line.split()[2] for line in ran.stderr.splitlines()] == ["spawn", "warm", "flip", "attest", "retire"]

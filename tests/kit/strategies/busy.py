@@ -1,0 +1,48 @@
+"""Trades from its first tick on, by the book alone: takes a little of Up once a window, and keeps a bid for Down below.
+
+A stand-in for `worker/strategy.py` in tests on real processes: within a second there are orders and positions to lose.
+The bid keeps its place unless the market leaves it behind; while entries are paused it is taken back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.messages import BookSeen, Decision, Intent, Tick
+from worker.intents import Quote, cancels, held, on_grid, take, towards, unsettled
+from worker.view import View
+
+SIZE_MICRO: Final = 5_000_000
+DEEP_MICRO: Final = 10_000
+"""How far below the best bid ours rests."""
+DRIFT_MICRO: Final = 30_000
+BUDGET_MICRO: Final = 12_000_000
+DEAR_MICRO: Final = 800_000
+CHEAP_MICRO: Final = 250_000
+
+
+def decide(view: View, tick: Tick) -> Decision:
+    """The decision of one tick."""
+    window = view.windows.get((tick.slot, tick.start_s))
+    if tick.entries == "paused":
+        return Decision(cancels(tick.account.orders), {"verdict": "hold: paused"})
+    if window is None or window.terms is None or not {"Up", "Down"} <= window.books.keys():
+        return Decision((), {"verdict": "hold: no books yet"})
+    return Decision(
+        _wishes(tick, window.books["Up"], window.books["Down"], window.terms.tick_micro), {"verdict": "busy"}
+    )
+
+
+def _wishes(tick: Tick, up: BookSeen, down: BookSeen, tick_micro: int) -> tuple[Intent, ...]:
+    if not tick.entries and not held(tick.account, "Up") and not unsettled(tick.account) and _fair(up):
+        return (take("Up", "BUY", up.asks[0].price_micro, SIZE_MICRO),)
+    wanted = []
+    if down.bids and not down.stale:
+        price = on_grid(max(tick_micro, down.bids[0].price_micro - DEEP_MICRO), tick_micro)
+        wanted = [Quote("Down", "BUY", price, SIZE_MICRO)] if price is not None else []
+    account, entries = tick.account, not tick.entries
+    return towards(wanted, account, drift_micro=DRIFT_MICRO, budget_micro=BUDGET_MICRO, entries=entries)
+
+
+def _fair(book: BookSeen) -> bool:
+    return not book.stale and bool(book.asks) and CHEAP_MICRO <= book.asks[0].price_micro <= DEAR_MICRO

@@ -1,0 +1,397 @@
+"""Orders out and answers back, over real connections to a venue that answers in every way there is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from kit.answers import GOODBYE, SILENCE, Asked, Script, answering, cut, ok, reply
+from kit.recordings import API_KEY, CONDITION, ORDER, TRADE, recording
+
+from deploy.rehearsal.signatures import request_hmac
+from shared.clock import SystemClock
+from supervisor.gateway import CONNECTIONS, PAGES_MAX, Gateway, VenueRefused
+from supervisor.venue.frames import BadFrame
+from supervisor.venue.requests import Answer
+
+ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
+SECRET = json.loads(recording("api_key"))["secret"]
+BODY = b'{"order":{"salt":1},"owner":"k"}'
+DERIVE, CREATE = "GET /auth/derive-api-key", "POST /auth/api-key"
+NO_ORDER = b'{"error":"order not found"}'
+
+
+@asynccontextmanager
+async def a_gateway(answer_s: float = 20.0) -> AsyncIterator[tuple[Gateway, Script]]:
+    """A gateway with its key, and the venue it talks to."""
+    async with answering() as venue:
+        venue.on(DERIVE, ok(recording("api_key")))
+        gateway = Gateway(venue.settings(answer_s), SystemClock())
+        await gateway.open(ADDRESS, 3, lambda wall_s: {"POLY_TIMESTAMP": str(wall_s)})
+        venue.asked.clear()
+        try:
+            yield gateway, venue
+        finally:
+            await gateway.close()
+
+
+def with_gateway(act: Callable[[Gateway, Script], Awaitable[Any]], answer_s: float = 20.0) -> Any:
+    """Play a scenario."""
+
+    async def play() -> Any:
+        async with a_gateway(answer_s) as (gateway, venue):
+            return await act(gateway, venue)
+
+    return asyncio.run(play())
+
+
+def placed(answer: bytes, answer_s: float = 20.0) -> tuple[Answer, list[Asked]]:
+    """What placing an order gives, and what arrived of it."""
+
+    async def act(gateway: Gateway, venue: Script) -> tuple[Answer, list[Asked]]:
+        venue.on("POST /order", answer)
+        return await gateway.place(BODY), venue.asked
+
+    found: tuple[Answer, list[Asked]] = with_gateway(act, answer_s)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "trades"),
+    [
+        (ok(recording("order_live")), "live", ()),
+        (ok(recording("order_matched")), "matched", (TRADE,)),
+        (ok(recording("order_delayed")), "delayed", ()),
+        (ok(recording("order_unmatched")), "unmatched", ()),
+    ],
+    ids=["live", "matched", "delayed", "unmatched"],
+)
+def test_an_order_that_exists_is_accepted(answer: bytes, status: str, trades: tuple[str, ...]) -> None:
+    """With the venue's own word for how it stands."""
+    found, asked = placed(answer)
+    assert (found.verdict, found.status, found.order_id, found.trades) == ("accepted", status, ORDER, trades)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(400, recording("order_no_balance")),
+        ok(recording("order_refused_without_id")),
+        reply(401, '{"error":"Unauthorized/Invalid api key"}'),
+        reply(425, ""),
+        reply(429, "slow down"),
+        reply(503, recording("error_post_only_mode")),
+        reply(503, recording("error_cancel_only")),
+    ],
+    ids=["no balance", "refused", "unauthorized", "restarting", "too many", "post only", "cancel only"],
+)
+def test_an_order_that_does_not_exist_is_rejected(answer: bytes) -> None:
+    """Only where the venue's words say so; with a reason."""
+    found, asked = placed(answer)
+    assert (found.verdict, bool(found.reason), len(asked)) == ("rejected", True, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(500, recording("error_could_not_insert")),
+        reply(502, "<html>bad gateway</html>"),
+        reply(503, ""),
+        reply(504, b"\xff\xfe"),
+        reply(307, "", Location="/order"),
+        ok(b"{"),
+        ok(b""),
+        ok({"success": True}),
+        cut(ok(recording("order_matched"))),
+        GOODBYE,
+        b"hello\r\n\r\n",
+    ],
+    ids=["500", "502", "503", "504", "redirect", "half", "empty", "no id", "cut", "closed", "not HTTP"],
+)
+def test_an_order_without_a_clear_answer_is_unknown_and_not_sent_again(answer: bytes) -> None:
+    """Unknown is not failed: it may exist, and asking about it is somebody else's business."""
+    found, asked = placed(answer)
+    assert (found.verdict, bool(found.reason), len(asked)) == ("unknown", True, 1)
+
+
+def test_an_order_whose_answer_is_late_is_unknown() -> None:
+    """It arrived, once."""
+    found, asked = placed(SILENCE, answer_s=0.3)
+    assert found == Answer("unknown", reason="no answer: TimeoutError")
+    assert len(asked) == 1
+
+
+def test_an_order_that_nobody_takes_is_unknown() -> None:
+    """Even a refused connection is not proof: the gateway judges no networks."""
+
+    async def gone() -> Answer:
+        async with answering() as venue:
+            venue.on(DERIVE, reply(200, recording("api_key"), Connection="close"))
+            gateway = Gateway(venue.settings(), SystemClock())
+            await gateway.open(ADDRESS, 3, lambda wall_s: {})
+        found = await gateway.place(BODY)
+        await gateway.close()
+        return found
+
+    assert asyncio.run(gone()).verdict == "unknown"
+
+
+def test_a_request_is_signed_over_its_exact_bytes() -> None:
+    """Time, method, path without query and body, as the rehearsal venue's own arithmetic has it."""
+
+    async def act(gateway: Gateway, venue: Script) -> list[Asked]:
+        venue.on("POST /order", ok(recording("order_live")))
+        venue.on("GET /balance-allowance", ok(recording("balance")))
+        await gateway.place(BODY)
+        await gateway.balance()
+        return venue.asked
+
+    asked: list[Asked] = with_gateway(act)
+    assert asked[0].body == BODY
+    assert "signature_type=3" in asked[1].target
+    for one in asked:
+        stamp, signature = one.headers["poly_timestamp"], one.headers["poly_signature"]
+        assert signature == request_hmac(SECRET, stamp, one.method, one.path, one.body)
+        assert (one.headers["poly_address"], one.headers["poly_api_key"]) == (ADDRESS, API_KEY)
+
+
+def test_many_orders_share_the_pool_and_keep_their_answers() -> None:
+    """More than there are connections: each gets the answer to its own body."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        def answer(asked: Asked) -> bytes:
+            return ok({"success": True, "errorMsg": "", "orderID": f"0x{asked.body.decode()}", "status": "live"})
+
+        venue.answers["POST /order"] = answer
+        found = await asyncio.gather(*(gateway.place(f"{number}".encode()) for number in range(3 * CONNECTIONS)))
+        assert [one.order_id for one in found] == [f"0x{number}" for number in range(3 * CONNECTIONS)]
+
+    with_gateway(act)
+
+
+# --- cancels ---
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (ok({"canceled": [ORDER], "not_canceled": {}}), "accepted"),
+        (ok({"canceled": [], "not_canceled": {ORDER: "already canceled or matched"}}), "rejected"),
+        (ok({"canceled": [], "not_canceled": {}}), "rejected"),
+        (reply(500, ""), "unknown"),
+        (cut(ok({"canceled": [ORDER]})), "unknown"),
+        (b"hello\r\n\r\n", "unknown"),
+    ],
+    ids=["done", "too late", "not mentioned", "500", "cut", "not HTTP"],
+)
+def test_a_cancel_is_what_its_answer_says_of_that_order(answer: bytes, verdict: str) -> None:
+    """HTTP 200 alone says nothing."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("DELETE /order", answer)
+        assert (await gateway.cancel(ORDER)).verdict == verdict
+        assert json.loads(venue.asked[0].body) == {"orderID": ORDER}
+
+    with_gateway(act)
+
+
+# --- look-ups and lists ---
+
+
+def page(items: list[Any], cursor: str) -> bytes:
+    """A page of a list."""
+    return ok({"data": items, "next_cursor": cursor})
+
+
+TRADES = json.loads(recording("trades_page"))["data"]
+
+
+def test_a_look_up_brings_the_order_and_our_legs_of_its_market() -> None:
+    """The trades of every page, asked by the market they are of."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on(f"GET /data/order/{ORDER}", ok(recording("lookup_live")))
+        venue.on("GET /data/trades", page(TRADES[:1], "MTAw"), page(TRADES[1:], "LTE="))
+        found, legs = await gateway.look_up(ORDER, CONDITION)
+        assert found is not None
+        assert (found.order_id, found.open, found.matched_micro) == (ORDER, True, 4_000_000)
+        assert [(leg.order_id, leg.size_micro) for leg in legs] == [(ORDER, 10_000_000), (ORDER, 4_000_000)]
+        targets = [asked.target for asked in venue.asked_for("GET /data/trades")]
+        assert [f"market={CONDITION}" in target for target in targets] == [True, True]
+        assert ["next_cursor=MA==" in targets[0], "next_cursor=MTAw" in targets[1]] == [True, True]
+
+    with_gateway(act)
+
+
+@pytest.mark.parametrize("answer", [reply(404, NO_ORDER), ok(b"null"), ok(b"{}")], ids=["404", "null", "nothing"])
+def test_an_order_the_venue_does_not_have_is_none(answer: bytes) -> None:
+    """And its market's trades are brought all the same: absence proves nothing."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on(f"GET /data/order/{ORDER}", answer)
+        venue.on("GET /data/trades", page(TRADES[:1], "LTE="))
+        found, legs = await gateway.look_up(ORDER, CONDITION)
+        assert (found, len(legs)) == (None, 1)
+
+    with_gateway(act)
+
+
+@pytest.mark.parametrize(
+    ("order", "trades"),
+    [
+        (reply(500, ""), page([], "LTE=")),
+        (SILENCE, page([], "LTE=")),
+        (ok(b'{"id":7}'), page([], "LTE=")),
+        (ok(recording("lookup_live")), reply(502, "")),
+        (ok(recording("lookup_live")), cut(page([], "LTE="))),
+        (ok(recording("lookup_live")), ok(b"[")),
+        (ok(recording("lookup_live")), page([{**TRADES[0], "size": "x"}], "LTE=")),
+    ],
+    ids=["500", "silence", "no order", "trades 502", "trades cut", "no page", "no trade"],
+)
+def test_a_look_up_that_cannot_be_read_tells_nothing(order: bytes, trades: bytes) -> None:
+    """Refused as a whole: half of it would look like absence."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on(f"GET /data/order/{ORDER}", order)
+        venue.on("GET /data/trades", trades)
+        with pytest.raises(VenueRefused):
+            await gateway.look_up(ORDER, CONDITION)
+
+    with_gateway(act, answer_s=0.5)
+
+
+def test_only_orders_that_rest_are_open() -> None:
+    """Of everything on the list."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /data/orders", ok(recording("orders_page")))
+        assert [order.order_id for order in await gateway.open_orders()] == [ORDER]
+
+    with_gateway(act)
+
+
+def test_an_endless_list_is_refused() -> None:
+    """After so many pages it is called what it is."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /data/orders", page([], "MTAw"))
+        with pytest.raises(VenueRefused, match=f"more than {PAGES_MAX} pages"):
+            await gateway.open_orders()
+        assert len(venue.asked) == PAGES_MAX
+
+    with_gateway(act)
+
+
+def test_the_balance_is_in_millionths() -> None:
+    """Or it is not known, and that is said."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /balance-allowance", ok(recording("balance")), reply(500, ""), ok(b"{}"))
+        assert await gateway.balance() == int(json.loads(recording("balance"))["balance"])
+        with pytest.raises(VenueRefused, match="HTTP 500"):
+            await gateway.balance()
+        with pytest.raises(BadFrame):
+            await gateway.balance()
+
+    with_gateway(act)
+
+
+# --- heartbeat and key ---
+
+
+def test_each_heartbeat_carries_the_id_of_the_one_before() -> None:
+    """Begun with none; a corrected id is taken over; what cannot be read leaves the chain as it was."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        corrected = reply(400, '{"error_msg":"Invalid Heartbeat ID","heartbeat_id":"right"}')
+        answers = [ok({"heartbeat_id": "one"}), ok({"heartbeat_id": "two"}), corrected, reply(500, ""), ok({}), GOODBYE]
+        venue.on("POST /v1/heartbeats", *answers, ok({"heartbeat_id": "three"}))
+        assert [(await gateway.beat()).accepted for _ in range(3)] == [True, True, False]
+        for fault in (BadFrame, BadFrame, VenueRefused):
+            with pytest.raises(fault):
+                await gateway.beat()
+        assert (await gateway.beat()).next_id == "three"
+        sent = [json.loads(asked.body)["heartbeat_id"] for asked in venue.asked]
+        assert sent == ["", "one", "two", "right", "right", "right", "right"]
+
+    with_gateway(act)
+
+
+def opened(**answers: bytes) -> tuple[Gateway, list[Asked]]:
+    """Open a gateway where deriving and creating a key are answered so."""
+
+    async def play() -> tuple[Gateway, list[Asked]]:
+        async with answering() as venue:
+            venue.on(DERIVE, answers["derive"])
+            venue.on(CREATE, answers["create"])
+            gateway = Gateway(venue.settings(), SystemClock())
+            try:
+                await gateway.open(ADDRESS, 3, lambda wall_s: {"POLY_TIMESTAMP": str(wall_s)})
+            finally:
+                await gateway.close()
+            return gateway, venue.asked
+
+    return asyncio.run(play())
+
+
+def test_a_key_is_derived_and_made_only_where_there_is_none() -> None:
+    """Proved by headers made for that very second; it belongs to the address."""
+    key, none = ok(recording("api_key")), reply(400, '{"error":"Could not derive api key!"}')
+    gateway, asked = opened(derive=key, create=none)
+    assert gateway.key is not None
+    assert (gateway.key.key, gateway.key.address) == (API_KEY, ADDRESS)
+    assert [one.path for one in asked] == ["/auth/derive-api-key"]
+    assert abs(int(asked[0].headers["poly_timestamp"]) - SystemClock().wall_ns() // 10**9) < 60
+    gateway, asked = opened(derive=none, create=key)
+    assert gateway.key is not None
+    assert [one.path for one in asked] == ["/auth/derive-api-key", "/auth/api-key"]
+
+
+def test_without_a_key_the_venue_is_refused() -> None:
+    """Where none is given, none can be read, or nobody answers; no text shows what came."""
+    none = reply(401, '{"error":"Invalid L1 Request headers"}')
+    with pytest.raises(VenueRefused, match="gives no API key: HTTP 401"):
+        opened(derive=none, create=none)
+    with pytest.raises(BadFrame) as caught:
+        opened(derive=ok({"apiKey": API_KEY, "secret": f"{SECRET}é", "passphrase": "p"}), create=none)
+    assert SECRET not in str(caught.value)
+    with pytest.raises(VenueRefused, match="does not answer"):
+        opened(derive=GOODBYE, create=none)
+
+
+def test_opening_can_be_tried_again_while_others_ask() -> None:
+    """The balance did not come, so the key is fetched again: what was asked meanwhile is answered, not broken off."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /balance-allowance", reply(500, ""), ok(recording("balance")))
+        venue.on("GET /data/orders", page([], "LTE="))
+        with pytest.raises(VenueRefused):
+            await gateway.balance()
+        _, resting = await asyncio.gather(gateway.open(ADDRESS, 3, lambda wall_s: {}), gateway.open_orders())
+        assert resting == []
+        assert await gateway.balance() > 0
+
+    with_gateway(act)
+
+
+def test_secrets_are_in_no_text() -> None:
+    """Not in the key's own, nor in what is said of requests that failed."""
+
+    async def act(gateway: Gateway, venue: Script) -> list[str]:
+        venue.on("POST /order", b"hello\r\n\r\n")
+        said = [(await gateway.place(BODY)).reason, repr(gateway.key), str(gateway.key), repr(gateway)]
+        try:
+            await gateway.balance()
+        except VenueRefused as error:
+            said.append(str(error))
+        return said
+
+    texts: list[str] = with_gateway(act)
+    assert len(texts) == 5
+    assert not [text for text in texts if SECRET in text or "passphrase" in text]

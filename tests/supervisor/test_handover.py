@@ -1,0 +1,251 @@
+"""How a slot changes hands."""
+
+import pytest
+from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk, buy, loaded
+
+from shared import entries as e
+from shared import messages as m
+from supervisor.handover import changed_files
+from supervisor.venue.requests import Answer
+from supervisor.venue.user import TradeLeg
+
+QUIESCE_S = 3.0
+
+
+def a_desk_with_green(*assets: str) -> tuple[StillDesk, str]:
+    """A deploy whose candidate has greeted and is about to say that it is ready; ticks of each slot are outstanding."""
+    still = a_trading_desk(*assets)
+    green = still.deploy()
+    still.hello(green)
+    still.jump(5)
+    return still, green
+
+
+def test_a_slot_changes_hands_only_when_its_tick_is_answered() -> None:
+    """Its owner's answer still counts; the next tick is shown to the new owner, under the next epoch."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    assert (still.state().phase, still.state().owner, still.state().outstanding) == (
+        "quiescing",
+        "w1-1",
+        1_784_851_215_000,
+    )
+    still.answer()
+    assert (still.state().phase, still.state().owner, still.state().epoch) == ("owned", green, 2)
+    still.jump(5)
+    assert (still.asked().owner, still.asked().epoch, still.asked().tick) == (green, 2, 1_784_851_220_000)
+
+
+def test_the_grant_is_on_the_disk_before_anybody_decides_under_it() -> None:
+    """Ticks that come due meanwhile wait for it; none is skipped."""
+    still, green = a_desk_with_green()
+    still.slow_disk = True
+    still.ready(green)
+    still.answer()
+    still.jump(5)
+    assert (still.state().phase, still.state().outstanding, still.state().held) == ("granting", 0, (1_784_851_220_000,))
+    still.answer(epoch=1, uid="w1-1")
+    assert still.said(e.Refused)[-1].reason == "not_outstanding"
+    still.sync()
+    assert (still.state().outstanding, still.asked().owner) == (1_784_851_220_000, green)
+    assert [outcome.kind for outcome in still.said(e.OutcomeOf)] == ["HOLD", "HOLD"]
+
+
+def test_the_new_owner_must_have_read_what_the_slot_was_shown() -> None:
+    """Its state contains the tick it did not decide."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    behind = still.desk.turns.tick_seq[BTC] - 1
+    still.desk.board.crew.update(green, read_seq=behind)
+    still.answer()
+    still.beat(green, behind)
+    assert still.state().phase == "quiescing"
+    still.beat(green, behind + 1)
+    assert still.state().owner == green
+
+
+def test_a_shadow_decision_proves_that_the_tick_was_read() -> None:
+    """No heartbeat is waited for."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.desk.board.crew.update(green, read_seq=0)
+    still.answer()
+    assert still.state().owner == "w1-1"
+    still.answer(uid=green)
+    assert still.state().owner == green
+
+
+def test_no_slot_changes_hands_with_an_order_in_flight() -> None:
+    """The order's answer comes to the owner that sent it."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.answer(buy())
+    assert still.state().phase == "quiescing"
+    assert still.desk.handover.waiting() == {BTC: "1 requests are in flight"}
+    order = next(iter(still.accounts.orders))
+    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    assert still.state().owner == green
+
+
+def test_no_slot_changes_hands_with_an_order_unknown() -> None:
+    """Exposure that may exist is not handed to somebody who did not decide it."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.answer(buy())
+    order = next(iter(still.accounts.orders))
+    still.do(still.desk.dealing.on_answer, order, Answer("unknown", reason="timeout"), 900)
+    assert still.desk.handover.waiting() == {BTC: "an order of it is unknown"}
+    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no"), 900)
+    assert still.state().owner == green
+
+
+def test_a_boundary_says_everything_that_stood_when_the_slot_crossed() -> None:
+    """Who was, who is, the tick, positions, orders, cash, what differs, what took how long, who wanted it and why."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.answer(buy(470_000))
+    order = next(iter(still.accounts.orders))
+    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.dealing.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
+    still.employ(still.deploy())
+    boundary, grant = still.journal[-3].entry, still.journal[-2].entry
+    assert isinstance(boundary, e.Boundary)
+    assert isinstance(grant, e.Grant)
+    parameters = still.desk.board.parameters
+    assert grant == e.Grant(BTC, 2, "w1-2", R2.release, parameters, "op1")
+    assert boundary.was == e.By(R1.release, parameters, 1, "w1-1")
+    assert boundary.now == e.By(R2.release, parameters, 2, "w1-2")
+    assert (boundary.tick, boundary.seconds_to_close) == (1_784_851_215_000, 285)
+    assert boundary.positions == (e.Holding(BTC, START_S, "Up", 4_000_000, 1_880_000, R1.release),)
+    assert [(resting.order_id, resting.open_micro) for resting in boundary.orders] == [(order, 6_000_000)]
+    assert boundary.cash_micro == 998_120_000
+    assert boundary.changed == ("worker/strategy.py",)
+    assert boundary.steps_ms == {"verify": 4, "spawning": 0, "warming": 0, "boundary": 0}
+    assert (boundary.op, boundary.actor, boundary.reason) == ("op1", "uid:1000", "better")
+
+
+def test_a_boundary_names_how_long_the_slot_waited_for_it() -> None:
+    """From being armed to being clean, in real milliseconds."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.jump(0.25)
+    still.answer()
+    assert still.said(e.Boundary)[-1].steps_ms["boundary"] == 250
+
+
+def test_boundary_and_grant_reach_the_disk_together() -> None:
+    """One write, boundary first: no crash leaves a grant whose boundary is missing."""
+    still, green = a_desk_with_green()
+    still.slow_disk = True
+    still.ready(green)
+    still.answer()
+    assert [type(line.entry) for line in still.journal[-2:]] == [e.Boundary, e.Grant]
+
+
+def test_a_slot_that_waits_too_long_goes_back_and_tries_again() -> None:
+    """Its owner decides in between; no tick is skipped for it."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.desk.board.crew.update(green, read_seq=0)
+    still.answer()
+    still.beat(green, 0)
+    for _ in range(4):
+        still.jump(1, beats=False)
+    assert (still.state().phase, still.state().owner, still.state().epoch) == ("owned", "w1-1", 1)
+    still.jump(QUIESCE_S / 4 + 0.01, beats=False)
+    assert still.state().phase == "quiescing"
+    still.beat(green)
+    assert (still.state().owner, still.state().epoch) == (green, 2)
+
+
+def test_a_worker_that_is_not_ready_is_given_nothing() -> None:
+    """Greeted is not ready, and neither is one that missed a frame."""
+    still, green = a_desk_with_green()
+    assert still.state().phase == "owned"
+    still.ready(green)
+    still.do(still.desk.operations.on_hole, green, m.Hole(10, 12))
+    still.answer()
+    assert (still.state().phase, still.state().owner) == ("quiescing", "w1-1")
+    still.ready(green)
+    still.beat(green)
+    assert still.state().owner == green
+
+
+def test_slots_that_nobody_owns_go_to_the_next_worker_that_is_ready() -> None:
+    """Whatever was in flight: nobody's decision is cut in two."""
+    still = a_trading_desk("BTC", "ETH")
+    still.jump(5)
+    still.answer(buy(), name=ETH)
+    still.lose("w1-1")
+    assert still.owners() == {""}
+    still.jump(0.3)
+    still.employ("w1-2")
+    assert still.owners() == {"w1-2"}
+    assert {state.epoch for state in still.desk.turns.slots.values()} == {2}
+    assert still.said(e.Boundary)[-1].reason == "the slot had no owner"
+
+
+def test_turning_back_disarms_what_has_not_crossed() -> None:
+    """What crossed comes back under the next epoch, what only waited keeps its own."""
+    still, green = a_desk_with_green("BTC", "ETH")
+    still.ready(green)
+    still.answer(name=BTC)
+    assert (still.state(BTC).owner, still.state(ETH).phase) == (green, "quiescing")
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert (still.state(ETH).owner, still.state(ETH).phase, still.state(ETH).epoch) == ("w1-1", "owned", 1)
+    assert (still.state(BTC).owner, still.state(BTC).epoch) == ("w1-1", 3)
+
+
+def test_a_candidate_that_dies_while_its_grant_is_written_owns_the_slot_for_no_tick() -> None:
+    """The grant stands in the journal; the next epoch goes to who is alive."""
+    still, green = a_desk_with_green()
+    still.slow_disk = True
+    still.ready(green)
+    still.answer()
+    still.lose(green)
+    still.jump(5)
+    still.slow_disk = False
+    still.sync()
+    assert (still.state().owner, still.state().epoch) == ("w1-1", 3)
+    assert [(grant.uid, grant.epoch) for grant in still.said(e.Grant)] == [("w1-1", 1), (green, 2), ("w1-1", 3)]
+    assert {tick.owner for tick in still.told(m.Tick)} == {"w1-1"}
+
+
+def test_what_a_handover_waits_for_is_said_slot_by_slot() -> None:
+    """In words an operator can act on."""
+    still, green = a_desk_with_green("BTC", "ETH")
+    still.ready(green)
+    still.desk.board.crew.update(green, read_seq=0)
+    still.answer(name=ETH)
+    waiting = {BTC: "its tick is not answered", ETH: "its new owner has not read its last tick"}
+    assert still.desk.handover.waiting() == waiting
+    still.slow_disk = True
+    still.beat(green)
+    assert still.desk.handover.waiting()[ETH] == "its grant is not durable yet"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "changed"),
+    [
+        (R1.release, R2.release, ("worker/strategy.py",)),
+        (R1.release, R1.release, ()),
+        ("", R2.release, ("shared/units.py", "worker/strategy.py")),
+        ("unheard", R2.release, ("shared/units.py", "worker/strategy.py")),
+    ],
+)
+def test_a_boundary_names_the_files_that_differ(was: str, now: str, changed: tuple[str, ...]) -> None:
+    """All of them when nobody traded before."""
+    still = a_trading_desk()
+    still.desk.register(R2)
+    assert changed_files(still.desk.board, was, now) == changed
+
+
+def test_everybody_is_told_of_a_crossing_by_the_slots_name() -> None:
+    """The operation counts them."""
+    still, green = a_desk_with_green("BTC", "ETH")
+    crossed: list[tuple[str, str]] = []
+    still.desk.handover.crossed = lambda name, uid: crossed.append((name, uid))
+    still.ready(green)
+    still.hold()
+    assert crossed == [(BTC, green), (ETH, green)]
+    assert loaded(R2) == still.desk.board.crew.members[green].modules

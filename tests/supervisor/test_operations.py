@@ -1,0 +1,601 @@
+"""Deploys and rollbacks: whoever dies in whatever phase, somebody trades, or the desk says that nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy, loaded
+
+from shared import entries as e
+from shared import messages as m
+from supervisor import effects as fx
+from supervisor.operations import KEPT, Operation
+from supervisor.rollout import RefusedEvent
+
+BLUE, GREEN = "w1-1", "w1-2"
+BOTH = ("BTC", "ETH")
+
+
+def spawning() -> StillDesk:
+    """The candidate's process was started."""
+    still = a_trading_desk(*BOTH)
+    still.deploy()
+    return still
+
+
+def warming() -> StillDesk:
+    """It greeted."""
+    still = spawning()
+    still.hello(GREEN)
+    return still
+
+
+def flipping() -> StillDesk:
+    """BTC crossed, ETH waits for its tick to be answered."""
+    still = warming()
+    still.jump(5)
+    still.ready(GREEN)
+    still.answer(name=BTC)
+    return still
+
+
+def attesting() -> StillDesk:
+    """Both crossed."""
+    still = flipping()
+    still.answer(name=ETH)
+    return still
+
+
+def retiring() -> StillDesk:
+    """The candidate trades, the worker before it was told to end."""
+    still = attesting()
+    still.attest(GREEN)
+    return still
+
+
+def restoring() -> StillDesk:
+    """BTC crossed and is on its way back: it waits for the candidate's answer. ETH waits for an order's, uncrossed."""
+    still = flipping()
+    still.answer(buy(), name=ETH)
+    still.jump(5)
+    still.do(still.desk.operations.abort, "uid:1000")
+    return still
+
+
+PHASES: dict[str, Callable[[], StillDesk]] = {
+    phase.__name__: phase for phase in (spawning, warming, flipping, attesting, retiring, restoring)
+}
+
+
+def operation(still: StillDesk) -> Operation:
+    """The deploy, running or ended."""
+    known = still.desk.operations.known("op1")
+    assert known is not None
+    return known
+
+
+def come_to_rest(still: StillDesk, seconds: int = 40) -> None:
+    """Live on: who was started greets and warms, who is asked answers, who is told to end ends."""
+    done = 0
+    for _ in range(2 * seconds):
+        still.jump(0.5)
+        still.hold()
+        fresh, done = still.wants[done:], len(still.wants)
+        for effect in fresh:
+            _obey(still, effect)
+
+
+def _obey(still: StillDesk, effect: fx.Effect) -> None:
+    if isinstance(effect, fx.Spawn) and still.alive(effect.uid):
+        if still.desk.board.crew.members[effect.uid].stage == "spawned":
+            still.hello(effect.uid)
+        still.ready(effect.uid)
+    elif isinstance(effect, fx.Tell) and still.alive(effect.uid):
+        still.lose(effect.uid) if isinstance(effect.message, m.Retire) else still.attest(effect.uid)
+
+
+def test_the_phases_are_where_they_say() -> None:
+    """Each builder of this page leads to its phase, with the slots it names."""
+    for phase, build in PHASES.items():
+        still = build()
+        assert still.desk.operations.rollout.phase == phase == operation(still).phase
+    assert (flipping().state(BTC).owner, flipping().state(ETH).owner) == (GREEN, BLUE)
+    assert (restoring().state(BTC).owner, restoring().state(ETH).owner) == (GREEN, BLUE)
+
+
+# --- the walk ---
+
+
+def test_a_deploy_ends_with_the_new_release_trading_and_every_tick_decided() -> None:
+    """The active release is journalled after the worker said what it has loaded, the old worker ends last."""
+    still = retiring()
+    assert still.accounts.active == e.Active(R2.release, "op1")
+    assert still.wanted(fx.Tell)[-1] == fx.Tell(BLUE, m.Retire(f"{R2.release} took over"))
+    still.lose(BLUE, "exit 0")
+    assert (operation(still).result, operation(still).flips, operation(still).fault) == ("OK", 2, "")
+    assert (still.desk.operations.blue, still.desk.operations.green) == (GREEN, "")
+    assert [step.phase for step in still.said(e.Step) if step.op == "op1"] == [
+        *("spawning", "warming", "flipping", "attesting", "retiring", "idle", "done"),
+    ]
+    assert {outcome.kind for outcome in still.said(e.OutcomeOf)} == {"HOLD"}
+    assert still.said(e.Worker)[-1] == e.Worker(BLUE, R1.release, 100, "retired", "exit 0")
+
+
+def test_each_part_of_a_deploy_says_how_long_it_took() -> None:
+    """What staging took comes with the request; the rest is measured, and so is each module's import."""
+    still = a_trading_desk()
+    green = still.deploy()
+    still.jump(0.4)
+    still.hello(green)
+    still.jump(0.3)
+    still.ready(green)
+    assert operation(still).steps_ms == {"verify": 4, "spawning": 400, "warming": 300, "flipping": 0}
+    assert operation(still).load_us == {"worker.strategy": 900, "shared.units": 900}
+    assert [step.took_ms for step in still.said(e.Step) if step.op == "op1"] == [0, 400, 300, 0]
+
+
+def test_a_rollback_is_the_same_walk_under_the_next_epoch() -> None:
+    """Fills stay; the release that traded before trades again."""
+    still = retiring()
+    still.lose(BLUE)
+    back = still.deploy(R1, "op2", "rollback")
+    still.employ(back)
+    still.hold()
+    still.attest(back)
+    assert (still.accounts.active, still.accounts.previous) == (e.Active(R1.release, "op2"), R2.release)
+    assert {state.epoch for state in still.desk.turns.slots.values()} == {3}
+
+
+# --- somebody dies ---
+
+
+@pytest.mark.parametrize("phase", ["spawning", "warming"])
+def test_the_candidate_dies_before_the_first_boundary(phase: str) -> None:
+    """Nothing changed: the active worker owns every slot under its own epoch."""
+    still = PHASES[phase]()
+    still.lose(GREEN, "killed by SIGSEGV")
+    assert (operation(still).result, operation(still).flips) == ("GATE_FAILED", 0)
+    assert operation(still).fault == f"its worker {GREEN} is gone: killed by SIGSEGV"
+    assert still.owners() == {BLUE}
+    assert {state.epoch for state in still.desk.turns.slots.values()} == {1}
+
+
+@pytest.mark.parametrize("phase", ["flipping", "attesting"])
+def test_the_candidate_dies_among_the_boundaries(phase: str) -> None:
+    """What crossed is back with the active worker at once, under the next epoch; no tick waits for it."""
+    still = PHASES[phase]()
+    still.lose(GREEN)
+    assert operation(still).result == "ROLLED_BACK"
+    assert still.owners() == {BLUE}
+    assert still.state(BTC).epoch == 3
+    still.jump(5)
+    assert {still.asked(name).owner for name in (BTC, ETH)} == {BLUE}
+
+
+def test_the_candidate_dies_when_it_is_the_active_release() -> None:
+    """The old worker is told to end and is not asked back: a new one of the active release is started."""
+    still = retiring()
+    still.lose(GREEN)
+    still.jump(0.25)
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-3", R2.release)
+    come_to_rest(still)
+    assert operation(still).result == "OK"
+    assert still.owners() == {still.desk.operations.blue}
+    assert still.desk.board.crew.members[still.desk.operations.blue].release == R2.release
+
+
+def test_the_candidate_dies_while_it_is_giving_back() -> None:
+    """Its tick is skipped by name, its slot goes to the active worker as soon as that one has read it."""
+    still = restoring()
+    still.lose(GREEN)
+    still.beat(BLUE)
+    assert operation(still).result == "ROLLED_BACK"
+    assert still.owners() == {BLUE}
+    assert [outcome.reason for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == ["owner_dead"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_active_worker_dies(phase: str) -> None:
+    """In every phase: every slot has a living owner again, one release owns them all, and the operation ends."""
+    still = PHASES[phase]()
+    still.lose(BLUE)
+    come_to_rest(still)
+    ended = operation(still).result
+    assert ended == ("ROLLED_BACK" if phase == "restoring" else "OK")
+    owner = still.desk.operations.blue
+    assert still.owners() == {owner}
+    active = still.accounts.active
+    assert active is not None
+    assert still.desk.board.crew.members[owner].release == active.release
+    assert active.release == (R2.release if ended == "OK" else R1.release)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_both_workers_die(phase: str) -> None:
+    """The active release comes back by itself, and the operation has an end."""
+    still = PHASES[phase]()
+    still.lose(GREEN)
+    still.lose(BLUE)
+    come_to_rest(still)
+    assert operation(still).result == {"retiring": "OK", "spawning": "GATE_FAILED", "warming": "GATE_FAILED"}.get(
+        phase, "ROLLED_BACK"
+    )
+    active = still.accounts.active
+    assert active is not None
+    assert active.release == (R2.release if phase == "retiring" else R1.release)
+    assert still.owners() == {still.desk.operations.blue}
+
+
+@pytest.mark.parametrize("phase", ["spawning", "warming"])
+def test_an_active_worker_that_dies_before_the_boundaries_is_brought_back_beside_the_candidate(phase: str) -> None:
+    """At once: the candidate may not pass its gate."""
+    still = PHASES[phase]()
+    still.lose(BLUE)
+    still.jump(0.25)
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-3", R1.release)
+    still.employ("w1-3")
+    assert still.owners() == {"w1-3"}
+    assert operation(still).phase == phase
+
+
+def test_slots_of_an_active_worker_that_dies_while_they_cross_go_to_the_candidate() -> None:
+    """It is warm and nobody else is; its tick is skipped by name."""
+    still = flipping()
+    still.lose(BLUE)
+    assert still.owners() == {GREEN}
+    assert operation(still).phase == "attesting"
+    assert [outcome.reason for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == ["owner_dead"]
+
+
+# --- somebody refuses ---
+
+
+@pytest.mark.parametrize(
+    ("phase", "result"),
+    [
+        ("spawning", "ABORTED"),
+        ("warming", "ABORTED"),
+        ("flipping", "ROLLED_BACK"),
+        ("attesting", "ROLLED_BACK"),
+    ],
+)
+def test_an_operator_aborts(phase: str, result: str) -> None:
+    """Nothing changed before the first boundary; put back after it. The candidate is told to end."""
+    still = PHASES[phase]()
+    still.do(still.desk.operations.abort, "uid:1000")
+    still.hold()
+    assert (operation(still).result, operation(still).fault) == (result, "aborted by uid:1000")
+    assert still.owners() == {BLUE}
+    assert fx.Tell(GREEN, m.Retire("aborted by uid:1000")) in still.wants
+    assert still.accounts.active == e.Active(R1.release, "start-1")
+
+
+@pytest.mark.parametrize("phase", ["retiring", "restoring"])
+def test_it_is_too_late_to_abort(phase: str) -> None:
+    """Refused, and nothing changes: what comes next is a rollback."""
+    still = PHASES[phase]()
+    with pytest.raises(RefusedEvent, match=f"Abort while {phase}"):
+        still.do(still.desk.operations.abort, "uid:1000")
+    assert operation(still).phase == phase
+
+
+def test_an_abort_before_any_slot_crossed_changed_nothing() -> None:
+    """Although the slots were armed already."""
+    still = warming()
+    still.jump(5)
+    still.ready(GREEN)
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert (operation(still).result, operation(still).flips) == ("ABORTED", 0)
+    assert {state.epoch for state in still.desk.turns.slots.values()} == {1}
+
+
+def test_a_slot_that_crosses_after_the_abort_is_counted_and_put_back() -> None:
+    """Its grant was on the way to the disk: `nothing changed` would not be true."""
+    still = warming()
+    still.jump(5)
+    still.ready(GREEN)
+    still.slow_disk = True
+    still.answer(name=BTC)
+    still.do(still.desk.operations.abort, "uid:1000")
+    still.slow_disk = False
+    still.sync()
+    still.hold()
+    assert still.owners() == {BLUE}
+    assert (operation(still).result, operation(still).flips) == ("ROLLED_BACK", 1)
+    assert still.accounts.operations["op1"].flips == 1
+
+
+def test_a_candidate_that_loaded_something_else_is_put_back() -> None:
+    """Success is said only when what runs is what was staged."""
+    still = attesting()
+    still.attest(GREEN, loaded(R3))
+    still.hold()
+    assert operation(still).result == "ROLLED_BACK"
+    assert operation(still).fault == "it loaded a worker.strategy that is not the one that was staged"
+    assert still.owners() == {BLUE}
+
+
+@pytest.mark.parametrize(
+    ("modules", "fault"),
+    [
+        (loaded(R3), "it loaded a worker.strategy that is not the one that was staged"),
+        ((m.Loaded("worker.surprise", "digest 1", 9),), "it loaded a worker.surprise that is not the one"),
+        ((), "it names no module that it has loaded"),
+    ],
+)
+def test_a_greeting_must_name_what_was_staged(modules: tuple[m.Loaded, ...], fault: str) -> None:
+    """The app fences who is refused."""
+    still = spawning()
+    assert still.hello(GREEN, modules).startswith(fault)
+    assert operation(still).phase == "spawning"
+
+
+def test_a_greeting_of_another_release_is_refused() -> None:
+    """By both names."""
+    still = spawning()
+    hello = m.Hello(m.PROTOCOLS, GREEN, 100, R3.release, 900, loaded(R3))
+    refusal = still.do(still.desk.operations.on_hello, GREEN, hello, 100)
+    assert refusal == f"it runs {R3.release}, staged was {R2.release}"
+    assert still.do(still.desk.operations.on_hello, "w9-9", hello, 100) == "nobody expects it"
+
+
+def test_a_module_may_be_a_package() -> None:
+    """Its file is then the package's own."""
+    still = a_trading_desk()
+    packed = replace_release(R2, {"worker/__init__.py": "digest p", **R2.modules})
+    green = still.deploy(packed)
+    assert not still.hello(green, (m.Loaded("worker", "digest p", 1), *loaded(R2)))
+
+
+def replace_release(release: e.Release, modules: dict[str, str]) -> e.Release:
+    """A release with other files."""
+    return e.Release(release.seq, release.release, release.lock, modules)
+
+
+def test_the_word_of_anybody_else_attests_nothing() -> None:
+    """Nor does a second one."""
+    still = attesting()
+    still.attest(BLUE)
+    assert operation(still).phase == "attesting"
+    still.attest(GREEN)
+    still.attest(GREEN)
+    assert operation(still).phase == "retiring"
+
+
+# --- the first release of all ---
+
+
+def test_a_first_release_that_fails_leaves_nobody() -> None:
+    """There is nobody to give back to: the desk says so and shows no tick."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.lose("w1-1")
+    assert still.accounts.operations["start-1"].result == "GATE_FAILED"
+    assert (still.accounts.active, still.owners()) == (None, {""})
+    come_to_rest(still, 10)
+    assert still.desk.board.crew.members == {}
+
+
+def test_a_first_release_that_loaded_something_else_decides_nothing_more() -> None:
+    """Nobody can take the slots from it, so they are taken at once, and it is killed."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.open(BTC)
+    still.employ("w1-1")
+    assert still.state(BTC).outstanding
+    still.attest("w1-1", loaded(R3))
+    assert fx.Kill("w1-1") in still.wants
+    assert still.owners() == {""}
+    still.answer(uid="w1-1", epoch=1)
+    assert [outcome.reason for outcome in still.said(e.OutcomeOf)] == ["owner_dead"]
+    assert still.accounts.operations["start-1"].result == "ROLLED_BACK"
+
+
+def test_a_deploy_after_a_first_release_that_failed_starts_the_desk() -> None:
+    """The way out of having no release."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.lose("w1-1")
+    green = still.deploy()
+    still.employ(green)
+    still.attest(green)
+    assert still.accounts.active == e.Active(R2.release, "op1")
+    assert operation(still).result == "OK"
+
+
+# --- time ---
+
+
+@pytest.mark.parametrize(
+    ("phase", "seconds", "fault"),
+    [
+        ("spawning", 11, "no greeting for 11.0 s"),
+        ("warming", 41, "not warm after 41.0 s"),
+        ("attesting", 5.1, "attesting took too long: its worker did not answer"),
+    ],
+)
+def test_every_phase_has_a_deadline(phase: str, seconds: float, fault: str) -> None:
+    """And goes to its default exit by it."""
+    still = PHASES[phase]()
+    still.jump(seconds)
+    come_to_rest(still)
+    assert fault in operation(still).fault
+    assert operation(still).result == ("ROLLED_BACK" if phase == "attesting" else "GATE_FAILED")
+    assert still.owners() == {still.desk.operations.blue}
+
+
+def never_clean(still: StillDesk, seconds: int) -> None:
+    """Time passes in which ETH's owner answers in time but the candidate is never heard to have read it."""
+    for _ in range(2 * seconds):
+        still.jump(0.5, beats=False)
+        still.hold()
+        for uid in (BLUE, GREEN):
+            if still.alive(uid):
+                still.beat(uid, 0)
+
+
+def test_a_boundary_that_never_comes_leaves_everything_as_it_was() -> None:
+    """Named slot by slot, and no tick was held back for long."""
+    still = warming()
+    still.jump(5)
+    still.ready(GREEN)
+    still.desk.board.crew.update(GREEN, read_seq=0)
+    never_clean(still, 121)
+    assert (operation(still).result, operation(still).flips) == ("NO_BOUNDARY", 0)
+    assert operation(still).fault.startswith(f"flipping took too long: {BTC}: its")
+    assert f"; {ETH}: its" in operation(still).fault
+    assert still.owners() == {BLUE}
+    assert {outcome.kind for outcome in still.said(e.OutcomeOf)} == {"HOLD"}
+
+
+def test_slots_that_cannot_be_given_back_pause_the_entries() -> None:
+    """The one end that needs a person says so aloud."""
+    still = restoring()
+    still.desk.board.crew.update(BLUE, read_seq=0)
+    never_clean(still, 121)
+    assert operation(still).result == "ROLLBACK_FAILED"
+    assert (still.accounts.paused, still.accounts.pause_reason) == (True, "a rollback failed")
+    assert [alarm.name for alarm in still.said(e.Alarm)][-1] == "rollback_failed"
+    assert fx.Kill(GREEN) in still.wants
+    still.beat(BLUE)
+    assert still.owners() == {BLUE}
+
+
+def test_what_a_long_handover_waits_for_can_be_asked() -> None:
+    """After half a second of waiting."""
+    still = flipping()
+    still.jump(0.4)
+    assert operation(still).waiting == {}
+    still.jump(0.2)
+    assert operation(still).waiting == {ETH: "its tick is not answered"}
+
+
+def test_a_worker_that_was_told_to_end_and_does_not_is_killed() -> None:
+    """However busily its loop turns."""
+    still = retiring()
+    for _ in range(23):
+        still.jump(0.5)
+        still.beat(BLUE) if still.alive(BLUE) else None
+        still.hold()
+    assert fx.Kill(BLUE) in still.wants
+    assert not still.alive(BLUE)
+    assert operation(still).result == "OK"
+
+
+def test_a_worker_whose_loop_is_not_heard_is_fenced_and_replaced() -> None:
+    """Its slots have a new owner as soon as that one is ready."""
+    still = a_trading_desk()
+    still.jump(5.1, beats=False)
+    assert fx.Kill(BLUE) in still.wants
+    assert still.said(e.Alarm)[-1].name == "worker_lost"
+    come_to_rest(still, 5)
+    assert still.owners() == {"w1-2"}
+
+
+def test_a_release_that_keeps_dying_is_started_more_and_more_slowly() -> None:
+    """No storm of processes; and never given up."""
+    still = a_trading_desk()
+    started = []
+    for _ in range(600):
+        if still.desk.operations.blue:
+            started.append(still.mono_ns)
+            still.lose(still.desk.operations.blue)
+        still.jump(0.05)
+    gaps = [(late - early) / 10**9 for early, late in pairwise(started)]
+    assert gaps[:5] == pytest.approx([0.2, 0.5, 1.0, 2.0, 5.0], abs=0.06)
+    assert gaps[-1] == pytest.approx(5.0, abs=0.06)
+
+
+# --- what is remembered ---
+
+
+def test_an_operation_the_last_reign_did_not_end_is_ended_by_the_next() -> None:
+    """Put back when slots had crossed; nothing changed when none had; done when the new release was active."""
+    ends = {}
+    for phase, build in PHASES.items():
+        still = build()
+        still.restart()
+        ends[phase] = (operation(still).result, operation(still).flips)
+    assert ends == {
+        "spawning": ("GATE_FAILED", 0),
+        "warming": ("GATE_FAILED", 0),
+        "flipping": ("ROLLED_BACK", 1),
+        "attesting": ("ROLLED_BACK", 2),
+        "retiring": ("OK", 2),
+        "restoring": ("ROLLED_BACK", 1),
+    }
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_restart_brings_the_active_release_back(phase: str) -> None:
+    """Whatever was going on, it is one release that owns every slot, under epochs nobody had before."""
+    still = PHASES[phase]()
+    before = {name: state.epoch for name, state in still.desk.turns.slots.items()}
+    still.restart()
+    still.employ("w2-1")
+    assert still.owners() == {"w2-1"}
+    assert still.desk.board.crew.members["w2-1"].release == (R2 if phase == "retiring" else R1).release
+    assert all(state.epoch > before[name] for name, state in still.desk.turns.slots.items())
+
+
+def test_an_operation_that_ended_is_known_after_a_restart() -> None:
+    """Verb, sides, who, why, result; its phase is that it is done."""
+    still = retiring()
+    still.lose(BLUE)
+    ended = operation(still)
+    still.restart()
+    known = operation(still)
+    assert known == replace(ended, began_ns=0, phase="done", phase_ns=0, steps_ms={}, load_us={})
+    assert still.desk.operations.known("op9") is None
+
+
+def test_no_more_operations_are_remembered_than_the_bound() -> None:
+    """The oldest are forgotten first."""
+    still = a_trading_desk()
+    for number in range(KEPT + 3):
+        still.deploy(op=f"op{number}")
+        still.do(still.desk.operations.abort, "uid:1000")
+        still.lose(still.wanted(fx.Spawn)[-1].uid)
+    assert len(still.desk.operations.all) == len(still.accounts.operations) == KEPT
+    assert next(iter(still.desk.operations.all)) == "op3"
+
+
+# --- odd words ---
+
+
+def test_words_of_workers_that_are_gone_change_nothing() -> None:
+    """Their frames may still have been on the way."""
+    still = a_trading_desk()
+    before = len(still.journal)
+    still.ready("w1-9")
+    still.beat("w1-9")
+    still.do(still.desk.operations.on_hole, "w1-9", m.Hole(1, 2))
+    still.do(still.desk.operations.on_attested, "w1-9", m.Attested(R1.release, ()))
+    still.lose("w1-9")
+    assert len(still.journal) == before
+
+
+def test_a_worker_that_sends_what_no_worker_may_send_is_fenced() -> None:
+    """Aloud."""
+    still = a_trading_desk()
+    still.do(still.desk.operations.on_breach, BLUE, "frame of 9 bytes: bad")
+    assert still.said(e.Alarm)[0] == e.Alarm("bad_frame", f"worker {BLUE}: frame of 9 bytes: bad")
+    assert fx.Kill(BLUE) in still.wants
+    assert still.owners() == {""}
+
+
+def test_when_the_reign_ends_every_worker_is_let_go_and_none_is_started() -> None:
+    """The active release stays the active one in the journal."""
+    still = spawning()
+    still.desk.operations.close("the supervisor ends")
+    still.settle()
+    assert [tell.message for tell in still.wanted(fx.Tell)[-2:]] == [m.Retire("the supervisor ends")] * 2
+    spawned = len(still.wanted(fx.Spawn))
+    still.lose(BLUE)
+    still.lose(GREEN)
+    still.jump(10)
+    assert len(still.wanted(fx.Spawn)) == spawned
+    assert still.accounts.active == e.Active(R1.release, "start-1")

@@ -1,0 +1,117 @@
+"""One question over HTTP, to a venue that answers in every way there is."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import aiohttp
+import pytest
+from kit.answers import GOODBYE, SILENCE, answering, cut, ok, reply
+
+from supervisor import questions
+from supervisor.questions import UNREACHED, WHY_MAX, ask, open_pool, why
+
+
+def asked(answer: bytes, *, answer_s: float = 20.0) -> tuple[tuple[int, bytes] | str, int]:
+    """What asking gives, or why it gives nothing; and how often the question arrived."""
+
+    async def talk() -> tuple[tuple[int, bytes] | str, int]:
+        async with answering() as venue, open_pool(answer_s, 2) as pool:
+            venue.on("POST /x", answer)
+            try:
+                return await ask(pool, "POST", f"{venue.url}/x", {"A": "b"}, b"{}"), len(venue.asked)
+            except UNREACHED as error:
+                return why(error), len(venue.asked)
+
+    return asyncio.run(talk())
+
+
+@pytest.mark.parametrize("status", [200, 404, 425, 500, 503])
+def test_an_answer_is_its_status_and_its_whole_body(status: int) -> None:
+    """Whatever the status; its meaning is the asker's."""
+    assert asked(reply(status, b"said")) == ((status, b"said"), 1)
+    assert asked(reply(status, b"")) == ((status, b""), 1)
+
+
+def test_a_packed_answer_is_unpacked() -> None:
+    """As any client would."""
+    assert asked(reply(200, gzip.compress(b"said"), Content_Encoding="gzip")) == ((200, b"said"), 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GOODBYE,
+        cut(ok({"a": 1})),
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        reply(200, b"no gzip", Content_Encoding="gzip"),
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+    ],
+    ids=["closed", "cut", "not HTTP", "cut chunk", "not packed", "long header"],
+)
+def test_half_an_answer_is_none(answer: bytes) -> None:
+    """Said why in a bounded text; and the question was asked once."""
+    found, times = asked(answer)
+    assert isinstance(found, str)
+    assert 0 < len(found) <= WHY_MAX
+    assert times == 1
+
+
+def test_a_late_answer_is_none() -> None:
+    """Nor is the first byte of one, if the rest does not come."""
+    assert asked(SILENCE, answer_s=0.2)[0] == "TimeoutError"
+
+
+def test_an_endless_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read up to the bound, and no further; also when it is small on the wire."""
+    monkeypatch.setattr(questions, "BODY_MAX", 100_000)
+    assert asked(reply(200, b"x" * 100_000)) == ((200, b"x" * 100_000), 1)
+    assert asked(reply(200, b"x" * 100_001))[0] == "the answer is over the bound of 100000 bytes"
+    bomb = gzip.compress(b"x" * 100_001)
+    assert "over the bound" in str(asked(reply(200, bomb, Content_Encoding="gzip"))[0])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(status: int) -> None:
+    """It would ask again, elsewhere, with everything that proves who we are."""
+
+    async def talk() -> None:
+        async with answering() as venue, answering() as elsewhere, open_pool(20.0, 2) as pool:
+            venue.on("POST /x", reply(status, b"", Location=f"{elsewhere.url}/x"))
+            assert await ask(pool, "POST", f"{venue.url}/x", {"SECRET": "1"}, b"{}") == (status, b"")
+            assert (len(venue.asked), elsewhere.asked) == (1, [])
+
+    asyncio.run(talk())
+
+
+def test_a_question_carries_a_name_its_headers_and_its_exact_body() -> None:
+    """And a body's type only where there is one; cookies that were given are not brought back."""
+
+    async def talk() -> None:
+        async with answering() as venue, open_pool(20.0, 2) as pool:
+            venue.on("POST /x", reply(200, b"", Set_Cookie="a=b"))
+            venue.on("GET /y", reply(200, b""))
+            await ask(pool, "POST", f"{venue.url}/x", {"A": "b"}, b'{"a" :1}')
+            await ask(pool, "GET", f"{venue.url}/y?a=b%20c&d==", {})
+            first, second = venue.asked
+            assert (first.headers["user-agent"], first.headers["a"], first.body) == ("foresight/1", "b", b'{"a" :1}')
+            assert first.headers["content-type"] == "application/json"
+            assert second.target == "/y?a=b%20c&d=="
+            assert {"content-type", "cookie"} & set(second.headers) == set()
+
+    asyncio.run(talk())
+
+
+def test_nobody_there_is_no_answer() -> None:
+    """Refused, and said with where."""
+
+    async def talk() -> None:
+        async with answering() as venue:
+            url = venue.url
+        async with open_pool(20.0, 2) as pool:
+            with pytest.raises(aiohttp.ClientConnectorError, match=r"127\.0\.0\.1"):
+                await ask(pool, "GET", f"{url}/x", {})
+
+    asyncio.run(talk())

@@ -1,0 +1,393 @@
+"""What people can ask of the desk: one verb in, one reply out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kit.still_desk import BTC, R1, R2, R3, StillDesk, a_release, a_trading_desk
+
+from shared import entries as e
+from shared.fingerprint import release_hash
+from shared.messages import CONTROL_SCHEMA, Reply, Request
+from shared.outcomes import EXIT
+from supervisor import report, verbs
+from supervisor.verbs import VERBS, Asked, Caller, Refused, answer, refusal
+
+CALLER = Caller(1000, 4_711, "ci/17")
+WALL_NS = 1_790_000_000 * 10**9
+
+
+def asked(still: StillDesk, verb: str, op: str = "", /, **args: Any) -> Reply:
+    """Ask, and let the desk do what it answered."""
+    request = Request(verb, args, op)
+    return still.do(lambda now: answer(Asked(still.desk, now, WALL_NS, CALLER, request)))
+
+
+def a_desk_that_knows(*releases: e.Release) -> StillDesk:
+    """A desk that trades r1 and has been told of others."""
+    still = a_trading_desk()
+    for release in releases:
+        still.desk.register(release)
+    still.settle()
+    return still
+
+
+def take_over(still: StillDesk, op: str) -> None:
+    """See an operation through."""
+    green = still.desk.operations.green
+    old = still.desk.operations.blue
+    still.employ(green)
+    still.hold()
+    still.attest(green)
+    still.lose(old)
+    assert asked(still, "operation", op=op)
+
+
+# --- every reply ---
+
+
+def test_every_reply_says_first_who_trades() -> None:
+    """Whatever was asked, and whether it could be done."""
+    still = a_desk_that_knows()
+    for verb in ("status", "nonsense"):
+        reply = asked(still, verb)
+        assert reply.trading == {"seq": 1, "hash": R1.release, "state": "TRADING"}
+        assert (reply.generation, reply.schema) == (0, CONTROL_SCHEMA)
+    still.do(still.desk.pause, True, "x", "")
+    assert (asked(still, "status").trading["state"], asked(still, "status").generation) == ("PAUSED", 1)
+
+
+def test_a_verb_nobody_knows_is_a_usage_error_that_names_those_there_are() -> None:
+    """And changes nothing."""
+    reply = asked(a_desk_that_knows(), "depoly")
+    assert (reply.ok, reply.exit, reply.code, reply.changed) == (False, EXIT["USAGE"], "USAGE", False)
+    assert reply.message == f"no verb 'depoly'; there are {', '.join(VERBS)}"
+
+
+def test_a_request_that_cannot_be_read_gets_an_answer_too() -> None:
+    """The control socket's own refusals look like every other."""
+    reply = refusal(a_desk_that_knows().desk, Refused("IOERR", "not JSON", "foresightctl status"))
+    assert (reply.ok, reply.exit, reply.message, reply.hint) == (False, 74, "not JSON", ("foresightctl status",))
+
+
+@pytest.mark.parametrize(("claimed", "actor"), [("", "uid:1000"), ("ci/17", "uid:1000 ci/17")])
+def test_who_asks_is_what_the_kernel_says_and_what_they_say(claimed: str, actor: str) -> None:
+    """The kernel's word first."""
+    assert Caller(1000, 1, claimed).actor == actor
+
+
+@pytest.mark.parametrize("verb", ["status", "slots", "releases", "operations", "events"])
+def test_looking_changes_nothing(verb: str) -> None:
+    """Not one entry, frame or effect."""
+    still = a_desk_that_knows(R2)
+    before = len(still.journal), len(still.frames), len(still.wants)
+    reply = asked(still, verb)
+    assert (reply.ok, reply.changed, reply.exit) == (True, False, 0)
+    assert (len(still.journal), len(still.frames), len(still.wants)) == before
+
+
+def test_what_is_looked_at_is_the_report() -> None:
+    """Each verb gives its own part of it."""
+    still = a_desk_that_knows(R2)
+    assert asked(still, "status").data == report.status(still.desk, WALL_NS)
+    assert asked(still, "slots").data == report.slots(still.desk)
+    assert asked(still, "releases").data == report.releases(still.desk)
+    assert asked(still, "events", limit=3).data == report.events(still.desk, 0, 3)
+    assert asked(still, "operations").data[0]["op"] == "start-1"
+
+
+@pytest.mark.parametrize("args", [{"limit": 501}, {"limit": -1}, {"limit": True}, {"limit": "9"}, {"after_ns": 1.5}])
+def test_events_want_whole_numbers_within_their_bounds(args: dict[str, Any]) -> None:
+    """Named in the refusal."""
+    reply = asked(a_desk_that_knows(), "events", **args)
+    assert reply.code == "USAGE"
+    assert reply.message.startswith(f"{next(iter(args))} must be a whole number from 0 to ")
+
+
+# --- pause and resume ---
+
+
+def test_a_pause_names_who_and_why() -> None:
+    """In the journal; asked again it is that already."""
+    still = a_desk_that_knows()
+    reply = asked(still, "pause", reason="lunch")
+    assert (reply.ok, reply.changed, reply.generation) == (True, True, 1)
+    assert reply.message == "paused: no new entries; exits, cancels and open orders go on"
+    assert still.said(e.Control) == [e.Control(1, True, "uid:1000 ci/17", "lunch")]
+    again = asked(still, "pause")
+    assert (again.changed, again.message) == (False, f"already {reply.message}")
+    assert asked(still, "resume").message == "resumed: entries are open"
+    assert not still.accounts.paused
+
+
+@pytest.mark.parametrize("reason", [7, None, "x" * 501])
+def test_a_reason_is_text_of_a_bounded_length(reason: Any) -> None:
+    """Refused before anything is done."""
+    still = a_desk_that_knows()
+    reply = asked(still, "pause", reason=reason)
+    assert (reply.code, reply.message) == ("USAGE", "reason must be text of at most 500 characters")
+    assert not still.accounts.paused
+
+
+# --- deploy ---
+
+
+def test_a_deploy_begins_and_says_so() -> None:
+    """It goes on whoever hangs up; what staging took is part of it."""
+    still = a_desk_that_knows(R2)
+    reply = asked(still, "deploy", "op1", release=R2.release, reason="better", steps_ms={"verify": 9})
+    assert (reply.ok, reply.changed, reply.op) == (True, True, "op1")
+    operation = still.desk.operations.current
+    assert operation is not None
+    assert (operation.green, operation.actor, operation.reason) == (R2.release, "uid:1000 ci/17", "better")
+    assert operation.steps_ms == {"verify": 9}
+
+
+def test_repeating_a_deploy_joins_it() -> None:
+    """By its id, or by its release under another id; nothing is started twice."""
+    still = a_desk_that_knows(R2)
+    asked(still, "deploy", "op1", release=R2.release)
+    for op in ("op1", "op2"):
+        reply = asked(still, "deploy", op, release=R2.release)
+        assert (reply.ok, reply.changed, reply.op) == (True, False, "op1")
+        assert reply.message == f"joined: deploy of {R2.release} is spawning"
+    take_over(still, "op1")
+    reply = asked(still, "deploy", "op1", release=R2.release)
+    assert (reply.ok, reply.changed, reply.op) == (True, False, "op1")
+    assert len(still.said(e.Active)) == 2
+
+
+def test_an_id_that_was_used_before_a_restart_is_still_known() -> None:
+    """A pipeline that repeats its command gets its own operation's result, not another deploy."""
+    still = a_desk_that_knows(R2)
+    asked(still, "deploy", "op1", release=R2.release)
+    still.restart()
+    reply = asked(still, "deploy", "op1", release=R2.release)
+    assert (reply.ok, reply.changed, reply.message) == (True, False, "this operation was asked for before")
+    assert still.desk.operations.current is None
+    assert asked(still, "operation", op="op1").data["result"] == "GATE_FAILED"
+
+
+def test_a_second_operation_is_locked_out() -> None:
+    """With what runs, where it stands and what to type."""
+    still = a_desk_that_knows(R2, R3)
+    asked(still, "deploy", "op1", release=R2.release)
+    for verb, args in (("deploy", {"release": R3.release}), ("rollback", {"release": "r3"})):
+        reply = asked(still, verb, "op2", **args)
+        assert (reply.code, reply.exit) == ("LOCKED", 14)
+        assert reply.message == f"deploy op1 of {R2.release} is spawning"
+        assert reply.hint == ("foresightctl wait op1", "foresightctl abort op1")
+
+
+def test_what_is_active_already_needs_no_deploy() -> None:
+    """The requested end state holds."""
+    reply = asked(a_desk_that_knows(), "deploy", "op1", release=R1.release)
+    assert (reply.ok, reply.changed, reply.data) == (True, False, {"already": True})
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "code", "message"),
+    [
+        ("op1", {"release": R3.release}, "NOINPUT", f"release {R3.release} is not staged here"),
+        ("op1", {"release": 7}, "USAGE", "release must be text"),
+        ("op1", {}, "NOINPUT", "release  is not staged here"),
+        ("op1", {"release": R2.release, "expect_active": "r2"}, "PRECONDITION", "r2 is not the active release"),
+        ("op1", {"release": R2.release, "expect_active": "111"}, "PRECONDITION", "111 is not the active release"),
+        ("", {"release": R2.release}, "USAGE", "an operation needs an id of its own"),
+        ("x" * 65, {"release": R2.release}, "USAGE", "an operation needs an id of its own"),
+        ("op1", {"release": R2.release, "steps_ms": {"a": "b"}}, "USAGE", "steps_ms must name whole milliseconds"),
+        ("op1", {"release": R2.release, "steps_ms": [1]}, "USAGE", "steps_ms must name whole milliseconds"),
+        ("op1", {"release": R2.release, "steps_ms": {"a": 2**64}}, "USAGE", "steps_ms must name whole milliseconds"),
+        ("op1", {"release": R2.release, "reason": 1}, "USAGE", "reason must be text"),
+    ],
+)
+def test_a_deploy_that_cannot_be_is_refused_and_changes_nothing(
+    op: str, args: dict[str, Any], code: str, message: str
+) -> None:
+    """By name."""
+    still = a_desk_that_knows(R2)
+    before = len(still.journal)
+    reply = asked(still, "deploy", op, **args)
+    assert (reply.code, reply.message[: len(message)]) == (code, message)
+    assert (still.desk.operations.current, len(still.journal)) == (None, before)
+
+
+@pytest.mark.parametrize("expected", ["r1", R1.release, R1.release[:4]])
+def test_a_deploy_may_expect_what_it_replaces(expected: str) -> None:
+    """By number or by the beginning of the hash."""
+    still = a_desk_that_knows(R2)
+    assert asked(still, "deploy", "op1", release=R2.release, expect_active=expected).changed
+
+
+# --- rollback ---
+
+
+def test_a_rollback_goes_to_the_release_before() -> None:
+    """Nothing need be named."""
+    still = a_desk_that_knows(R2)
+    asked(still, "deploy", "op1", release=R2.release)
+    take_over(still, "op1")
+    reply = asked(still, "rollback", "op2")
+    assert (reply.ok, reply.changed, reply.message) == (True, True, f"rollback of {R1.release} began")
+    take_over(still, "op2")
+    assert still.accounts.active == e.Active(R1.release, "op2")
+    assert asked(still, "rollback", "op2").message == "this operation was asked for before"
+
+
+@pytest.mark.parametrize("wanted", ["r3", R3.release, R3.release[:5]])
+def test_a_rollback_goes_to_any_release_that_is_named(wanted: str) -> None:
+    """By number or by the beginning of its hash."""
+    still = a_desk_that_knows(R2, R3)
+    assert asked(still, "rollback", "op1", release=wanted).message == f"rollback of {R3.release} began"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({}, "no release traded before this one"),
+        ({"release": "r9"}, "no release r9 here"),
+        ({"release": "333"}, "no release 333 here"),
+    ],
+)
+def test_a_rollback_to_nothing_is_refused(args: dict[str, Any], message: str) -> None:
+    """A hash is named by four digits or more."""
+    reply = asked(a_desk_that_knows(R3), "rollback", "op1", **args)
+    assert (reply.code, reply.message, reply.hint) == ("NOINPUT", message, ("foresightctl releases",))
+
+
+def test_a_name_that_could_be_two_releases_is_refused_with_both() -> None:
+    """Nothing is guessed."""
+    twin = e.Release(4, "3333" + "0" * 8, "lock", {})
+    reply = asked(a_desk_that_knows(R3, twin), "rollback", "op1", release="3333")
+    assert reply.message == f"3333 could be {R3.release}, {twin.release}"
+
+
+def test_a_rollback_to_what_trades_is_done_already() -> None:
+    """The requested end state holds."""
+    reply = asked(a_desk_that_knows(), "rollback", "op1", release="r1")
+    assert (reply.ok, reply.data) == (True, {"already": True})
+
+
+# --- register ---
+
+
+def staged(**changes: Any) -> dict[str, Any]:
+    """What the tool that staged a release says of it; its files add up to its name."""
+    modules = {"worker/strategy.py": "9" * 64}
+    fields: dict[str, Any] = {"seq": 9, "release": release_hash(modules), "lock": "lock", "modules": modules}
+    return {**fields, **changes}
+
+
+def test_a_staged_release_is_made_known() -> None:
+    """Twice is once."""
+    still = a_desk_that_knows()
+    for _ in range(2):
+        assert asked(still, "register", **staged()).ok
+    assert [release.seq for release in still.said(e.Release)] == [1, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"release": "9" * 12}, "REJECTED"),
+        ({"modules": {"worker/strategy.py": "8" * 64}}, "REJECTED"),
+        ({"seq": "9"}, "USAGE"),
+        ({"seq": 2**64}, "USAGE"),
+        ({"modules": ["worker/strategy.py"]}, "USAGE"),
+        ({"surprise": 1}, "USAGE"),
+    ],
+)
+def test_what_does_not_add_up_is_no_release(changes: dict[str, Any], code: str) -> None:
+    """Its files must give its name."""
+    still = a_desk_that_knows()
+    assert asked(still, "register", **staged(**changes)).code == code
+    assert len(still.accounts.releases) == 1
+
+
+# --- operations ---
+
+
+def test_an_operation_can_be_asked_for_while_it_runs_and_when_it_ended() -> None:
+    """Its result is empty until then; its release has its number."""
+    still = a_desk_that_knows(R2)
+    asked(still, "deploy", "op1", release=R2.release)
+    reply = asked(still, "operation", op="op1")
+    assert (reply.message, reply.data["result"], reply.data["green_seq"], reply.op) == ("spawning", "", 2, "op1")
+    take_over(still, "op1")
+    reply = asked(still, "operation", op="op1")
+    assert (reply.message, reply.data["result"], reply.data["flips"]) == ("OK", "OK", 1)
+
+
+@pytest.mark.parametrize("op", ["op9", ""])
+def test_an_operation_nobody_knows_is_not_found(op: str) -> None:
+    """With where to look."""
+    reply = asked(a_desk_that_knows(), "operation", op=op)
+    assert (reply.code, reply.message, reply.hint) == ("NOINPUT", f"no operation {op}", ("foresightctl events",))
+
+
+def test_an_abort_puts_the_running_operation_back() -> None:
+    """Named, or the only one there is."""
+    for args in ({}, {"op": "op1"}):
+        still = a_desk_that_knows(R2)
+        asked(still, "deploy", "op1", release=R2.release)
+        reply = asked(still, "abort", **args)
+        assert (reply.ok, reply.changed, reply.op, reply.message) == (True, True, "op1", "op1 is being put back")
+        assert asked(still, "operation", op="op1").data["fault"] == "aborted by uid:1000 ci/17"
+
+
+def test_a_late_abort_never_hits_the_next_operation() -> None:
+    """It names its own."""
+    still = a_desk_that_knows(R2)
+    assert asked(still, "abort").code == "NOINPUT"
+    asked(still, "deploy", "op2", release=R2.release)
+    reply = asked(still, "abort", op="op1")
+    assert (reply.code, reply.message) == ("NOINPUT", "that operation is not running")
+    assert still.desk.operations.current is not None
+
+
+def test_what_is_done_cannot_be_aborted() -> None:
+    """There is a verb for that."""
+    still = a_desk_that_knows(R2)
+    asked(still, "deploy", "op1", release=R2.release)
+    green = still.desk.operations.green
+    still.employ(green)
+    still.attest(green)
+    reply = asked(still, "abort", op="op1")
+    assert (reply.code, reply.message) == ("PRECONDITION", "too late to abort: Abort while retiring")
+    assert reply.hint == ("foresightctl rollback",)
+
+
+# --- whatever is said ---
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["release", "reason", "op", "limit", "after_ns", "steps_ms", "expect_active", "modules", "seq"]),
+    PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.text(max_size=3), PLAIN, max_size=2),
+    max_size=4,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from([*VERBS, "nonsense"]), ARGUMENTS, st.text(max_size=70))
+def test_no_request_breaks_the_desk(verb: str, args: dict[str, Any], op: str) -> None:
+    """A reply with an exit code that exists, in JSON, whatever the request holds; and the desk trades on."""
+    still = a_desk_that_knows(R2)
+    reply = asked(still, verb, op, **args)
+    assert reply.exit == EXIT[reply.code]
+    assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply).code == reply.code
+    still.jump(5)
+    still.answer(name=BTC)
+    assert still.said(e.OutcomeOf)[-1].kind == "HOLD"
+
+
+def test_every_verb_is_on_this_page() -> None:
+    """A new one brings its test."""
+    assert set(verbs.VERBS) == {
+        *("status", "slots", "releases", "events", "operations", "operation"),
+        *("pause", "resume", "register", "deploy", "rollback", "abort"),
+    }
+    assert a_release(9).seq == 9

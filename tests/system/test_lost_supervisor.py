@@ -1,0 +1,156 @@
+"""The supervisor is killed, at any moment: starting again is recovery, and nothing is forgotten or done twice."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from time import sleep
+
+import pytest
+from kit.desks import Desk, a_desk, ended, eventually, stopped
+from kit.meddler import Meddler
+
+from shared import entries as e
+from supervisor.accounts import Accounts, rebuild
+
+pytestmark = pytest.mark.system
+ROUNDS = 3
+OUTAGE = {"outage", "no_owner", "unknown_order"}
+"""Why ticks may be skipped around the death of a supervisor."""
+HELD = {
+    "spawning": ("waits_while_importing()", 11),
+    "warming": ("waits_while_warming()", 11),
+    "flipping": ("waits_while_flipping()", 11),
+    "attesting": ("waits_while_attesting()", 20),
+}
+"""How green has to be made so that a deploy stays in a phase, and how that ends when the supervisor is lost."""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_moments_it_takes_everything_up_again(seed: int) -> None:
+    """Round after round: positions, orders, cash and epochs are what the journal says, and the venue says the same."""
+    chance = random.Random(seed)
+    with a_desk() as desk:
+        for _ in range(ROUNDS):
+            desk.until_decided(5)
+            sleep(chance.uniform(0, 0.6))  # not a wait for anything: the moment of death is the point
+            before = killed(desk)
+            after = desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+            assert after["term"] == before.term + 1
+            assert after["orders"] is not None
+            assert not forgotten(desk, before)
+        verdict = desk.judged()
+        assert posted_once(desk)
+    assert verdict.terms == ROUNDS + 1
+    assert verdict.skip_reasons.keys() <= OUTAGE
+
+
+def test_killed_before_an_order_is_answered_it_asks_about_it() -> None:
+    """The order is at the venue and nobody told us: it is found by its hash, counted once, never sent again."""
+    with Meddler() as meddler, a_desk(meddler=meddler) as desk:
+        meddler.stall("orders")
+        meddler.stall("user")
+        eventually(lambda: unanswered(desk, rebuild(desk.lines())), "an order without an answer")
+        lost = unanswered(desk, killed(desk))
+        for channel in ("orders", "user"):
+            meddler.cut(channel)
+            meddler.flow(channel)
+        desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+        desk.until(lambda s: not any(slot_is_blocked(desk)), "an answer about every order")
+        asked = {a.order_id for a in desk.said_by(e.Answered) if a.request == "lookup"}
+        assert lost
+        assert lost <= asked | {fill.order_id for fill in desk.said_by(e.Fill)}
+        desk.judged()
+        assert posted_once(desk)
+
+
+def test_a_worker_that_did_not_notice_is_ended_by_the_next_reign() -> None:
+    """A worker that hangs cannot see that its supervisor was killed, and must not stay for ever."""
+    with a_desk() as desk:
+        hanging = desk.worker()
+        with stopped(hanging):
+            killed(desk)
+            desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+            eventually(lambda: ended(hanging), "its end")
+        desk.judged()
+
+
+@pytest.mark.parametrize("phase", list(HELD))
+def test_killed_in_a_phase_of_a_deploy_the_old_release_trades(phase: str) -> None:
+    """Every slot comes back on the active release; who asks for the operation learns how it ended."""
+    unruly, exit_code = HELD[phase]
+    with a_desk() as desk:
+        blue = desk.ask("status").data["release"]
+        op = desk.begin_deploy(desk.release(unruly))
+        desk.until_phase(phase)
+        killed(desk)
+        status = desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+        assert status["release"] == blue
+        assert status["operation"] is None
+        assert desk.result(op)[0] == exit_code
+        verdict = desk.judged()
+    assert verdict.skip_reasons.keys() <= OUTAGE
+
+
+def test_killed_when_some_slots_have_passed_the_operation_was_put_back() -> None:
+    """Slots without a market pass at once, the others wait: after the restart all of them are the old release's."""
+    with a_desk(settings='[slots]\nassets = ["BTC", "SPX"]\n') as desk:
+        blue = desk.ask("status").data["release"]["hash"]
+        op = desk.begin_deploy(desk.release("waits_while_flipping()"))
+        desk.until(lambda s: s["operation"] and s["operation"]["flips"] == 2, "two slots to pass")
+        killed(desk)
+        desk.until_decided()
+        code, document = desk.result(op)
+        assert (code, document["data"]["flips"]) == (20, 2)
+        assert {slot["release"] for slot in desk.ask("slots").data} == {blue}
+        desk.judged()
+
+
+def test_killed_while_blue_retires_the_new_release_trades() -> None:
+    """Green owned every slot and had attested: after the restart it is the active release, and the deploy was good."""
+    with a_desk("waits_while_retiring()") as desk:
+        op = desk.begin_deploy(desk.release())
+        green = desk.until_phase("retiring")["operation"]["green"]
+        killed(desk)
+        assert desk.until_decided()["release"]["hash"] == green
+        assert desk.result(op)[0] == 0
+        desk.judged()
+
+
+def killed(desk: Desk) -> Accounts:
+    """Kill the supervisor; what its journal says at that moment."""
+    process = desk.supervisor
+    process.kill()
+    eventually(
+        lambda: desk._supervisor is not None and desk._supervisor.poll() is not None, "the end of the supervisor"
+    )
+    return rebuild(desk.lines())
+
+
+def forgotten(desk: Desk, before: Accounts) -> list[str]:
+    """Orders and positions that were there before and that nothing in the journal accounts for now."""
+    now = rebuild(desk.lines())
+    gone = [f"order {o.order_id}" for o in before.open_orders() if o.order_id not in now.orders]
+    for key, position in before.positions.items():
+        if position.size_micro and key not in now.positions and key[:2] not in now.winners:
+            gone.append(f"position {key}")
+    gone += [f"epoch of {n}" for n, was in before.owners.items() if now.owners[n].epoch <= was.epoch]
+    return gone
+
+
+def unanswered(desk: Desk, accounts: Accounts) -> set[str]:
+    """Orders the venue has, and nobody has told us so."""
+    pending = {order.order_id for order in accounts.open_orders() if order.state in {"pending", "unknown"}}
+    return pending & {line["order_id"] for line in desk.venue_lines("order")}
+
+
+def posted_once(desk: Desk) -> bool:
+    """Whether the venue got each order once, and refused none as a copy."""
+    orders = Counter(line["order_id"] for line in desk.venue_lines("order"))
+    copies = [line for line in desk.venue_lines("reject") if "uplicate" in str(line)]
+    return set(orders.values()) <= {1} and not copies
+
+
+def slot_is_blocked(desk: Desk) -> list[bool]:
+    """Which slots wait for word of an order."""
+    return [slot["state"] == "BLOCKED" for slot in desk.ask("slots").data]
