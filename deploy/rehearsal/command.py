@@ -24,15 +24,17 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
+from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.memory import Memory
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
-from deploy.rehearsal.recordings import DayUnreadable, read_day
+from deploy.rehearsal.recordings import DayUnreadable
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
@@ -43,6 +45,9 @@ EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
 EX_CANTCREAT: Final = 73
 DEFAULT_PORT: Final = 8440
+FULL_FLOW_SPEED: Final = 15.0
+"""Up to this speed the crowd trades as often as recorded ones did: 13 times a market second in BTC/5m. Beyond it the
+trades of a real second stay as many, since every one is six frames that somebody has to read."""
 CLOSE_WAIT_S: Final = 2.0
 _START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
@@ -100,7 +105,7 @@ def venue(
     as_json: bool,
 ) -> None:
     """Run Polymarket on loopback: a recorded day or a made-up one, play money, the official clients unmodified."""
-    rules = Rules(grant_micro=_grant(grant), failing=failing)
+    rules = Rules(grant_micro=_grant(grant), failing=failing, flow=flow_at(speed))
     settings = Settings(day, speed, seed, _start(start, day), host, port, record, rules, as_json)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -108,6 +113,11 @@ def venue(
     except Stopped as stopped:
         click.echo(f"foresight venue: {stopped}", err=True)
         raise SystemExit(stopped.code) from stopped
+
+
+def flow_at(speed: float) -> float:
+    """The share of the fitted trades at a speed: all of them as long as a desk can follow in real time."""
+    return min(1.0, FULL_FLOW_SPEED / speed)
 
 
 def _grant(text: str) -> int:
@@ -245,7 +255,7 @@ def _clock(settings: Settings, day: Day, memory: Memory) -> RehearsalClock:
 
 def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
     """The market time at which the venue begins, unix milliseconds."""
-    if not isinstance(day, RecordedDay):
+    if not isinstance(day, RecordedDay | BridgedDay):
         return max(wall_ms, memory.last_ms) if settings.speed == 1.0 else memory.last_ms or wall_ms
     if memory.last_ms:
         return memory.last_ms

@@ -244,9 +244,9 @@ class Taker:
     size_micro: int
 
 
-def takers(scene: Scene, rng: Random) -> list[Taker]:
-    """Who comes in one second: Poisson arrivals at the fitted rate."""
-    rate = shape.takers_per_s(scene.asset, scene.interval_s, scene.up, scene.left_s)
+def takers(scene: Scene, rng: Random, flow: float = 1.0) -> list[Taker]:
+    """Who comes in one second: Poisson arrivals at the fitted rate, or at a share of it. flow: above 0, at most 1."""
+    rate = flow * shape.takers_per_s(scene.asset, scene.interval_s, scene.up, scene.left_s)
     moment, found = rng.expovariate(rate), []
     while moment < 1.0:
         found.append(_taker(round(moment * 999), scene, rng))

@@ -65,7 +65,8 @@ class Rules:
     """What can be set about the venue. Amounts are millionths; *_ms and *_s are market time.
 
     failing: the probability that a matched trade fails in the end. gamma_lead_s: Gamma lists a market this long before
-    the exchange knows it. keep_s: a resolved market is forgotten this long after.
+    the exchange knows it. keep_s: a resolved market is forgotten this long after. flow: the share of the fitted
+    trades that come, above 0 and at most 1; fewer trades fill fewer orders, never more.
     """
 
     grant_micro: int = 1_000_000_000
@@ -73,6 +74,7 @@ class Rules:
     gamma_lead_s: int = 5
     failing: float = 0.0
     keep_s: int = 3_600
+    flow: float = 1.0
 
 
 class Desk(Protocol):
@@ -313,7 +315,7 @@ class Floor:
             self._requote(market, f"requote/{second}")
         scene = self._scene(market)
         ahead = self._odds.up(listing, second)
-        for taker in takers(replace(scene, ahead=None if ahead == scene.up else ahead), rng):
+        for taker in takers(replace(scene, ahead=None if ahead == scene.up else ahead), rng, self.rules.flow):
             self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
         self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
 

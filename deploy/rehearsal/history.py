@@ -1,0 +1,62 @@
+"""What markets were like on a date: which price settled them, what taking cost, and a market nobody recorded wholly.
+
+Source: facts 4.4 and 6. Leaves recorded markets to `recordings.py`, which read it all from their own fields. What
+always holds: a market that is made up here has the same ids whenever it is made up again.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from deploy.rehearsal.days import Fee, Listing
+
+NO_FEE: Final = Fee(0, 1)
+LISTED_AHEAD_S: Final = 86_400
+_SQUARED: Final = Fee(250_000, 2)
+"""The first schedule: at most 1.56 cents a share, at a half."""
+_PRESENT: Final = Fee(70_000, 1)
+_FEES: Final = {
+    300: ((1_774_828_800, _PRESENT), (1_770_854_400, _SQUARED)),
+    900: ((1_774_828_800, _PRESENT), (1_767_571_200, _SQUARED)),
+}
+"""Since when which fee, newest first: 30 March 2026 for all; 12 February for 5 minutes, 5 January for 15."""
+_LOOKBACKS: Final = {
+    300: ((1_786_665_600, 60), (1_786_060_800, 30)),
+    900: ((1_786_060_800, 60),),
+}
+"""Since when which mean settles, newest first: 7 August 2026, and 14 August for 5 minutes; before that the price."""
+
+
+def fee_on(start_s: int, interval_s: int) -> Fee:
+    """The taker fee of a window that starts then; intervals that are not known have the one of 15 minutes."""
+    return next((fee for since, fee in _FEES.get(interval_s, _FEES[900]) if start_s >= since), NO_FEE)
+
+
+def lookback_on(start_s: int, interval_s: int) -> int:
+    """Over how many seconds the settling price is averaged, 0 for the price itself."""
+    steps = _LOOKBACKS.get(interval_s, _LOOKBACKS[900])
+    return next((lookback_s for since, lookback_s in steps if start_s >= since), 0)
+
+
+def plain_listing(world: str, asset: str, interval_s: int, start_s: int, condition_id: str = "") -> Listing:
+    """A market by its slot and the rules of its date. world: another one gives other ids; condition_id: if known."""
+    slug = f"{asset.lower()}-updown-{interval_s // 60}m-{start_s}"
+    return Listing(
+        slug=slug,
+        asset=asset,
+        interval_s=interval_s,
+        start_s=start_s,
+        condition_id=condition_id or "0x" + _id(world, slug, "condition"),
+        up_token=str(int(_id(world, slug, "up"), 16)),
+        down_token=str(int(_id(world, slug, "down"), 16)),
+        listed_ms=(start_s - LISTED_AHEAD_S) * 1_000,
+        lookback_s=lookback_on(start_s, interval_s),
+        fee=fee_on(start_s, interval_s),
+        min_size_micro=5_000_000,
+        tick_micro=10_000,
+    )
+
+
+def _id(world: str, slug: str, part: str) -> str:
+    return sha256(f"{world}/{slug}/{part}".encode()).hexdigest()
