@@ -248,9 +248,9 @@ def ask(posted: Posted, key: Key, listing: Listing, tick_micro: int, now_ms: int
     order_id = prove(posted, key)
     if not permits(key, posted.order.maker):
         raise refusals.bad(refusals.MAKER_NOT_ALLOWED)
-    asked = _asked(posted, key, listing, order_id, tick_micro)
+    asked, order = _asked(posted, key, listing, order_id, tick_micro), struct_of(posted.order)
     for check in CHECKS:
-        check(asked, struct_of(posted.order), tick_micro, now_ms)
+        check(asked, order, tick_micro, now_ms)
     return asked
 
 
