@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import exp, log, sqrt, tanh
 from typing import TYPE_CHECKING, Final
@@ -54,6 +55,7 @@ _LOGIT: Final = 1.702
 """The logistic curve that is nearest to the normal one has its argument times this."""
 _OPINION: Final = 0.003
 """How far makers' opinion of the odds strays at a coin toss."""
+_LADDERS_MAX: Final = 4_096
 _MEMORY_MAX: Final = 4_096
 
 
@@ -165,33 +167,57 @@ class Add:
 
 
 def refresh(book: Book, scene: Scene, rng: Random) -> list[Trim | Add]:
-    """What makers change so that the book says what they believe: first all that goes, then all that comes."""
-    wanted = quotes(scene, rng)
-    standing = [(bid, price) for bid in (True, False) for price in book.prices(bid)]
-    trims = [Trim(*where, book.crowd_micro(*where)) for where in standing if where not in wanted]
+    """What makers change so that the book says what they believe: first all that goes, then all that comes.
+
+    A size is drawn only for a level that changes.
+    """
+    wanted, standing = _rungs(scene, rng), book.crowd()
+    trims = [Trim(*where, size_micro) for where, size_micro in standing.items() if where not in wanted]
     adds: list[Add] = []
-    for (bid, price), size_micro in wanted.items():
-        present = book.crowd_micro(bid, price)
+    for where, rung in wanted.items():
+        present = standing.get(where, 0)
         if present and rng.random() < STEADY:
             continue
+        size_micro = _drawn(rung, rng)
         if size_micro < present:
-            trims.append(Trim(bid, price, present - size_micro))
+            trims.append(Trim(*where, present - size_micro))
         elif size_micro > present:
-            adds.append(Add(bid, price, size_micro - present))
-    return [*(step for step in trims if step.size_micro), *adds]
+            adds.append(Add(*where, size_micro - present))
+    return [*trims, *adds]
 
 
 def quotes(scene: Scene, rng: Random) -> dict[tuple[bool, int], int]:
     """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares; LEVELS a side, and the far ones."""
+    return {where: _drawn(rung, rng) for where, rung in _rungs(scene, rng).items()}
+
+
+Rung = tuple[float, float]
+"""A level makers want: its median in shares, and how sizes stray from it (of the logarithm)."""
+
+
+def _drawn(rung: Rung, rng: Random) -> int:
+    median, stray = rung
+    shares = median * exp(rng.gauss(0, stray)) if stray else median
+    return max(_LEAST_SHARES, round(shares)) * MICRO
+
+
+def _rungs(scene: Scene, rng: Random) -> dict[tuple[bool, int], Rung]:
+    """Where makers want to be: around their opinion of the odds, a spread apart, down to the last cent of each side."""
     grid = scene.grid_micro
     doubt = 4 * scene.up * (1 - scene.up)
     middle = round((scene.up + rng.gauss(0, _OPINION) * doubt) * MICRO)
     bid = middle // grid * grid - (0 if middle % grid else grid)
     ask = bid + grid * _spread(scene, rng)
-    found: dict[tuple[bool, int], int] = {}
+    scale = shape.standing(scene.asset, scene.interval_s)
+    touch = shape.TOUCH_SHARE * shape.along(shape.TOUCH_LEFT, scene.left_s)
+    whole = shape.along(shape.DEPTH_LEFT, scene.left_s)
+    steady = shape.along(shape.DEPTH_LEFT, scene.left_s // _FAR_LEFT_S * _FAR_LEFT_S)
+    found: dict[tuple[bool, int], Rung] = {}
     for is_bid, best in ((True, bid), (False, MICRO - ask)):
-        for own_micro, shares in _side(scene, best, rng):
-            found[is_bid, own_micro if is_bid else MICRO - own_micro] = max(_LEAST_SHARES, round(shares)) * MICRO
+        for own_micro, shares, deep in _ladder(best, grid, scene.tick_micro):
+            there = steady if deep is None else touch + (whole - touch) * deep
+            stray = 0.0 if deep is None else shape.TOUCH_SPREAD + (_DEEP_SPREAD - shape.TOUCH_SPREAD) * deep
+            found[is_bid, own_micro if is_bid else MICRO - own_micro] = shares * there * scale, stray
     return found
 
 
@@ -202,20 +228,20 @@ def _spread(scene: Scene, rng: Random) -> int:
     return rng.choice(shape.WIDER_TICKS) if wider else 1
 
 
-def _side(scene: Scene, best_micro: int, rng: Random) -> Iterator[tuple[int, float]]:
-    """One side's prices and shares in the terms of the token it buys: what is asked for Up is bid for Down."""
-    scale = shape.standing(scene.asset, scene.interval_s)
-    touch = shape.TOUCH_SHARE * shape.along(shape.TOUCH_LEFT, scene.left_s)
-    whole = shape.along(shape.DEPTH_LEFT, scene.left_s)
+@lru_cache(maxsize=_LADDERS_MAX)
+def _ladder(best_micro: int, grid_micro: int, tick_micro: int) -> tuple[tuple[int, float, float | None], ...]:
+    """One side of a recorded book in the terms of the token it buys: price, shares, how deep it is.
+
+    Depth is 0 at the best price and 1 from a few levels on; None beyond the levels that are quoted one by one.
+    """
+    found: list[tuple[int, float, float | None]] = []
     for level in range(LEVELS):
-        own_micro = best_micro - level * scene.grid_micro
-        if scene.tick_micro <= own_micro <= MICRO - scene.tick_micro:
-            deep = 1.0 if own_micro <= scene.grid_micro else min(1.0, level / _TOUCH_LEVELS)
-            median = _resting(own_micro, scene.grid_micro) * (touch + (whole - touch) * deep) * scale
-            yield own_micro, median * exp(rng.gauss(0, shape.TOUCH_SPREAD + (_DEEP_SPREAD - shape.TOUCH_SPREAD) * deep))
-    steady = shape.along(shape.DEPTH_LEFT, scene.left_s // _FAR_LEFT_S * _FAR_LEFT_S) * scale
-    for own_micro, shares in _far(best_micro - LEVELS * scene.grid_micro, scene.grid_micro):
-        yield own_micro, shares * steady
+        own_micro = best_micro - level * grid_micro
+        if tick_micro <= own_micro <= MICRO - tick_micro:
+            deep = 1.0 if own_micro <= grid_micro else min(1.0, level / _TOUCH_LEVELS)
+            found.append((own_micro, _resting(own_micro, grid_micro), deep))
+    nearest_micro = best_micro - LEVELS * grid_micro
+    return (*found, *((price, shares, None) for price, shares in _far(nearest_micro, grid_micro)))
 
 
 def _resting(own_micro: int, width_micro: int) -> float:

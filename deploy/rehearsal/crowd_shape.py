@@ -20,7 +20,6 @@ How fast makers follow is only known from A and C together: recorded middles fit
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import lru_cache
 from typing import Final
 
 Steps = tuple[tuple[float, float], ...]
@@ -100,7 +99,6 @@ def along(steps: Steps, where: float) -> float:
     return before + (after - before) * (where - low) / (high - low)
 
 
-@lru_cache(maxsize=4_096)
 def shares_between(low: float, high: float) -> float:
     """Shares that bids of a token hold between two prices of a BTC/5m book with time left; 0 <= low <= high <= 1."""
     return DEPTH_SHARES * float(high**DEPTH_EXPONENT - low**DEPTH_EXPONENT)

@@ -28,6 +28,10 @@ IDLE_S: Final = 0.5
 """The exchange is looked at this often even when nothing is planned. Real time."""
 
 
+SOONEST_S: Final = 0.002
+"""It turns by itself no more often than this: at speed much is due at nearly the same moment. Real time."""
+
+
 class Venue:
     """Everything between the exchange and the outside. chance: gives unpredictable bytes, for keys."""
 
@@ -147,6 +151,7 @@ class Venue:
     def _set_alarm(self) -> None:
         next_ms = self.exchange.agenda.next_ms
         wait_s = IDLE_S if next_ms is None else min(IDLE_S, real_seconds(self.clock, next_ms * MS_NS))
+        wait_s = max(wait_s, SOONEST_S)
         if self._alarm:
             self._alarm.cancel()
         if self._leaving:
