@@ -37,6 +37,10 @@ class Leg:
     fee_micro: int
     maker: bool
 
+    def fields(self) -> dict[str, str | int | bool]:
+        """Everything of it by name, as the record keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def cash_micro(self) -> int:
         """What the leg does to its account's cash: a BUY pays the fee on top, a SELL out of its proceeds."""

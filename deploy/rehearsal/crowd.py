@@ -60,15 +60,24 @@ _MEMORY_MAX: Final = 4_096
 
 
 class Odds:
-    """What makers believe, from the day's own prices alone. Remembers strikes and volatilities, within a bound."""
+    """What makers believe, from the day's own prices alone. Remembers what it computed, within a bound."""
 
     def __init__(self, day: Day) -> None:
         self._day = day
         self._strikes: dict[str, int | None] = {}
         self._volatilities: dict[tuple[str, int], float] = {}
+        self._seen: dict[tuple[str, int], float] = {}
 
     def up(self, listing: Listing, second: int) -> float:
         """P(Up) as seen at a second, 0 to 1; a half before the window starts or while no price is known."""
+        key = (listing.slug, second)
+        found = self._seen.get(key)
+        if found is None:
+            _make_room(self._seen)
+            found = self._seen[key] = self._up(listing, second)
+        return found
+
+    def _up(self, listing: Listing, second: int) -> float:
         spot = self._day.value_at(listing.asset, second)
         strike = self._strike(listing) if second >= listing.start_s else None
         if spot is None or strike is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -57,6 +57,7 @@ HISTORY_S: Final = 120
 """A subscriber of prices is first shown the last two minutes. Source: facts 4.3."""
 TWAP_S: Final = 60
 _DRAWS: Final = 10_000
+_FINE_MAX: Final = 1_024
 OUTCOME_DELAYS_S: Final = RESOLVE_MAX_S - RESOLVE_MIN_S
 
 
@@ -286,12 +287,15 @@ class Floor:
 
     # The crowd.
 
-    def _scene(self, market: Market) -> Scene:
+    def _scene(self, market: Market, ahead_s: int | None = None) -> Scene:
+        """What makers know now. ahead_s: the second of a price that some takers know already."""
         listing = market.listing
         second = max(self._seen_s.get(listing.asset, 0), self.now_ms // 1_000 - LATENCY_S)
         left_s = listing.end_s - self.now_ms / 1_000
-        up, fine = self._odds.up(listing, second), _uses_fine_tick(listing)
-        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, fine)
+        up, fine = self._odds.up(listing, second), _uses_fine_tick(listing.condition_id)
+        ahead = up if ahead_s is None else self._odds.up(listing, ahead_s)
+        known = None if ahead == up else ahead
+        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, fine, known)
 
     def _requote(self, market: Market, name: str) -> None:
         rng = self.dice(f"{market.listing.slug}/{name}")
@@ -313,9 +317,7 @@ class Floor:
         rng = self.dice(f"{listing.slug}/beat/{second}")
         if rng.random() < (EARLY_REQUOTE if early else REQUOTE):
             self._requote(market, f"requote/{second}")
-        scene = self._scene(market)
-        ahead = self._odds.up(listing, second)
-        for taker in takers(replace(scene, ahead=None if ahead == scene.up else ahead), rng, self.rules.flow):
+        for taker in takers(self._scene(market, second), rng, self.rules.flow):
             self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
         self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
 
@@ -368,9 +370,14 @@ class Floor:
             yield lookback_s, point.value_e18 if value is None else value
 
 
-def _uses_fine_tick(listing: Listing) -> bool:
-    return _drawn(listing, "fine", _DRAWS) < FINE_SHARE * _DRAWS
+@lru_cache(maxsize=_FINE_MAX)
+def _uses_fine_tick(condition_id: str) -> bool:
+    return _digits("fine", condition_id, _DRAWS) < FINE_SHARE * _DRAWS
 
 
 def _drawn(listing: Listing, what: str, below: int) -> int:
-    return int.from_bytes(sha256(f"{what}/{listing.condition_id}".encode()).digest()[:4]) % below
+    return _digits(what, listing.condition_id, below)
+
+
+def _digits(what: str, condition_id: str, below: int) -> int:
+    return int.from_bytes(sha256(f"{what}/{condition_id}".encode()).digest()[:4]) % below

@@ -53,7 +53,7 @@ class BookView:
     min_size_micro: int
     tick_micro: int
     last_trade: str
-    memo: list[Json] = field(default_factory=list, compare=False, repr=False)
+    memo: list[Json] = field(default_factory=list, init=False, compare=False, repr=False)
     """Its JSON, once somebody asked for it: a change and the whole book carry the same hash."""
 
     @property

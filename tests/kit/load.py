@@ -93,10 +93,23 @@ async def post_all(port: int, requests: Sequence[bytes], connections: int) -> tu
     loop = asyncio.get_running_loop()
     waiting, answers, done = deque(requests), list[bytes](), loop.create_future()
     began = time.perf_counter()
+    transports = []
     for _ in range(min(connections, len(requests))):
-        await loop.create_connection(lambda: _Posting(waiting, answers, done, len(requests)), "127.0.0.1", port)
+        transport, _ = await loop.create_connection(
+            lambda: _Posting(waiting, answers, done, len(requests)), "127.0.0.1", port
+        )
+        transports.append(transport)
     await done
-    return answers, time.perf_counter() - began
+    took_s = time.perf_counter() - began
+    await _close(transports)
+    return answers, took_s
+
+
+async def _close(transports: Sequence[asyncio.BaseTransport]) -> None:
+    """Close connections, and let the loop do it."""
+    for transport in transports:
+        transport.close()
+    await asyncio.sleep(0.1)
 
 
 class _Counting(asyncio.Protocol):
@@ -168,7 +181,5 @@ async def count_frames(port: int, hello: bytes, connections: int, warm_s: float,
     frames = sum(reader.frames for reader in readers) - before[0]
     octets = sum(reader.octets for reader in readers) - before[1]
     grown = cpu() - before[2]
-    for reader in readers:
-        if reader.transport:
-            reader.transport.close()
+    await _close([reader.transport for reader in readers if reader.transport])
     return frames, octets, took_s, grown
