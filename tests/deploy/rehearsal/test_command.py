@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from kit.days import START_S, WINDOW_S, a_day, write_day
 from kit.venue import Trader
 
-from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, start_ms, venue
+from deploy.rehearsal.command import Settings, Stopped, _fatal, endpoints, flow_at, start_ms, venue
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.memory import Memory
@@ -264,3 +264,8 @@ def test_endpoints_share_one_port() -> None:
         "user_ws": "ws://127.0.0.1:5/ws/user",
         "price_ws": "ws://127.0.0.1:5/prices/ws",
     }
+
+
+def test_at_high_speed_the_crowd_trades_less_never_more() -> None:
+    """The trades of a real second stay as many; fewer of them fill fewer orders."""
+    assert [flow_at(speed) for speed in (0.1, 1, 15, 60, 1_000)] == [1, 1, 1, 0.25, 0.015]

@@ -182,6 +182,13 @@ def test_takers_come_while_the_outcome_is_open() -> None:
     assert counts[3] < 0.04 * counts[0]
 
 
+def test_a_share_of_the_flow_is_that_share_of_the_takers() -> None:
+    """No fewer sizes to choose from, only fewer of them."""
+    scene = Scene("BTC", 0.5, 200, 10_000)
+    few = [taker for number in range(300) for taker in takers(scene, dice(f"s{number}"), flow=0.25)]
+    assert len(few) == pytest.approx(0.25 * len(arrivals(scene)), rel=0.15)
+
+
 def test_taker_sizes_are_as_recorded() -> None:
     """Half of them below 9 shares or so, one in a hundred above some 400."""
     sizes = sorted(taker.size_micro / 1e6 for taker in arrivals(Scene("BTC", 0.5, 200, 10_000)))
