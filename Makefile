@@ -13,7 +13,7 @@ run: env
 env: $(VENV)/.run.stamp
 
 test: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest tests/bench --run-bench $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from pathlib import Path
 from typing import Any, Final
@@ -85,5 +84,5 @@ def new_operation_id(clock: Clock | None = None) -> str:
     26 letters and digits: 48 bits of time in milliseconds, so that ids sort by age, and 80 of chance.
     """
     wall_ms = (clock or SystemClock()).wall_ns() // 1_000_000
-    number = (wall_ms << 80) | secrets.randbits(80)
+    number = (wall_ms << 80) | int.from_bytes(os.urandom(10))
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))

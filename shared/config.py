@@ -90,7 +90,7 @@ class Risk(_Section, frozen=True):
     total_max_usd: Usd = 250.0
     day_loss_max_usd: Usd = 100.0
     orders_per_minute: Count = 120
-    """Market time, all slots together; cancels are counted apart and twice as many."""
+    """Market time, all slots together. Cancels need no cap: only what rests is cancelled, one cancel in flight each."""
     open_orders_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 64
     price_band_micro: Annotated[int, msgspec.Meta(ge=10_000, le=1_000_000)] = 200_000
     """How far beyond the best opposite price an order may reach, in millionths: a fat finger's bound."""
@@ -105,7 +105,8 @@ class Deploy(_Section, frozen=True):
     """How long a slot may hold its next tick back while it waits for its clean boundary."""
     boundary_s: Seconds = 120.0
     """How long to look for a clean boundary of every slot."""
-    attest_s: Seconds = 5.0
+    attest_s: Seconds = 8.0
+    """Until it has said again what it runs and answered a tick as the owner; the slowest beat is a tick in 5 s."""
     retire_s: Seconds = 10.0
     beat_s: Seconds = 5.0
     """A worker whose deciding loop was not heard for this long is lost."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import sys
 from pathlib import Path
+from typing import TextIO, cast
 
 import msgspec
 import structlog
@@ -15,11 +17,13 @@ import uvloop
 
 from shared.clock import Clock, RehearsalClock, SystemClock
 from shared.config import Credentials, Faults, Settings, load, read_credentials
-from shared.entries import Release
+from shared.entries import Release, UnknownEntry
 from shared.outcomes import EXIT
 from shared.paths import PathTooLong, State, default_state
 from shared.records import CannotWrite, Damaged
+from shared.wire import BadFrame
 from supervisor.app import AlreadyRunning, App
+from supervisor.journal import JournalFailed
 
 SWITCH_S = 0.0005
 """The commit thread gets the interpreter this soon when the loop is busy; the default is ten times as long."""
@@ -46,7 +50,7 @@ def main() -> int:
             return runner.run(app_run)
     except AlreadyRunning as error:
         return _fail("LOCKED", str(error))
-    except (CannotWrite, Damaged, PathTooLong, OSError) as error:
+    except (CannotWrite, JournalFailed, Damaged, UnknownEntry, BadFrame, PathTooLong, OSError) as error:
         return _fail("IOERR", str(error))
     except Faults as error:
         return _fail("CONFIG", str(error))
@@ -62,7 +66,7 @@ def newest_staged(state: State) -> Release | None:
     for line in reversed(index.read_bytes().splitlines() if index.exists() else []):
         try:
             staged = msgspec.json.decode(line, type=_Indexed)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         return Release(staged.seq, staged.release, staged.lock, staged.modules)
     return None
@@ -120,9 +124,23 @@ def _log_to_stdout() -> None:
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stdout.fileno()))),
         cache_logger_on_first_use=True,
     )
+
+
+class _Lossy:
+    """A log that may be lost: a full disk, or a reader that is gone, is no reason to stop. It keeps nothing back."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._fd, text.encode(errors="replace"))
+
+    def flush(self) -> None:
+        """There is never anything to flush."""
 
 
 if __name__ == "__main__":

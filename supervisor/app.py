@@ -129,6 +129,7 @@ class App:
             self.desk.begin(now, shown, first)
             if self.journal.torn_bytes:
                 self.desk.board.alarm("journal_torn", f"{self.journal.torn_bytes} bytes of the last record were lost")
+        self._end_turn()  # whoever is answered by this reign, or started in it, must not outlive the word of it
         log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
 
     async def _join_venue(self) -> None:
@@ -223,13 +224,13 @@ class App:
         self._fail(context.get("exception") or RuntimeError(context.get("message", "unknown fault")))
 
     def _fail(self, error: BaseException | None) -> None:
-        if isinstance(error, JournalFailed):
-            self._exit = EXIT_IO
+        failed = isinstance(error, JournalFailed)
+        self._exit = EXIT_IO if failed else self._exit or 1
+        self._stop.set()
+        if failed:
             log.error("journal_failed", reason=str(error), trading="nobody: nothing leaves without the journal")
         else:
-            self._exit = 1
             log.error("promise_broken", reason=repr(error), exc_info=error)
-        self._stop.set()
 
     # --- the turn ---
 

@@ -22,6 +22,7 @@ class Member:
     """One worker process. `read_seq`: nothing up to it is missing in its state. Times are monotonic.
 
     `told_ns`: when it was told to end; its loop may be heard after that, and it may still have to be killed.
+    `shadowed`, `answered`: live ticks it decided on as a shadow and as the owner; `decided`: as many as it says itself.
     """
 
     uid: str
@@ -33,6 +34,9 @@ class Member:
     read_seq: int = 0
     whole: bool = False
     told_ns: int = 0
+    shadowed: int = 0
+    answered: int = 0
+    attested: bool = False
     decided: int = 0
     rss_kib: int = 0
     modules: tuple[Loaded, ...] = ()

@@ -53,12 +53,14 @@ class Decisions:
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
         by = self.board.by(uid, decided.epoch)
+        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
         self.turns.moved(decided.slot)
 
     def _admit(self, uid: str, decided: m.Decided) -> None:
         """The one place where a decision becomes orders: judged, durable, then sent. Indivisible."""
         by = self.board.by(uid, decided.epoch)
+        self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
         requests: list[Effect] = []
         denied: list[str] = []
@@ -100,8 +102,8 @@ class Decisions:
     def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
         board = self.board
         window = board.lanes.window(board.lane_of[decided.slot])
-        asked_s = self.turns.window_s.get(decided.slot)
-        if window is None or window.start_s != asked_s or board.at_ns >= window.end_s * NS:
+        asked_start_s = self.turns.shown_start_s.get(decided.slot)
+        if window is None or window.start_s != asked_start_s or board.at_ns >= window.end_s * NS:
             return Denied("no_window", "the window closed meanwhile")
         if leg >= admission.MAX_INTENTS:
             return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")

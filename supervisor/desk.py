@@ -95,9 +95,11 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.handover.hold_no_longer()
+        self.operations.see_proved()
         self.operations.give_up_late()
         self.operations.ensure_active()
         self.markets.watch()
+        self.markets.ask_again()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:
@@ -127,14 +129,13 @@ class Desk:
         """The tape cannot be written (`fault`), or can be again; what is missing in it begins at `from_seq`."""
         board = self.board
         board.now(now)
-        if fault and not board.tape_fault:
-            board.tape_fault = fault
+        known, board.tape_fault = board.tape_fault, fault
+        if fault and not known:
             self.markets.down_since["tape"] = board.at_ns
             board.alarm("tape_unavailable", f"{fault}; entries are closed, open orders and positions are kept")
-        elif not fault and board.tape_fault:
-            since, cause = self.markets.down_since.pop("tape", board.at_ns), board.tape_fault
-            board.tape_fault = ""
-            board.write(e.Gap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq}: {cause}"))
+        elif not fault and known:
+            since = self.markets.down_since.pop("tape", board.at_ns)
+            board.write(e.Gap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq}: {known}"))
             board.publish(m.FeedGap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq} are missing"))
             self._publish_keyframe()
 

@@ -88,6 +88,12 @@ class Lanes:
         """Every token whose book is wanted."""
         return frozenset(self._tokens)
 
+    def stale(self, token: str) -> str:
+        """Why a token's book is not to be believed; empty when it is, or when nobody wants it any more."""
+        window = self._tokens.get(token)
+        outcome = window.outcome_of(token) if window is not None else None
+        return window.books[outcome].stale if window is not None and outcome is not None else ""
+
     def resume(self, opened: e.Opened, strike: int | None) -> None:
         """Take up a window from before a restart that nobody has named the winner of yet; it may still run."""
         slot = next((s for s in self.slots if s.name == opened.slot), None)

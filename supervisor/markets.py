@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from shared import entries as e
 from shared import messages as m
@@ -16,6 +17,9 @@ from supervisor.venue.discovery import Listing
 from supervisor.venue.market import Changes, MarketEvent, Snapshot
 from supervisor.venue.prices import Price
 
+REFETCH_S: Final = 5.0
+"""Real seconds after which a book that was asked for and has not come is asked for again."""
+
 
 class Markets:
     """Arrivals from discovery, market channel and price channel."""
@@ -24,6 +28,7 @@ class Markets:
         self.board, self.turns, self.dealing = board, turns, dealing
         self.down_since: dict[str, int] = {}
         self._watched: frozenset[str] = frozenset()
+        self._awaited_ns: dict[str, int] = {}
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
         """The venue described a window's market."""
@@ -38,6 +43,8 @@ class Markets:
         for event in events:
             before = self.board.seq
             self.tell(self.board.lanes.market_event(event))
+            if isinstance(event, Snapshot) and not self.board.lanes.stale(event.token):
+                self._awaited_ns.pop(event.token, None)
             for window in self._touched(event):
                 self._refetch_crossed(window)
                 if window.opened and self.board.seq != before:
@@ -83,7 +90,8 @@ class Markets:
         self.board.alarm("bad_frame", f"{feed}: {fault}")
         if feed == "market":
             self.tell(self.board.lanes.distrust("a frame of its channel could not be read"))
-            self.board.effects.extend(Refetch(token) for token in sorted(self.board.lanes.watched()))
+            for token in sorted(self.board.lanes.watched()):
+                self._refetch(token)
 
     def tell(self, told: Iterable[Told]) -> None:
         """Pass on what a lane has to tell; a window's winner closes our positions in it."""
@@ -102,6 +110,18 @@ class Markets:
             self._watched = wanted
             self.board.effects.append(Watch(wanted))
 
+    def ask_again(self) -> None:
+        """Ask once more for books that were asked for and have not come, or came as senseless as before."""
+        for token, since_ns in list(self._awaited_ns.items()):
+            if not self.board.lanes.stale(token):
+                del self._awaited_ns[token]
+            elif self.board.since_s(since_ns) > REFETCH_S:
+                self._refetch(token)
+
+    def _refetch(self, token: str) -> None:
+        self._awaited_ns[token] = self.board.mono_ns
+        self.board.effects.append(Refetch(token))
+
     def _resolve(self, resolved: m.WindowResolved) -> None:
         """A share of the winning token is worth one unit of collateral, of the other nothing."""
         position = self.board.accounts.positions.get((resolved.slot, resolved.start_s, resolved.winner))
@@ -118,11 +138,12 @@ class Markets:
         return [w for w in windows if w.market is not None and not tokens.isdisjoint(w.market.tokens)]
 
     def _refetch_crossed(self, window: Window) -> None:
-        """A crossed book is not traded on; only a whole one can mend it, and it is asked for once."""
+        """A crossed book is not traded on; only a whole one can mend it, and it is asked for once at a time."""
         assert window.market is not None
         for outcome, token in zip(OUTCOMES, window.market.tokens, strict=True):
             book = window.books[outcome]
             if book.stale.startswith("crossed"):
                 self.board.alarm("crossed_book", f"{window.slot.name} {outcome}: {book.stale}; waiting for a snapshot")
-                self.board.effects.append(Refetch(token))
+                if token not in self._awaited_ns:
+                    self._refetch(token)
                 book.distrust(f"waiting for a snapshot, was {book.stale}")

@@ -147,8 +147,7 @@ class Operations:
         if member.stage == "greeted":
             detail = f"{ready.events} frames in {ready.took_us // 1_000} ms"
             self.board.write(e.Worker(uid, member.release, member.pid, "ready", detail))
-        if uid == self.green and member.stage == "greeted":
-            self._roll(rollout.Ready())
+        self.see_proved()
         self.handover.arm()
 
     def on_beat(self, now: Moment, uid: str, beat: m.Beating) -> None:
@@ -175,7 +174,31 @@ class Operations:
         if member is None or uid != self.green or self.rollout.phase != "attesting":
             return
         fault = self._not_staged(member.release, attested.release, attested.modules)
-        self._roll(rollout.Failed(fault) if fault else rollout.Attested())
+        if fault:
+            self._roll(rollout.Failed(fault))
+        else:
+            self.board.crew.update(uid, attested=True)
+            self.see_proved()
+
+    def see_proved(self) -> None:
+        """Go on when green has shown that it can decide, as far as there is a market to show it on.
+
+        No slot passes to it before it decided on a live tick in blue's shadow, and blue may not go before green
+        answered one as the owner: what crashes on its first tick costs nothing, or is put back.
+        """
+        proved = _PROVED.get(self.rollout.phase)
+        if proved is not None and self.green and not self._missing():
+            self._roll(proved())
+
+    def _missing(self) -> str:
+        """What green has not shown yet in this phase; empty when it has."""
+        member = self.board.crew.members[self.green]
+        said, decided, owner = member.attested, member.answered, self.green
+        if self.rollout.phase == "warming":
+            said, decided, owner = member.stage == "ready", member.shadowed, self.blue
+        if not said:
+            return "its worker did not answer"
+        return "" if decided or not self._ticks_come_to(owner) else "it decided on no live tick"
 
     def on_breach(self, now: Moment, uid: str, why: str) -> None:
         """A worker sent what no worker may send."""
@@ -238,8 +261,19 @@ class Operations:
         long = board.since_s(operation.phase_ns) > WORTH_TELLING_S
         operation.waiting = self.handover.waiting() if moving and long else {}
         if board.since_s(operation.phase_ns) > self._phase_limit_s():
-            named = "; ".join(f"{slot}: {why}" for slot, why in self.handover.waiting().items()) if moving else ""
-            self._roll(rollout.Late(named or "its worker did not answer"))
+            self._roll(rollout.Late(self._overdue()))
+
+    def _ticks_come_to(self, uid: str) -> bool:
+        """Whether this worker owns a slot in which a tick will come, or waits for its answer."""
+        window, lane_of = self.board.lanes.window, self.board.lane_of
+        owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
+        return bool(uid) and any(window(lane_of[name]) for name in owned)
+
+    def _overdue(self) -> str:
+        """What the phase that took too long was waiting for."""
+        if self.rollout.phase in {"flipping", "restoring"}:
+            return "; ".join(f"{slot}: {why}" for slot, why in self.handover.waiting().items())
+        return self._missing() if self.green else "its worker did not go"
 
     # --- the table, carried out ---
 
@@ -387,6 +421,11 @@ class Operations:
         return limits[self.rollout.phase]
 
 
+_PROVED: Final[dict[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
+    "warming": rollout.Ready,
+    "attesting": rollout.Attested,
+}
+"""What green has done when nothing is missing in a phase."""
 _CARRY_OUT: Final[dict[type, Callable[[Operations, Any], None]]] = {
     rollout.Spawn: Operations._do_spawn,
     rollout.Flip: Operations._do_flip,

@@ -26,14 +26,14 @@ OUTAGE_MAX_NS = 86_400 * NS
 class Turns:
     """Every slot's state, and since when (monotonic) what was shown or is held waits.
 
-    `tick_seq`, `window_s`: the frame of the newest tick a slot was shown, and the start of the window it was about.
+    `tick_seq`, `shown_start_s`: the frame of the newest tick a slot was shown, and the start of the window shown in it.
     """
 
     def __init__(self, board: Board) -> None:
         self.board = board
         self.slots: dict[str, SlotState] = {}
         self.tick_seq: dict[str, int] = {}
-        self.window_s: dict[str, int] = {}
+        self.shown_start_s: dict[str, int] = {}
         self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
         self.moved: Callable[[str], None] = _nobody_moves
         self._after_ms: dict[str, int] = {}
@@ -169,7 +169,7 @@ class Turns:
             self.step(name, slotstate.Done())
             return
         self._shown_ns[name] = board.mono_ns
-        self.window_s[name] = window.start_s
+        self.shown_start_s[name] = window.start_s
         self.tick_seq[name] = board.publish(
             m.Tick(
                 slot=name,

@@ -135,17 +135,21 @@ def events(context: Context, limit: int, follow: bool) -> None:
 
 
 def _follow(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
-    """Print events as they come, as JSON one document a line."""
+    """Print events as they come, as JSON one document a line; Ctrl-C is how a person ends that."""
+    try:
+        _print_all(context, shown)
+    except KeyboardInterrupt:
+        sys.exit(EXIT["INTERRUPTED"])
+
+
+def _print_all(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
     last_ns = 0
     while True:
         for event in shown:
             last_ns = event["at_ns"]
             click.echo(msgspec.json.encode(event).decode() if context.as_json else event_line(event))
         sys.stdout.flush()
-        try:
-            time.sleep(LOOK_S)
-        except KeyboardInterrupt:
-            sys.exit(EXIT["INTERRUPTED"])
+        time.sleep(LOOK_S)
         shown = client.ask(context.state, "events", {"after_ns": last_ns, "limit": 500}).data
 
 

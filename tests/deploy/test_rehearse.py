@@ -56,7 +56,6 @@ def a_deploy(exit_code: int = 0, code: str = "OK", fault: str = "") -> Deployed:
 
 
 @pytest.mark.system
-@pytest.mark.xdist_group("run")
 def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     """Release after release takes over a desk that trades, nothing is lost, and one document says so."""
     day = write_day(tmp_path / DATE, windows=24)

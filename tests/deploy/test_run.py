@@ -22,7 +22,7 @@ from deploy import client
 from deploy.analysis.verify import verify
 from shared.paths import State
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("run")]
+pytestmark = pytest.mark.system
 SPEED = ("--speed", "20")
 BTC = '[slots]\nassets = ["BTC"]\n'
 

@@ -144,6 +144,7 @@ class Sim:
         self.outcomes: dict[tuple[str, int], e.OutcomeOf] = {}
         self.opened: dict[tuple[str, int], int] = {}
         self.first_tick: dict[str, int] = {}
+        self.asked_about: dict[tuple[str, int], int] = {}
         self.sent: set[str] = set()
         self.operations: dict[str, str] = {}
         self.flips = 0
@@ -288,6 +289,7 @@ class Sim:
         shown = self.shown.setdefault(tick.slot, [])
         self.check(not shown or tick.tick > shown[-1], f"{tick.slot} {tick.tick} was shown after {shown[-1:]}")
         shown.append(tick.tick)
+        self.asked_about[tick.slot, tick.tick] = tick.start_s
         self.first_tick.setdefault(tick.slot, tick.tick)
 
     def _note(self, entry: e.Entry) -> None:
@@ -301,6 +303,11 @@ class Sim:
             )
             self.epochs[entry.slot] = entry.epoch
             self.flips += 1
+        elif isinstance(entry, e.Placing):
+            about = self.asked_about[entry.slot, entry.tick]
+            self.check(
+                entry.start_s == about, f"{entry.slot} {entry.tick} was about {about}, placed in {entry.start_s}"
+            )
         elif isinstance(entry, e.Opened):
             self.opened.setdefault((entry.slot, entry.start_s), board.at_ns // MS)
         elif isinstance(entry, e.Step) and entry.phase == "done":

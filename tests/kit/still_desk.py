@@ -22,7 +22,7 @@ from supervisor import effects as fx
 from supervisor.accounts import Accounts, rebuild
 from supervisor.desk import Desk
 from supervisor.effects import Moment
-from supervisor.slotstate import SlotState
+from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
@@ -150,12 +150,14 @@ class StillDesk:
 
     def hold(self) -> None:
         """Let each slot's owner answer, with a hold, everything it is asked."""
-        asked = [name for name, state in self.desk.turns.slots.items() if state.outstanding and self.alive(state.owner)]
-        while asked:
-            for name in asked:
-                self.answer(name=name)
+        for _ in range(2 * HELD_MAX):
             states = self.desk.turns.slots.items()
             asked = [name for name, state in states if state.outstanding and self.alive(state.owner)]
+            if not asked:
+                return
+            for name in asked:
+                self.answer(name=name)
+        raise AssertionError(f"{asked} are asked for ever")
 
     def restart(self, after_s: float = 1.0, first: e.Release | None = None) -> None:
         """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left."""
@@ -211,7 +213,9 @@ class StillDesk:
         return self.do(self.desk.operations.on_hello, uid, hello, 100)
 
     def ready(self, uid: str) -> None:
-        """A worker has read everything."""
+        """A worker has read everything, and decided on a live tick in the shadow."""
+        if self.alive(uid):
+            self.desk.board.crew.update(uid, shadowed=1)
         self.do(self.desk.operations.on_ready, uid, m.Ready(self.desk.board.seq, 10, 5_000, "state"))
 
     def beat(self, uid: str, read_seq: int | None = None) -> None:
@@ -220,7 +224,9 @@ class StillDesk:
         self.do(self.desk.operations.on_beat, uid, m.Beating(seq, 3, 50_000))
 
     def attest(self, uid: str, modules: tuple[m.Loaded, ...] | None = None) -> None:
-        """A worker says what it has loaded."""
+        """A worker that has answered a tick says what it has loaded."""
+        if self.alive(uid):
+            self.desk.board.crew.update(uid, answered=1)
         release = self.desk.board.accounts.releases[self.desk.board.crew.members[uid].release]
         said = loaded(release) if modules is None else modules
         self.do(self.desk.operations.on_attested, uid, m.Attested(release.release, said))

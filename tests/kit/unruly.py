@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -85,6 +87,7 @@ def tries_to_escape(secrets: str) -> None:
             "write_tape": lambda: (state / "tape" / "mine").write_text("mine"),
             "write_release": lambda: (Path.cwd() / "mine").write_text("mine"),
             "write_tmp": lambda: Path("/tmp/mine").write_text("mine"),
+            "child": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
             "command": lambda: _command(state / "control.sock"),
             "scratch": lambda: (_scratch() / "mine").write_text("mine"),
         }
@@ -191,7 +194,8 @@ def _command(path: Path) -> str:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(5)
         channel.connect(str(path))
-        channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
+        with suppress(BrokenPipeError):  # it may be answered before it was heard
+            channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
         return str(json.loads(channel.recv(65_536))["code"])
 
 

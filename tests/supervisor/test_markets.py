@@ -68,6 +68,32 @@ def test_a_crossed_book_is_not_believed_and_one_snapshot_is_asked_for() -> None:
     assert still.wanted(fx.Refetch) == [fx.Refetch(UP)] * 2
 
 
+def test_a_book_that_was_asked_for_and_does_not_come_is_asked_for_again() -> None:
+    """Nobody could enter or leave that market otherwise; one that is believed again is left alone."""
+    still = a_trading_desk()
+    changed(still, level("BUY", 500_000, 5))
+    still.to_s(16)
+    assert still.wanted(fx.Refetch) == [fx.Refetch(UP)] * 2
+    still.book(500_000, 490_000)
+    assert still.wanted(fx.Refetch) == [fx.Refetch(UP)] * 2
+    still.to_s(22)
+    assert still.wanted(fx.Refetch) == [fx.Refetch(UP)] * 3
+    still.book(480_000, 500_000)
+    still.to_s(40)
+    assert len(still.wanted(fx.Refetch)) == 3
+
+
+def test_a_book_nobody_wants_any_more_is_not_asked_for_again() -> None:
+    """Its window was resolved meanwhile."""
+    still = a_trading_desk()
+    still.to_s(299)
+    still.do(still.desk.markets.on_bad_frame, "market", "not JSON")
+    still.to_s(301)
+    still.do(still.desk.markets.on_market, [MarketResolved("0x", UP)])
+    still.to_s(320)
+    assert len(still.wanted(fx.Refetch)) == 2
+
+
 def test_a_frame_that_cannot_be_read_may_have_been_any_books() -> None:
     """All are distrusted and asked for again, aloud; prices and orders have no book to distrust."""
     still = a_trading_desk()

@@ -414,7 +414,7 @@ def test_a_deploy_after_a_first_release_that_failed_starts_the_desk() -> None:
     [
         ("spawning", 11, "no greeting for 11.0 s"),
         ("warming", 41, "not warm after 41.0 s"),
-        ("attesting", 5.1, "attesting took too long: its worker did not answer"),
+        ("attesting", 8.1, "attesting took too long: its worker did not answer"),
     ],
 )
 def test_every_phase_has_a_deadline(phase: str, seconds: float, fault: str) -> None:
@@ -425,6 +425,54 @@ def test_every_phase_has_a_deadline(phase: str, seconds: float, fault: str) -> N
     assert fault in operation(still).fault
     assert operation(still).result == ("ROLLED_BACK" if phase == "attesting" else "GATE_FAILED")
     assert still.owners() == {still.desk.operations.blue}
+
+
+def test_no_slot_passes_to_a_candidate_that_has_not_decided_on_a_live_tick() -> None:
+    """Read the tape it has; what it makes of a tick is seen in the shadow first."""
+    still = warming()
+    ready = m.Ready(still.desk.board.seq, 10, 5_000, "state")
+    still.do(still.desk.operations.on_ready, GREEN, ready)
+    still.jump(4)
+    assert operation(still).phase == "warming"
+    assert still.owners() == {BLUE}
+    still.jump(1)
+    still.answer(name=BTC, uid=GREEN)
+    still.jump(0.1)
+    assert operation(still).phase == "flipping"
+
+
+def test_the_old_worker_stays_until_the_new_one_has_answered_a_tick() -> None:
+    """One that says the right thing and dies of its first tick is put back."""
+    still = attesting()
+    said = loaded(R2)
+    still.do(still.desk.operations.on_attested, GREEN, m.Attested(R2.release, said))
+    still.jump(1)
+    assert operation(still).phase == "attesting"
+    still.lose(GREEN, "it cannot bear a live market")
+    come_to_rest(still)
+    assert operation(still).result == "ROLLED_BACK"
+    assert still.owners() == {BLUE}
+
+
+def test_the_old_worker_goes_when_the_new_one_has_answered_a_tick() -> None:
+    """However long ago it said what it runs."""
+    still = attesting()
+    still.do(still.desk.operations.on_attested, GREEN, m.Attested(R2.release, loaded(R2)))
+    still.to_s(21)
+    assert operation(still).phase == "retiring"
+
+
+def test_where_no_market_is_open_a_release_takes_over_at_once() -> None:
+    """There is nothing on which it could show anything, and nothing that it could do."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.feeds()
+    first = still.desk.operations.green
+    still.hello(first)
+    still.do(still.desk.operations.on_ready, first, m.Ready(still.desk.board.seq, 10, 5_000, "state"))
+    still.do(still.desk.operations.on_attested, first, m.Attested(R1.release, loaded(R1)))
+    assert still.accounts.active is not None
+    assert still.owners() == {first}
 
 
 def never_clean(still: StillDesk, seconds: int) -> None:

@@ -84,6 +84,12 @@ def test_a_candidate_that_loaded_something_else_is_put_back() -> None:
     assert commands[-1] == Finish("ROLLED_BACK", "it runs 000000")
 
 
+def test_a_slot_that_crosses_while_others_go_back_is_counted() -> None:
+    """Its grant was being written: `nothing changed` would not be true."""
+    walk, commands = through(BEGIN, Greeted(), Ready(), Abort("x"), Flipped(False), Flipped(True), Restored())
+    assert (walk.flipped, commands[-1]) == (2, Finish("ROLLED_BACK", "aborted by x"))
+
+
 def test_slots_that_cannot_be_given_back_need_a_person() -> None:
     """The one end that is not clean has its own name."""
     _, commands = through(BEGIN, Greeted(), Ready(), Flipped(False), Failed("died"), Late("BTC/5m"))

@@ -11,6 +11,7 @@ from shared.config import Ticks
 from shared.messages import Level
 from shared.slots import parse_slot, schedule
 from supervisor import effects as fx
+from supervisor.slotstate import HELD_MAX
 from supervisor.turns import OUTAGE_MAX_NS, Turns
 from supervisor.venue.market import Traded
 from supervisor.venue.requests import Answer
@@ -323,6 +324,21 @@ def test_a_slot_that_waits_for_an_order_goes_on_when_it_is_known() -> None:
     still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
     still.hold()
     assert outcomes(still)[-2:] == [(20, "HOLD"), (25, "HOLD")]
+
+
+def test_more_ticks_than_may_wait_cost_the_oldest() -> None:
+    """An order that is answered after a minute of the fast beat: what could not wait is skipped as late."""
+    still = a_trading_desk()
+    still.to_s(SNIPE_S + 5)
+    still.price()
+    still.jump(1)
+    still.answer(buy(470_000))
+    order = still.wanted(fx.Submit)[-1].order_id
+    still.to_s(SNIPE_S + 6 + HELD_MAX + 2)
+    assert outcomes(still)[-2:] == [(217, "late"), (218, "late")]
+    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.hold()
+    assert [reason for tick, reason in outcomes(still) if tick > 218] == ["HOLD"] * HELD_MAX
 
 
 # --- an outage ---

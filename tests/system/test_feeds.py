@@ -9,9 +9,6 @@ from kit.meddler import Meddler
 from shared import entries as e
 
 pytestmark = pytest.mark.system
-ROUNDS_MAX = 8
-"""How often to wait for a fill at an awkward moment, which is the crowd's to give."""
-ROUND_S = 5.0
 
 
 @pytest.mark.parametrize("channel", ["market", "user", "prices"])
@@ -43,24 +40,6 @@ def test_a_fill_that_was_not_told_is_found_when_the_channel_is_back() -> None:
         desk.judged(reconnects=1)
 
 
-def test_a_fill_before_the_channel_first_listens_is_found() -> None:
-    """After a restart the venue is asked before the user channel is there: what fills in between is asked for again."""
-    with Meddler() as meddler, a_desk(meddler=meddler) as desk:
-        for _ in range(ROUNDS_MAX):
-            desk.until_open()
-            meddler.stall("user")
-            desk.supervisor.kill()
-            desk.until(lambda s: s["decided"] > 0 and s["cash_micro"], "another reign that has asked the venue")
-            untold = missed_within(desk, ROUND_S)
-            meddler.flow("user")
-            desk.until(lambda s: not any(s["feeds"].values()), "every channel to be there")
-            eventually(lambda untold=untold: not untold & missed(desk), "the fill in the journal")
-            if untold:
-                break
-        assert untold
-        desk.judged()
-
-
 def missed(desk: Desk) -> set[str]:
     """Trades in which an order of ours filled that rested, and which the journal does not have."""
     resting = {placing.order_id for placing in desk.said_by(e.Placing) if placing.kind == "GTC"}
@@ -68,14 +47,6 @@ def missed(desk: Desk) -> set[str]:
     trades = desk.venue_lines("trade")
     ours = {trade["trade_id"] for trade in trades if any(leg["order_id"] in resting for leg in trade["legs"])}
     return ours - booked
-
-
-def missed_within(desk: Desk, seconds: float) -> set[str]:
-    """What is missed within a time; nothing if nothing filled."""
-    try:
-        return set(eventually(lambda: missed(desk), "a fill", seconds))
-    except AssertionError:
-        return set()
 
 
 def reconnects(desk: Desk, channel: str) -> int:

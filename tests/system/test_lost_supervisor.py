@@ -39,7 +39,7 @@ def test_killed_at_random_moments_it_takes_everything_up_again(seed: int) -> Non
             assert after["term"] == before.term + 1
             assert after["orders"] is not None
             assert not forgotten(desk, before)
-        verdict = desk.judged()
+        verdict = desk.judged(lapsed=True)
         assert posted_once(desk)
     assert verdict.terms == ROUNDS + 1
     assert verdict.skip_reasons.keys() <= OUTAGE
@@ -60,7 +60,7 @@ def test_killed_before_an_order_is_answered_it_asks_about_it() -> None:
         asked = {a.order_id for a in desk.said_by(e.Answered) if a.request == "lookup"}
         assert lost
         assert lost <= asked | {fill.order_id for fill in desk.said_by(e.Fill)}
-        desk.judged()
+        desk.judged(lapsed=True)
         assert posted_once(desk)
 
 
@@ -72,7 +72,7 @@ def test_a_worker_that_did_not_notice_is_ended_by_the_next_reign() -> None:
             killed(desk)
             desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
             eventually(lambda: ended(hanging), "its end")
-        desk.judged()
+        desk.judged(lapsed=True)
 
 
 @pytest.mark.parametrize("phase", list(HELD))
@@ -88,7 +88,7 @@ def test_killed_in_a_phase_of_a_deploy_the_old_release_trades(phase: str) -> Non
         assert status["release"] == blue
         assert status["operation"] is None
         assert desk.result(op)[0] == exit_code
-        verdict = desk.judged()
+        verdict = desk.judged(lapsed=True)
     assert verdict.skip_reasons.keys() <= OUTAGE
 
 
@@ -103,7 +103,7 @@ def test_killed_when_some_slots_have_passed_the_operation_was_put_back() -> None
         code, document = desk.result(op)
         assert (code, document["data"]["flips"]) == (20, 2)
         assert {slot["release"] for slot in desk.ask("slots").data} == {blue}
-        desk.judged()
+        desk.judged(lapsed=True)
 
 
 def test_killed_while_blue_retires_the_new_release_trades() -> None:
@@ -114,7 +114,7 @@ def test_killed_while_blue_retires_the_new_release_trades() -> None:
         killed(desk)
         assert desk.until_decided()["release"]["hash"] == green
         assert desk.result(op)[0] == 0
-        desk.judged()
+        desk.judged(lapsed=True)
 
 
 def killed(desk: Desk) -> Accounts:

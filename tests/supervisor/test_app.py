@@ -1,0 +1,278 @@
+"""The whole supervisor in the test's own loop: real sockets, disk and workers, against the rehearsal venue."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK, socket
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from kit.answers import Script, answering, ok, reply
+from kit.recordings import recording
+from kit.releases import ROOT, stage
+from kit.venue import running_venue
+
+from shared.clock import Clock, SystemClock
+from shared.config import Credentials, Settings, Slots, Venue
+from shared.entries import Alarm, Entry, Gap, Release
+from shared.fingerprint import lock_hash, modules, release_hash
+from shared.messages import Reply
+from shared.paths import State
+from shared.records import Appender, CannotWrite
+from supervisor import effects as fx
+from supervisor import journal
+from supervisor.app import _CARRY_OUT, App
+from supervisor.control import Wish, replace_file
+from supervisor.errands import ERRANDS
+
+PATIENCE_S = 60.0
+KEY = Credentials("0x" + "11" * 32)
+SPEED = 10.0
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    """An empty state folder, whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="fs") as folder:
+        made = State(Path(folder))
+        yield made
+        (Path("/dev/shm") / made.ledger_name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def told(state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Everything that the service manager was told so far."""
+    with socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK) as manager:
+        manager.bind(str(state.root / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(state.root / "notify"))
+        heard: list[str] = []
+
+        def look() -> list[str]:
+            while True:
+                try:
+                    heard.append(manager.recv(1_000).decode())
+                except BlockingIOError:
+                    return heard
+
+        yield look
+
+
+def staged(state: State) -> Release:
+    """This checkout as a staged release, with the environment that runs the test."""
+    files = modules(ROOT)
+    release = Release(1, release_hash(files), lock_hash(files), files)
+    stage(state.releases / release.release)
+    state.environments.mkdir()
+    (state.environments / release.lock).symlink_to(sys.prefix)
+    return release
+
+
+@asynccontextmanager
+async def a_desk(state: State, venue: Venue, clock: Clock, first: Release | None = None) -> AsyncIterator[App]:
+    """A supervisor that has begun; it ends with the test, and must have ended well."""
+    app = App(Settings(slots=Slots(assets=("BTC",), minutes=(5,)), venue=venue), state, clock, KEY)
+    reign = asyncio.create_task(app.run(first))
+    try:
+        await until(lambda: state.control_socket.exists() or reign.done())
+        yield app
+        app._stop.set()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await reign == 0
+    finally:
+        app._stop.set()
+        await asyncio.wait({reign}, timeout=PATIENCE_S)
+        gc.unfreeze()
+
+
+async def until(done: Callable[[], object]) -> None:
+    """Let the desk go on until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not done():  # noqa: ASYNC110 - a desk fires no events for tests
+            await asyncio.sleep(0.01)
+
+
+def rehearsing(state: State, act: Callable[[App], Any], *, release: bool) -> None:
+    """Let a desk trade at the rehearsal venue."""
+
+    async def scenario() -> None:
+        async with running_venue(state.venue, speed=SPEED) as running:
+            where = {name: url for name, url in running.where.items() if name in Venue.__struct_fields__}
+            first = staged(state) if release else None
+            async with a_desk(state, Venue(**where), running.venue.clock, first) as app:
+                await act(app)
+
+    asyncio.run(scenario())
+
+
+async def ask(state: State, verb: str, **args: Any) -> Reply:
+    """One request over the control socket."""
+    reader, writer = await asyncio.open_unix_connection(state.control_socket, limit=1 << 24)
+    writer.write(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
+    reply_line = await reader.readline()
+    writer.close()
+    return msgspec.json.decode(reply_line, type=Reply)
+
+
+def said(state: State, kind: type[Entry]) -> list[Any]:  # type: ignore[valid-type]
+    """Every fact of a kind in the journal."""
+    return [line.entry for line in journal.lines(state.journal) if isinstance(line.entry, kind)]
+
+
+def test_every_effect_has_one_carrier() -> None:
+    """What the desk may want done is done by the turn or sent off as an errand, never both, never neither."""
+    assert set(ERRANDS) | set(_CARRY_OUT) == set(get_args(fx.Effect))
+    assert set(ERRANDS) & set(_CARRY_OUT) == set()
+
+
+def test_it_is_ready_once_a_tick_was_answered_and_alive_while_ticks_are(
+    state: State, told: Callable[[], list[str]]
+) -> None:
+    """Not before, however much else works; each sign of life says it again; the end is said too."""
+
+    async def act(app: App) -> None:
+        before = len(told())
+        await until(lambda: app.desk.decisions.taken)
+        await until(lambda: any("READY=1" in line for line in told()))
+        first = next(line for line in told() if "READY=1" in line)
+        assert "WATCHDOG=1" in first
+        assert "STATUS=r1 " in first
+        signs = len(told())
+        await until(lambda: len(told()) > signs + 5)
+        assert all("READY=1" in line for line in told()[signs:])
+        assert not any("READY=1" in line for line in told()[:before])
+
+    rehearsing(state, act, release=True)
+    assert told()[-1] == "STOPPING=1"
+
+
+def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callable[[], list[str]]) -> None:
+    """A window is open and no release trades: the loop turns, the feeds work, and that is no life."""
+
+    async def act(app: App) -> None:
+        lanes = app.desk.board.lanes
+        await until(lambda: any(lanes.window(slot) for slot in lanes.slots))
+        signs, seq = len(told()), app.desk.board.seq
+        await until(lambda: app.desk.board.seq > seq + 100)
+        assert len(told()) == signs
+        assert not any("READY=1" in line for line in told())
+
+    rehearsing(state, act, release=False)
+
+
+def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -> None:
+    """Each leaves the file as it stands; an older generation is ignored aloud, also in the status."""
+
+    async def act(app: App) -> None:
+        accounts = app.desk.board.accounts
+        assert (await ask(state, "pause", reason="news")).changed
+        assert msgspec.json.decode(state.control.read_bytes(), type=Wish) == Wish(1, True, "news")
+        replace_file(state.control, msgspec.json.encode(Wish(5, False, "over")))
+        await until(lambda: not accounts.paused)
+        assert accounts.generation == 5
+        replace_file(state.control, msgspec.json.encode(Wish(4, True, "late")))
+        await until(lambda: "older than 5" in json.loads(state.status.read_text())["control_file"])
+        replace_file(state.control, b"{")
+        await until(lambda: "last good wish" in json.loads(state.status.read_text())["control_file"])
+        assert (accounts.generation, accounts.paused) == (5, False)
+        replace_file(state.control, msgspec.json.encode(Wish(6, True, "again")))
+        await until(lambda: accounts.paused)
+
+    rehearsing(state, act, release=False)
+    assert [alarm.name for alarm in said(state, Alarm)].count("control_file") == 2
+
+
+def test_shared_memory_that_vanishes_is_made_again(state: State) -> None:
+    """Somebody removed its name: said, and there again for whoever comes."""
+    name = Path("/dev/shm") / state.ledger_name
+
+    async def act(app: App) -> None:
+        name.unlink()
+        await until(name.exists)
+
+    rehearsing(state, act, release=False)
+    assert "ledger_gone" in [alarm.name for alarm in said(state, Alarm)]
+
+
+def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said once, whatever the disk says meanwhile; the loop rests; what is missing is written down when it is over."""
+
+    def broken(self: Appender, real: Callable[[Appender], None], why: str) -> None:
+        if self.kind == "tape":
+            raise CannotWrite(why)
+        real(self)
+
+    flush, roll = Appender.flush, Appender.roll
+
+    async def act(app: App) -> None:
+        turns: list[int] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(Appender, "flush", lambda self: broken(self, flush, "disk: one"))
+            patch.setattr(Appender, "roll", lambda self: broken(self, roll, "disk: two"))
+            await until(lambda: app.desk.board.tape_fault == "disk: two")
+            end_turn = app._end_turn
+            patch.setattr(app, "_end_turn", lambda: (turns.append(1), end_turn()))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert len(turns) < 10
+            assert (await ask(state, "status")).data["tape"] == "disk: two"
+        await until(lambda: not app.desk.board.tape_fault)
+
+    rehearsing(state, act, release=False)
+    assert [alarm.name for alarm in said(state, Alarm)].count("tape_unavailable") == 1
+    gaps = [gap for gap in said(state, Gap) if gap.what == "tape"]
+    assert len(gaps) == 1
+    assert "disk: two" in gaps[0].cause
+
+
+def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None:
+    """It gives a key and no balance: meanwhile everything else that asks it goes on, and nothing ends."""
+
+    async def act(venue: Script) -> None:
+        venue.on("GET /auth/derive-api-key", ok(recording("api_key")))
+        venue.on("GET /balance-allowance", reply(500, ""), ok(b"{"), ok(recording("balance")))
+        venue.on("GET /data/trades", reply(500, ""), ok({"data": [], "next_cursor": "LTE="}))
+        venue.on("GET /data/orders", ok({"data": [], "next_cursor": "LTE="}))
+        venue.on("POST /v1/heartbeats", ok({"heartbeat_id": "x"}))
+        nowhere = venue.url.replace("http:", "ws:")
+        settings = msgspec.structs.replace(
+            venue.settings(), market_ws=nowhere, user_ws=nowhere, price_ws=nowhere, heartbeat_s=0.5
+        )
+        async with a_desk(state, settings, SystemClock()) as app:
+            await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
+            assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
+            assert venue.asked_for("GET /data/orders")
+
+    async def scenario() -> None:
+        async with answering() as venue:
+            await act(venue)
+
+    asyncio.run(scenario())
+
+
+def test_a_broken_promise_ends_the_desk(state: State) -> None:
+    """Something raised where nobody catches: it ends with the code for that, and starting again is the way out."""
+
+    async def broken() -> None:
+        raise AssertionError("a promise of our own")
+
+    async def scenario() -> int:
+        async with answering() as venue:
+            app = App(Settings(venue=venue.settings()), state, SystemClock(), KEY)
+            reign = asyncio.create_task(app.run(None))
+            await until(state.control_socket.exists)
+            app._start(broken())
+            async with asyncio.timeout(PATIENCE_S):
+                return await reign
+
+    assert asyncio.run(scenario()) == 1
+    gc.unfreeze()
