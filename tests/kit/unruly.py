@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import structs
 
-from shared.messages import Attest, Attested, Beating, Ready, Retire, Streamed
+from shared.messages import Attest, Attested, Beating, Decided, Ready, Retire, Streamed
 from shared.wire import MAX_FRAME
 from worker import app, reading
 
@@ -113,21 +113,20 @@ def waits_while_warming() -> None:
 
 
 def waits_while_flipping() -> None:
-    """It says that it is ready, but not how far it has read, and reads no further before it may go on."""
+    """It decides in the shadow, but does not say how far it has read, and reads no further before it may go on."""
     frames, say, beat = app.Subscription.frames, app.Channel.say, app.Channel.beat
-    given = 0
+    decided = False
 
     def held(self: app.Subscription, most: int) -> Iterator[Streamed]:
-        nonlocal given
-        if given and not _may_go():
+        if decided and not _may_go():
             sleep(PAUSE_MS / 1_000)
             return
-        for frame in frames(self, most):
-            given += 1
-            yield frame
+        yield from frames(self, most)
 
     def modest(message: Any) -> Any:
-        told = isinstance(message, Ready | Beating) and not _may_go()
+        nonlocal decided
+        decided = decided or isinstance(message, Decided)
+        told = isinstance(message, Ready | Beating | Decided) and not _may_go()
         return structs.replace(message, read_seq=0) if told else message
 
     app.Subscription.frames = held  # type: ignore[method-assign]
