@@ -14,6 +14,7 @@ VERBS: Final = {
     "rehearse": "deploy.rehearse",
     "verify": "deploy.analysis.command",
     "day": "deploy.analysis.day",
+    "fit": "deploy.analysis.fit",
     "venue": "deploy.rehearsal.command",
 }
 """The module of each verb; the command in it has the verb's name."""

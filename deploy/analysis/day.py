@@ -11,8 +11,10 @@ from typing import Final
 import click
 import msgspec
 
+from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.days import Listing, RecordedDay, averaged_here
-from deploy.rehearsal.recordings import MARKETS, PRICES, DayUnreadable, read_day
+from deploy.rehearsal.layouts import read_day
+from deploy.rehearsal.recordings import MARKETS, PRICES, DayUnreadable
 from shared.outcomes import EXIT
 
 GAP_S: Final = 60
@@ -21,7 +23,12 @@ GAP_S: Final = 60
 
 @dataclass
 class Findings:
-    """What was found. `compared`: windows with an exact closing price and a known strike; the rest cannot be judged."""
+    """What was found. `compared`: windows with an exact closing price and a known strike; the rest cannot be judged.
+
+    proxied: windows whose prices are of another feed than the one that settled them: `proxy_differs` of them say
+    something else than the official outcome, which is no fault; `proxy_ties` say nothing. left_out: windows that were
+    listed and cannot be played, by reason.
+    """
 
     windows: int = 0
     compared: int = 0
@@ -29,6 +36,9 @@ class Findings:
     without_close: int = 0
     without_strike: int = 0
     averaged: int = 0
+    proxied: int = 0
+    proxy_differs: int = 0
+    proxy_ties: int = 0
     unresolved: int = 0
     prices: int = 0
     gaps: int = 0
@@ -37,29 +47,35 @@ class Findings:
     first: str = ""
     last: str = ""
     wrong: list[str] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
-def examine(day: RecordedDay) -> Findings:
+AnyDay = RecordedDay | BridgedDay
+
+
+def examine(day: AnyDay) -> Findings:
     """Hold a day's prices against its official outcomes: Up when the close is at or above the strike."""
     found = Findings(assets=day.assets)
     for listing in day.listings(0, 2**40):
         found.windows += 1
         _compare(day, listing, found)
-    arrivals = [point.source_ms for point in day.points(0)]
-    found.prices = len(arrivals)
-    found.first, found.last = _stamp(min(arrivals)), _stamp(max(arrivals))
+    found.prices = day.price_count
+    found.first, found.last = (_stamp(second) for second in day.span_s)
+    found.left_out = dict(day.left_out) if isinstance(day, BridgedDay) else {}
     holes = [b - a for asset in day.assets for a, b in day.gaps(asset, GAP_S)]
     found.gaps, found.longest_gap_s = len(holes), max(holes, default=0)
     return found
 
 
-def _compare(day: RecordedDay, listing: Listing, found: Findings) -> None:
+def _compare(day: AnyDay, listing: Listing, found: Findings) -> None:
     close = day.exact_value_at(listing.asset, listing.end_s)
     strike = listing.strike_e18
     if strike is None:
         strike = day.exact_value_at(listing.asset, listing.start_s)
     if listing.official is None:
         found.unresolved += 1
+    elif day.proxied:
+        _hold_proxy(listing, strike, close, found)
     elif averaged_here(day, listing):
         found.averaged += 1
     elif close is None:
@@ -73,8 +89,19 @@ def _compare(day: RecordedDay, listing: Listing, found: Findings) -> None:
             found.wrong.append(listing.slug)
 
 
-def _stamp(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _hold_proxy(listing: Listing, strike: int | None, close: int | None, found: Findings) -> None:
+    """Another feed's prices are compared only where they were recorded, and a difference is counted, not judged."""
+    if close is None or strike is None:
+        found.without_close += close is None
+        found.without_strike += close is not None
+        return
+    found.proxied += 1
+    found.proxy_ties += close == strike
+    found.proxy_differs += close != strike and ("Up" if close > strike else "Down") != listing.official
+
+
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @click.command()
@@ -103,4 +130,11 @@ def _text(found: Findings) -> str:
         f"not compared: {found.without_close} without an exact closing price, {found.without_strike} without a strike, "
         f"{found.averaged} settled on a mean that was not recorded, {found.unresolved} without an official outcome",
     ]
+    if found.proxied:
+        share = found.proxy_differs / found.proxied
+        lines.append(
+            f"{found.proxied} windows held against prices of another feed: {found.proxy_differs} ({share:.1%}) say "
+            f"something else, {found.proxy_ties} say nothing; that is what such prices are worth"
+        )
+    lines += [f"not played: {count} {reason}" for reason, count in found.left_out.items()]
     return "\n".join([*lines, *(f"! {slug}" for slug in found.wrong)])

@@ -37,6 +37,10 @@ class Leg:
     fee_micro: int
     maker: bool
 
+    def fields(self) -> dict[str, str | int | bool]:
+        """Everything of it by name, as the record keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def cash_micro(self) -> int:
         """What the leg does to its account's cash: a BUY pays the fee on top, a SELL out of its proceeds."""
@@ -59,7 +63,10 @@ class Hold:
 
 @dataclass(slots=True)
 class Account:
-    """One owner's money and shares. signature_type: -1 until the first order tells how the wallet signs."""
+    """One owner's money and shares. signature_type: -1 until the first order tells how the wallet signs.
+
+    holds: what each open order keeps back; held: their sum by token, dollars under "".
+    """
 
     owner: str
     wallet: str = ""
@@ -67,21 +74,35 @@ class Account:
     cash_micro: int = 0
     positions: dict[str, int] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
 
     def free_cash(self) -> int:
         """Dollars that no open order holds back."""
-        return self.cash_micro - self._held("")
+        return self.cash_micro - self.held.get("", 0)
 
     def free_shares(self, token_id: str) -> int:
         """Shares that no open order holds back."""
-        return self.positions.get(token_id, 0) - self._held(token_id)
+        return self.positions.get(token_id, 0) - self.held.get(token_id, 0)
 
     def shows_to(self, signature_type: int) -> bool:
         """Whether a reader that names this signature type sees the account's money."""
         return self.signature_type in (-1, signature_type)
 
-    def _held(self, token_id: str) -> int:
-        return sum(hold.micro for hold in self.holds.values() if hold.token_id == token_id)
+    def keep(self, order_id: str, hold: Hold) -> None:
+        """Let an order hold back that much and no more; nothing forgets it. `held` is always the sum of `holds`."""
+        before = self.holds.pop(order_id, None)
+        if before:
+            self._held(before.token_id, -before.micro)
+        if hold.micro:
+            self.holds[order_id] = hold
+            self._held(hold.token_id, hold.micro)
+
+    def _held(self, token_id: str, micro: int) -> None:
+        left = self.held.get(token_id, 0) + micro
+        if left:
+            self.held[token_id] = left
+        else:
+            del self.held[token_id]
 
 
 class Accounts:
@@ -129,10 +150,7 @@ class Accounts:
 
     def hold(self, owner: str, order_id: str, hold: Hold) -> None:
         """Keep back what an open order may still need; nothing to keep forgets the order."""
-        holds = self._open(owner).holds
-        holds.pop(order_id, None)
-        if hold.micro:
-            holds[order_id] = hold
+        self._open(owner).keep(order_id, hold)
 
     def book(self, leg: Leg) -> None:
         """Let a leg change cash and position."""

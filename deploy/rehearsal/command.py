@@ -24,18 +24,20 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.faults import Unfit
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
+from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.memory import Memory
 from deploy.rehearsal.migrated import ALL, MigratedDay
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.quantities import NotANumber, micro_of
 from deploy.rehearsal.record import VERSION, Record, RecordUnusable, read_keys, read_lines
-from deploy.rehearsal.recordings import DayUnreadable, read_day
+from deploy.rehearsal.recordings import DayUnreadable
 from deploy.rehearsal.scenario import BYTES_MAX, Planned, read_scenario
 from deploy.rehearsal.seeded import ASSETS, SeededDay
 from deploy.rehearsal.server import application
@@ -50,6 +52,9 @@ EX_IOERR: Final = 74
 EX_CONFIG: Final = 78
 """The codes of shared.outcomes, said again: the venue takes nothing from there but the clock. A test compares them."""
 DEFAULT_PORT: Final = 8440
+FULL_FLOW_SPEED: Final = 15.0
+"""Up to this speed the crowd trades as often as recorded ones did: 13 times a market second in BTC/5m. Beyond it the
+trades of a real second stay as many, since every one is six frames that somebody has to read."""
 CLOSE_WAIT_S: Final = 2.0
 _START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
@@ -157,6 +162,7 @@ def venue(
         deposit_wallets_only=deposit_wallets_only,
         auto_redeem=not claim,
         clob_version=clob_version,
+        flow=flow_at(speed),
     )
     moved = frozenset(name.strip().upper() for name in protocol_v2.split(",") if name.strip())
     try:
@@ -184,6 +190,11 @@ def _scenario(path: Path | None) -> tuple[Planned, ...]:
         raise Stopped(EX_CONFIG, f"{path} is no text; --scenario takes a TOML file") from error
     except Unfit as unfit:
         raise Stopped(EX_CONFIG, "\n".join(f"{path}: {line}" for line in unfit.lines)) from unfit
+
+
+def flow_at(speed: float) -> float:
+    """The share of the fitted trades at a speed: all of them as long as a desk can follow in real time."""
+    return min(1.0, FULL_FLOW_SPEED / speed)
 
 
 def _grant(text: str) -> int:
@@ -340,7 +351,7 @@ def _clock(settings: Settings, day: Day, memory: Memory) -> RehearsalClock:
 
 def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
     """The market time at which the venue begins, unix milliseconds."""
-    if not isinstance(day, RecordedDay):
+    if not isinstance(day, RecordedDay | BridgedDay):
         return max(wall_ms, memory.last_ms) if settings.speed == 1.0 else memory.last_ms or wall_ms
     if memory.last_ms:
         return memory.last_ms

@@ -1,20 +1,25 @@
 """Everybody else: makers who quote around the odds, takers who come at random. Both go through the same book as ours.
 
 The odds are P(settlement value >= strike) for a driftless price with the volatility of the last half hour; near the
-end of an averaged window part of the average is already fixed, and only the rest is uncertain. Sizes, spreads and the
-thinning of the last seconds follow recorded books and trades of 5-minute markets. Leaves matching to `matching.py`
-and the moments to the exchange. Chance arrives as a `random.Random` that the caller seeds by (seed, market, second),
-so what the crowd does depends on no scheduling. What always holds: makers never quote across each other, and when
-they take size away they take the newest first, so a client's place in the queue is never given a present.
+end of an averaged window part of the average is already fixed, and only the rest is uncertain. Sizes, spreads, the
+thinning of the last seconds and the rate of trades are the fitted numbers of `crowd_shape.py`. Near the best price
+every tick is quoted; further out what recorded books hold in all rests on every fifth cent. Leaves matching to
+`matching.py` and the moments to the exchange. Chance arrives as a `random.Random` that the caller seeds by (seed,
+market, second), so what the crowd does depends on no scheduling. What always holds: makers never quote across each
+other, and when they take size away they take the newest first, so a client's place in the queue is never given a
+present.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from math import erf, exp, log, sqrt
+from math import exp, log, sqrt, tanh
 from typing import TYPE_CHECKING, Final
 
+from deploy.rehearsal import crowd_shape as shape
 from deploy.rehearsal.days import Day, Listing, Outcome, strike_of
 from deploy.rehearsal.matching import CROWD, Book, Side, Wish, in_up
 from deploy.rehearsal.quantities import CENT_MICRO, MICRO
@@ -23,45 +28,56 @@ if TYPE_CHECKING:
     from random import Random
 
 LEVELS: Final = 9
-THIN_S: Final = 30
-"""Depth shrinks over this last part of a window; recorded depth at T-20 s is a twentieth of that at T-60 s."""
-THINNEST: Final = 0.1
-FINE_BELOW_MICRO: Final = 100_000
-"""Nearer than this to 0 or 1 makers use the fine tick, when the market has it; elsewhere they keep to cents."""
+"""Ticks a side that are quoted one by one."""
+FAR_STEP_MICRO: Final = 50_000
+"""Beyond them, prices that stand for everything around them."""
+FINE_BELOW_MICRO: Final = 40_000
+"""Nearer than this to 0 or 1 some makers use the fine tick, when the market has it; elsewhere they keep to cents."""
 TICK_TURNS_MICRO: Final = 40_000
 """A mid price nearer than this to 0 or 1 makes the venue refine the tick from a cent to a tenth. Source: facts 4.1."""
 FINE_TICK_MICRO: Final = 1_000
 STEADY: Final = 0.75
 """The chance that a level which is still wanted is left alone at a refresh."""
-_MAKER_MEDIAN_MICRO: Final = 90_000_000
-_TAKER_MEDIAN_MICRO: Final = 9_000_000
-"""The recorded tape of a window: half of all trades below 9 shares, one in a hundred above 388."""
-_TAKER_SPREAD: Final = 1.6
-_MAKER_SPREAD: Final = 0.8
-_TAKERS_PER_S: Final = 3.0
+_LEAST_SHARES: Final = 5
+_TOUCH_LEVELS: Final = 3
+"""The thinning of the best level fades into that of the whole side over so many levels."""
+_DEEP_SPREAD: Final = 0.5
+"""How sizes of deeper levels stray (standard deviation of the logarithm); not known from recordings."""
+_FAR_LEFT_S: Final = 10
+"""Far levels follow the time left in steps of this: they are rarely touched."""
 _PATIENCE_TICKS: Final = 2
 """A taker pays at most this many ticks beyond the odds: a careless quote of ours is not bought for that alone."""
-_SIZES: Final = {"BTC": 1.0, "ETH": 0.5, "SOL": 0.4}
-_SIZE_ELSEWHERE: Final = 0.3
 _VOLATILITY_STEPS: Final = 30
 _VOLATILITY_STEP_S: Final = 60
 _VOLATILITY_FLOOR: Final = 1e-5
 _VOLATILITY_UNKNOWN: Final = 7e-5
+_LOGIT: Final = 1.702
+"""The logistic curve that is nearest to the normal one has its argument times this."""
 _OPINION: Final = 0.003
 """How far makers' opinion of the odds strays at a coin toss."""
+_LADDERS_MAX: Final = 4_096
 _MEMORY_MAX: Final = 4_096
 
 
 class Odds:
-    """What makers believe, from the day's own prices alone. Remembers strikes and volatilities, within a bound."""
+    """What makers believe, from the day's own prices alone. Remembers what it computed, within a bound."""
 
     def __init__(self, day: Day) -> None:
         self._day = day
         self._strikes: dict[str, int | None] = {}
         self._volatilities: dict[tuple[str, int], float] = {}
+        self._seen: dict[tuple[str, int], float] = {}
 
     def up(self, listing: Listing, second: int) -> float:
         """P(Up) as seen at a second, 0 to 1; a half before the window starts or while no price is known."""
+        key = (listing.slug, second)
+        found = self._seen.get(key)
+        if found is None:
+            _make_room(self._seen)
+            found = self._seen[key] = self._up(listing, second)
+        return found
+
+    def _up(self, listing: Listing, second: int) -> float:
         spot = self._day.value_at(listing.asset, second)
         strike = self._strike(listing) if second >= listing.start_s else None
         if spot is None or strike is None:
@@ -107,9 +123,10 @@ def volatility(day: Day, asset: str, second: int) -> float:
 
 
 def _reaches(value: float, strike: float, deviation: float) -> float:
+    """P(the settlement value is at least the strike), logistic: recorded middles have fatter tails than the normal."""
     if deviation <= 0:
         return 1.0 if value >= strike else 0.0
-    return 0.5 + erf((value - strike) / deviation / sqrt(2)) / 2
+    return (1 + tanh(_LOGIT / 2 * (value - strike) / deviation / shape.DOUBT)) / 2
 
 
 def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> None:
@@ -119,23 +136,25 @@ def _make_room(memory: dict[str, int | None] | dict[tuple[str, int], float]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step."""
+    """What makers look at. up: the odds. left_s: seconds to the window's end. tick_micro: the market's step.
+
+    fine: whether makers of this market use the fine tick where there is one. ahead: the odds by a price that the
+    feed has not brought yet, for who watches faster ones; None if it says nothing new.
+    """
 
     asset: str
     up: float
     left_s: float
     tick_micro: int
+    interval_s: int = 300
+    fine: bool = False
+    ahead: float | None = None
 
     @property
     def grid_micro(self) -> int:
-        """The step quotes use: the market's tick near 0 and 1, cents elsewhere."""
+        """The step quotes use: the market's tick near 0 and 1 where makers care for it, cents elsewhere."""
         near = min(self.up, 1 - self.up) * MICRO < FINE_BELOW_MICRO
-        return self.tick_micro if near else max(self.tick_micro, CENT_MICRO)
-
-    @property
-    def depth(self) -> float:
-        """How thick the book is against a BTC market in mid-window."""
-        return _SIZES.get(self.asset, _SIZE_ELSEWHERE) * max(THINNEST, min(1.0, self.left_s / THIN_S))
+        return self.tick_micro if near and self.fine else max(self.tick_micro, CENT_MICRO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,45 +176,97 @@ class Add:
 
 
 def refresh(book: Book, scene: Scene, rng: Random) -> list[Trim | Add]:
-    """What makers change so that the book says what they believe: first all that goes, then all that comes."""
-    wanted = quotes(scene, rng)
-    standing = [(bid, price) for bid in (True, False) for price in book.prices(bid)]
-    trims = [Trim(*where, book.crowd_micro(*where)) for where in standing if where not in wanted]
+    """What makers change so that the book says what they believe: first all that goes, then all that comes.
+
+    A size is drawn only for a level that changes.
+    """
+    wanted, standing = _rungs(scene, rng), book.crowd()
+    trims = [Trim(*where, size_micro) for where, size_micro in standing.items() if where not in wanted]
     adds: list[Add] = []
-    for (bid, price), size_micro in wanted.items():
-        present = book.crowd_micro(bid, price)
+    for where, rung in wanted.items():
+        present = standing.get(where, 0)
         if present and rng.random() < STEADY:
             continue
+        size_micro = _drawn(rung, rng)
         if size_micro < present:
-            trims.append(Trim(bid, price, present - size_micro))
+            trims.append(Trim(*where, present - size_micro))
         elif size_micro > present:
-            adds.append(Add(bid, price, size_micro - present))
-    return [*(step for step in trims if step.size_micro), *adds]
+            adds.append(Add(*where, size_micro - present))
+    return [*trims, *adds]
 
 
 def quotes(scene: Scene, rng: Random) -> dict[tuple[bool, int], int]:
-    """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares. At most LEVELS a side."""
+    """The whole of the makers' quotes: (is it a bid, price in Up terms) to shares; LEVELS a side, and the far ones."""
+    return {where: _drawn(rung, rng) for where, rung in _rungs(scene, rng).items()}
+
+
+Rung = tuple[float, float]
+"""A level makers want: its median in shares, and how sizes stray from it (of the logarithm)."""
+
+
+def _drawn(rung: Rung, rng: Random) -> int:
+    median, stray = rung
+    shares = median * exp(rng.gauss(0, stray)) if stray else median
+    return max(_LEAST_SHARES, round(shares)) * MICRO
+
+
+def _rungs(scene: Scene, rng: Random) -> dict[tuple[bool, int], Rung]:
+    """Where makers want to be: around their opinion of the odds, a spread apart, down to the last cent of each side."""
     grid = scene.grid_micro
     doubt = 4 * scene.up * (1 - scene.up)
     middle = round((scene.up + rng.gauss(0, _OPINION) * doubt) * MICRO)
     bid = middle // grid * grid - (0 if middle % grid else grid)
     ask = bid + grid * _spread(scene, rng)
-    found: dict[tuple[bool, int], int] = {}
-    for level in range(LEVELS):
-        for is_bid, price in ((True, bid - level * grid), (False, ask + level * grid)):
-            if scene.tick_micro <= price <= MICRO - scene.tick_micro:
-                found[is_bid, price] = _maker_size(scene, level, rng)
+    scale = shape.standing(scene.asset, scene.interval_s)
+    touch = shape.TOUCH_SHARE * shape.along(shape.TOUCH_LEFT, scene.left_s)
+    whole = shape.along(shape.DEPTH_LEFT, scene.left_s)
+    steady = shape.along(shape.DEPTH_LEFT, scene.left_s // _FAR_LEFT_S * _FAR_LEFT_S)
+    found: dict[tuple[bool, int], Rung] = {}
+    for is_bid, best in ((True, bid), (False, MICRO - ask)):
+        for own_micro, shares, deep in _ladder(best, grid, scene.tick_micro):
+            there = steady if deep is None else touch + (whole - touch) * deep
+            stray = 0.0 if deep is None else shape.TOUCH_SPREAD + (_DEEP_SPREAD - shape.TOUCH_SPREAD) * deep
+            found[is_bid, own_micro if is_bid else MICRO - own_micro] = shares * there * scale, stray
     return found
 
 
 def _spread(scene: Scene, rng: Random) -> int:
-    usual = 1 if rng.random() < 0.7 else 2
-    return usual + (rng.randrange(3) if scene.left_s < THIN_S else 0)
+    if scene.left_s > scene.interval_s:
+        return shape.BEFORE_TICKS.get(scene.asset, 1)
+    wider = rng.random() < shape.along(shape.WIDER_LEFT, scene.left_s)
+    return rng.choice(shape.WIDER_TICKS) if wider else 1
 
 
-def _maker_size(scene: Scene, level: int, rng: Random) -> int:
-    median = _MAKER_MEDIAN_MICRO * scene.depth * (1 + level / 3)
-    return max(5, round(median * exp(rng.gauss(0, _MAKER_SPREAD)) / MICRO)) * MICRO
+@lru_cache(maxsize=_LADDERS_MAX)
+def _ladder(best_micro: int, grid_micro: int, tick_micro: int) -> tuple[tuple[int, float, float | None], ...]:
+    """One side of a recorded book in the terms of the token it buys: price, shares, how deep it is.
+
+    Depth is 0 at the best price and 1 from a few levels on; None beyond the levels that are quoted one by one.
+    """
+    found: list[tuple[int, float, float | None]] = []
+    for level in range(LEVELS):
+        own_micro = best_micro - level * grid_micro
+        if tick_micro <= own_micro <= MICRO - tick_micro:
+            deep = 1.0 if own_micro <= grid_micro else min(1.0, level / _TOUCH_LEVELS)
+            found.append((own_micro, _resting(own_micro, grid_micro), deep))
+    nearest_micro = best_micro - LEVELS * grid_micro
+    return (*found, *((price, shares, None) for price, shares in _far(nearest_micro, grid_micro)))
+
+
+def _resting(own_micro: int, width_micro: int) -> float:
+    """Shares of recorded books within half a step of a price; the lowest cent has all below it as well."""
+    low = own_micro - width_micro / 2 if own_micro > CENT_MICRO else 0
+    return shape.shares_between(low / MICRO, min(1.0, (own_micro + width_micro / 2) / MICRO))
+
+
+def _far(nearest_micro: int, grid_micro: int) -> Iterator[tuple[int, float]]:
+    """Everything from a price down to 0, gathered on every fifth cent and on the last one."""
+    top = nearest_micro + grid_micro / 2
+    for own_micro in range(nearest_micro // FAR_STEP_MICRO * FAR_STEP_MICRO, -1, -FAR_STEP_MICRO):
+        price, low = (own_micro, own_micro - FAR_STEP_MICRO / 2) if own_micro else (CENT_MICRO, 0)
+        if price <= nearest_micro:
+            yield price, shape.shares_between(max(0.0, low) / MICRO, top / MICRO)
+            top = max(0.0, low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,25 +279,24 @@ class Taker:
     size_micro: int
 
 
-def takers(asset: str, elapsed_share: float, rng: Random) -> list[Taker]:
-    """Who comes in one second. elapsed_share: how much of the window is over; below 0 before it starts.
-
-    Arrivals are Poisson, densest in the first half of a window, as in the recorded tape.
-    """
-    eager = 0.02 if elapsed_share < 0 else max(0.05, 1.0 - max(0.0, elapsed_share - 0.4) / 0.6)
-    rate = _TAKERS_PER_S * _SIZES.get(asset, _SIZE_ELSEWHERE) * eager
+def takers(scene: Scene, rng: Random, flow: float = 1.0) -> list[Taker]:
+    """Who comes in one second: Poisson arrivals at the fitted rate, or at a share of it. flow: above 0, at most 1."""
+    rate = flow * shape.takers_per_s(scene.asset, scene.interval_s, scene.up, scene.left_s)
     moment, found = rng.expovariate(rate), []
     while moment < 1.0:
-        found.append(_taker(round(moment * 999), rng))
+        found.append(_taker(round(moment * 999), scene, rng))
         moment += rng.expovariate(rate)
     return found
 
 
-def _taker(after_ms: int, rng: Random) -> Taker:
-    outcome: Outcome = "Up" if rng.random() < 0.5 else "Down"
-    side: Side = "BUY" if rng.random() < 0.9 else "SELL"
-    size = round(_TAKER_MEDIAN_MICRO * exp(rng.gauss(0, _TAKER_SPREAD)) / CENT_MICRO) * CENT_MICRO
-    return Taker(after_ms, outcome, side, max(MICRO, size))
+def _taker(after_ms: int, scene: Scene, rng: Random) -> Taker:
+    """Some know the price that makers will hear of next and trade towards it; the others toss a coin."""
+    knows = scene.ahead is not None and rng.random() < shape.INFORMED
+    for_up = scene.ahead > scene.up if knows and scene.ahead is not None else rng.random() < 0.5
+    buys = rng.random() < shape.TAKER_BUYS
+    cents = round(shape.TAKER_MEDIAN * exp(rng.gauss(0, shape.TAKER_SPREAD)) * MICRO / CENT_MICRO)
+    size_micro = max(MICRO, cents * CENT_MICRO)
+    return Taker(after_ms, "Up" if for_up == buys else "Down", "BUY" if buys else "SELL", size_micro)
 
 
 def taker_wish(order_id: str, taker: Taker, scene: Scene) -> Wish:

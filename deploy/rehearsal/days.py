@@ -96,6 +96,8 @@ class Day(Protocol):
     """What the exchange asks of reality. Times are unix; windows are half-open [from, until)."""
 
     label: str
+    proxied: bool
+    """Whether its prices are not of the feed that settled its markets, only near it."""
 
     def listings(self, from_s: int, until_s: int) -> list[Listing]:
         """Markets whose window starts in [from_s, until_s), by start."""
@@ -137,8 +139,8 @@ def settle(day: Day, listing: Listing) -> Settled:
 
 
 def averaged_here(day: Day, listing: Listing) -> bool:
-    """Whether the value that settles a market is our own mean of recorded prices, and so only near the official one."""
-    return listing.lookback_s > 0 and not day.settles_directly(listing.asset)
+    """Whether the value that settles a market is only near the official one: of another feed, or a mean we made."""
+    return day.proxied or (listing.lookback_s > 0 and not day.settles_directly(listing.asset))
 
 
 def strike_of(day: Day, listing: Listing) -> int | None:
@@ -182,6 +184,8 @@ class Prices:
 class RecordedDay:
     """A day from its rows. Listings of one slug and points of one second count once."""
 
+    proxied = False
+
     def __init__(self, label: str, listings: Iterable[Listing], points: Iterable[Point]) -> None:
         self.label = label
         self._points = sorted(points, key=lambda point: point.arrival_ms)
@@ -194,6 +198,17 @@ class RecordedDay:
     def first_ms(self) -> int:
         """The second of the earliest price, unix milliseconds: where a replay starts unless told otherwise."""
         return min(point.source_ms for point in self._points)
+
+    @property
+    def price_count(self) -> int:
+        """Recorded prices."""
+        return len(self._points)
+
+    @property
+    def span_s(self) -> tuple[int, int]:
+        """The seconds of the first and the last price."""
+        seconds = [point.source_ms // 1_000 for point in self._points]
+        return min(seconds), max(seconds)
 
     def listings(self, from_s: int, until_s: int) -> list[Listing]:
         return [listing for listing in self._by_slug.values() if from_s <= listing.start_s < until_s]

@@ -9,7 +9,7 @@ leaves; open orders never hold back more than an account has.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, groupby
 from typing import Any, Final
@@ -432,7 +432,7 @@ class Exchange:
             trade_id=trade.trade_id,
             market=trade.condition_id,
             slug=trade.slug,
-            legs=[asdict(leg) for leg in trade.legs],
+            legs=[leg.fields() for leg in trade.legs],
         )
         self._send_trade(trade)
         for leg in trade.legs:

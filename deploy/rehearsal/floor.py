@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from deploy.rehearsal import gamma, protocol
 from deploy.rehearsal.agenda import Agenda
 from deploy.rehearsal.crowd import Odds, Scene, Taker, Trim, maker_wish, refresh, taker_wish, takers, turned_tick
+from deploy.rehearsal.crowd_shape import FINE_SHARE
 from deploy.rehearsal.days import (
     Day,
     Listing,
@@ -48,6 +49,8 @@ BEAT_S: Final = 1
 """How often the crowd stirs, before and inside a window."""
 EARLY_REQUOTE, REQUOTE = 0.5, 0.2
 """The chance that a beat moves quotes; every reference price does."""
+REFILL_MS: Final = 250
+"""Makers look at what a trade took from them after so long: recorded books are rarely found wider than a tick."""
 HORIZON_S: Final = 25 * 3_600
 EXTEND_S: Final = 1_800
 LATENCY_S: Final = 2
@@ -57,6 +60,8 @@ HISTORY_S: Final = 120
 TWAP_S: Final = 60
 _ASSET_TYPES: Final[dict[Version, str]] = {"v1": "CONDITIONAL", "v2": "CONDITIONAL-V2"}
 _SHARES: Final = 1 << 24
+_DRAWS: Final = 10_000
+_FINE_MAX: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ class Rules:
     the exchange knows it. keep_s: a resolved market is forgotten this long after. clob_version: 2, or 1 for a venue of
     before CLOB V2. deposit_wallets_only: makers of other kinds are refused, as new accounts' are. tier: every signer's
     rate limits, by the name in `buckets.py`. auto_redeem: new accounts have approved the auto-redeemer, so resolved
-    positions are paid by themselves.
+    positions are paid by themselves. flow: the share of the fitted
+    trades that come, above 0 and at most 1; fewer trades fill fewer orders, never more.
     """
 
     grant_micro: int = 1_000_000_000
@@ -79,6 +85,7 @@ class Rules:
     auto_redeem: bool = True
     deposit_wallets_only: bool = False
     tier: str = "standard"
+    flow: float = 1.0
 
 
 class Desk(Protocol):
@@ -122,6 +129,7 @@ class Floor:
     history: dict[tuple[str, int], deque[tuple[int, int]]] = field(default_factory=dict)
     mischief: Mischief = field(init=False)
     _seen_s: dict[str, int] = field(default_factory=dict)
+    _refilling: set[str] = field(default_factory=set)
     _quoted: dict[str, dict[str, Market]] = field(default_factory=dict)
     _odds: Odds = field(init=False)
     _points: Iterator[Point] = field(init=False)
@@ -320,11 +328,15 @@ class Floor:
 
     # The crowd.
 
-    def _scene(self, market: Market) -> Scene:
+    def _scene(self, market: Market, ahead_s: int | None = None) -> Scene:
+        """What makers know now. ahead_s: the second of a price that some takers know already."""
         listing = market.listing
         second = max(self._seen_s.get(listing.asset, 0), self.now_ms // 1_000 - LATENCY_S)
         left_s = listing.end_s - self.now_ms / 1_000
-        return Scene(listing.asset, self._odds.up(listing, second), left_s, market.tick_micro)
+        up, fine = self._odds.up(listing, second), _uses_fine_tick(listing.condition_id)
+        ahead = up if ahead_s is None else self._odds.up(listing, ahead_s)
+        known = None if ahead == up else ahead
+        return Scene(listing.asset, up, left_s, market.tick_micro, listing.interval_s, fine, known)
 
     def _requote(self, market: Market, name: str) -> None:
         rng = self.dice(f"{market.listing.slug}/{name}")
@@ -346,7 +358,7 @@ class Floor:
         rng = self.dice(f"{listing.slug}/beat/{second}")
         if rng.random() < (EARLY_REQUOTE if early else REQUOTE):
             self._requote(market, f"requote/{second}")
-        for taker in takers(listing.asset, (second - listing.start_s) / listing.interval_s, rng):
+        for taker in takers(self._scene(market, second), rng, self.rules.flow):
             self.agenda.add(self.now_ms + taker.after_ms, partial(self._take, market, taker))
         self.agenda.add(self.now_ms + (EARLY_BEAT_S if early else BEAT_S) * 1_000, partial(self._beat, market))
 
@@ -354,6 +366,19 @@ class Floor:
         if not market.over:
             matched = self.execute(market, taker_wish(self.stranger(), taker, self._scene(market)))
             self.publish(market, bool(matched.fills))
+            if matched.fills and market.listing.slug not in self._refilling:
+                self._refill_soon(market)
+
+    def _refill_soon(self, market: Market) -> None:
+        """Makers come back after a trade; once for all trades of the meantime."""
+        slug = market.listing.slug
+        self._refilling.add(slug)
+        self.agenda.add(self.now_ms + REFILL_MS, partial(self._refill, market))
+
+    def _refill(self, market: Market) -> None:
+        self._refilling.discard(market.listing.slug)
+        if not market.over:
+            self._requote(market, f"refill/{self.now_ms}")
 
     # Reference prices.
 
@@ -386,5 +411,14 @@ class Floor:
             yield lookback_s, point.value_e18 if value is None else value
 
 
+@lru_cache(maxsize=_FINE_MAX)
+def _uses_fine_tick(condition_id: str) -> bool:
+    return _digits("fine", condition_id, _DRAWS) < FINE_SHARE * _DRAWS
+
+
 def _drawn(listing: Listing, what: str, below: int) -> int:
-    return int.from_bytes(sha256(f"{what}/{listing.condition_id}".encode()).digest()[:4]) % below
+    return _digits(what, listing.condition_id, below)
+
+
+def _digits(what: str, condition_id: str, below: int) -> int:
+    return int.from_bytes(sha256(f"{what}/{condition_id}".encode()).digest()[:4]) % below

@@ -125,6 +125,7 @@ def collateral_of(size_micro: int, price_micro: int) -> int:
 class _Level:
     orders: deque[Resting] = field(default_factory=deque)
     total_micro: int = 0
+    crowd_micro: int = 0
 
 
 class _Half:
@@ -141,11 +142,15 @@ class _Half:
             insort(self.prices, order.up_micro)
         level.orders.append(order)
         level.total_micro += order.open_micro
+        if order.account == CROWD:
+            level.crowd_micro += order.open_micro
 
     def reduce(self, order: Resting, size_micro: int) -> None:
         level = self.levels[order.up_micro]
         order.open_micro -= size_micro
         level.total_micro -= size_micro
+        if order.account == CROWD:
+            level.crowd_micro -= size_micro
         if order.open_micro == 0:
             level.orders.remove(order)
         if not level.orders:
@@ -209,10 +214,15 @@ class Book:
             if order.account == CROWD:
                 size_micro -= self._withdraw(order, min(size_micro, order.open_micro))
 
-    def crowd_micro(self, bid: bool, up_micro: int) -> int:
-        """Shares of the crowd at a price."""
-        level = self._half(bid).levels.get(up_micro)
-        return sum(order.open_micro for order in level.orders if order.account == CROWD) if level else 0
+    def crowd(self) -> dict[tuple[bool, int], int]:
+        """Shares of the crowd by (is it a bid, price in Up terms), where it has any."""
+        halves = ((True, self._bids), (False, self._asks))
+        return {
+            (bid, price): level.crowd_micro
+            for bid, half in halves
+            for price, level in half.levels.items()
+            if level.crowd_micro
+        }
 
     def prices(self, bid: bool) -> list[int]:
         """The prices of one side that have orders, in Up terms, rising."""

@@ -27,6 +27,7 @@ class MigratedDay:
     def __init__(self, day: Day, assets: frozenset[str]) -> None:
         self.day = day
         self.assets = assets
+        self.proxied = day.proxied
         self.label = f"{day.label} with {', '.join(sorted(assets))} on Protocol V2"
 
     def listings(self, from_s: int, until_s: int) -> list[Listing]:

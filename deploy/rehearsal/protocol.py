@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ SPENDERS: Final = (
 )
 """Who may spend: the two exchanges of CLOB V2 and Exchange V3."""
 SOURCE: Final = "chainlink"
+_ROWS_MAX: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class BookView:
     tick_micro: int
     last_trade: str
     version: Version = "v1"
+    memo: list[Json] = field(default_factory=list, init=False, compare=False, repr=False)
+    """Its JSON, once somebody asked for it: a change and the whole book carry the same hash."""
 
     @property
     def best_bid(self) -> str:
@@ -72,11 +76,23 @@ def encode(message: object) -> bytes:
 
 
 def _levels(levels: Iterable[tuple[int, int]]) -> list[Json]:
-    return [{"price": text_of(price), "size": text_of(size)} for price, size in levels]
+    return [_row(price, size) for price, size in levels]
+
+
+@lru_cache(maxsize=_ROWS_MAX)
+def _row(price_micro: int, size_micro: int) -> Json:
+    """One level; most of a book is as it was when it was last shown. Not to be changed."""
+    return {"price": text_of(price_micro), "size": text_of(size_micro)}
 
 
 def book(view: BookView) -> Json:
-    """GET /book: the hash covers this very object with its hash left blank. Source: facts 3.1."""
+    """GET /book: the hash covers this very object with its hash left blank. Source: facts 3.1. Not to be changed."""
+    if not view.memo:
+        view.memo.append(_book(view))
+    return view.memo[0]
+
+
+def _book(view: BookView) -> Json:
     shown: Json = {
         "market": view.condition_id,
         "asset_id": view.token_id,

@@ -11,27 +11,25 @@ What always holds: same seed, same asset, same second: same price, same market, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import blake2b, sha256
+from dataclasses import dataclass, replace
 from itertools import count
 from math import exp, sqrt
-from statistics import NormalDist
 from typing import Final
 
-from deploy.rehearsal.days import DAY_S, Fee, Listing, Point
-from deploy.rehearsal.eras import lookback_s
+from deploy.rehearsal.chance import normal, word
+from deploy.rehearsal.days import Fee, Listing, Point
+from deploy.rehearsal.history import plain_listing
 from deploy.rehearsal.quantities import E18, is_count
 
 STRETCH_S: Final = 1 << 17
 """A day and a half: the longest interval that is bridged."""
 INTERVALS_S: Final = (300, 900)
-LISTED_AHEAD_S: Final = DAY_S
+_LISTING_JITTER_MS: Final = 600_000
 _MEMORY_MAX: Final = 200_000
 """Values kept in memory; all of it is dropped and computed again when full."""
 _FEED_DELAY_MS: Final = 1_250
 _FEED_JITTER_MS: Final = 800
 """A point arrives 1.25 to 2.05 s after its second, always before the next one; the recorded feed: p50 1.6, p95 2.2."""
-_NORMAL: Final = NormalDist()
 _FINE: Final = 10**9
 
 
@@ -55,6 +53,8 @@ FEE: Final = Fee(70_000, 1)
 
 class SeededDay:
     """The generator. seed: any integer; another seed is another world."""
+
+    proxied = False
 
     def __init__(self, seed: int) -> None:
         self.label = f"seed {seed}"
@@ -131,32 +131,16 @@ class SeededDay:
         key = (asset, second, width)
         found = self._steps.get(key)
         if found is None:
-            found = _NORMAL.inv_cdf(((self._word(asset, second, width) >> 12) + 0.5) / (1 << 52))
+            found = normal(self.seed, asset, second, width)
             if len(self._steps) >= _MEMORY_MAX:
                 self._steps.clear()
             self._steps[key] = found
         return found
 
     def _word(self, *names: object) -> int:
-        text = "/".join(map(str, (self.seed, *names)))
-        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+        return word(self.seed, *names)
 
     def _listing(self, asset: str, interval_s: int, start_s: int) -> Listing:
-        slug = f"{asset.lower()}-updown-{interval_s // 60}m-{start_s}"
-        return Listing(
-            slug=slug,
-            asset=asset,
-            interval_s=interval_s,
-            start_s=start_s,
-            condition_id="0x" + self._id(slug, "condition"),
-            up_token=str(int(self._id(slug, "up"), 16)),
-            down_token=str(int(self._id(slug, "down"), 16)),
-            listed_ms=(start_s - LISTED_AHEAD_S) * 1_000 + self._word("listed", slug) % 600_000,
-            lookback_s=lookback_s(interval_s, start_s),
-            fee=FEE,
-            min_size_micro=5_000_000,
-            tick_micro=10_000,
-        )
-
-    def _id(self, slug: str, part: str) -> str:
-        return sha256(f"{self.seed}/{slug}/{part}".encode()).hexdigest()
+        listing = plain_listing(str(self.seed), asset, interval_s, start_s)
+        early_ms = self._word("listed", listing.slug) % _LISTING_JITTER_MS
+        return replace(listing, listed_ms=listing.listed_ms + early_ms, fee=FEE)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from coincurve import PublicKey
@@ -40,6 +41,11 @@ _SIGNATURE_BYTES: Final = 65
 _WORD: Final = 32
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Above this an `s` has a twin below it; the chain takes only the lower one."""
+
+
+_FRESH_MAX: Final = 64
+_KNOWN_MAX: Final = 4_096
+"""Hashes kept: of an order while it is being checked, and of texts and addresses that come again."""
 
 
 class Forged(Exception):
@@ -157,7 +163,7 @@ def _nested_signer(order: SignedOrder, domain: Domain, blob: bytes) -> str:
     if blob[_SIGNATURE_BYTES:] != expected:
         raise Forged("the nested signature is for another domain or another order")
     wallet = [_text("DepositWallet"), _text("1"), _number(CHAIN_ID), _address(order.signer), bytes(_WORD)]
-    wrapped = keccak256(keccak256((_TYPED_DATA_SIGN + ORDER_TYPE).encode()) + contents + b"".join(wallet))
+    wrapped = keccak256(_text(_TYPED_DATA_SIGN + ORDER_TYPE) + contents + b"".join(wallet))
     return _recover(_typed(separator, wrapped), blob[:_SIGNATURE_BYTES])
 
 
@@ -176,11 +182,12 @@ def _legacy_contents(order: LegacyOrder) -> bytes:
     )
 
 
+@lru_cache(maxsize=_FRESH_MAX)
 def _current_contents(order: SignedOrder) -> bytes:
     amounts = (order.token_id, order.maker_amount, order.taker_amount)
     kinds = (order.side, order.signature_type, order.timestamp)
     return keccak256(
-        keccak256(ORDER_TYPE.encode())
+        _text(ORDER_TYPE)
         + _number(order.salt)
         + _address(order.maker)
         + _address(order.signer)
@@ -190,11 +197,13 @@ def _current_contents(order: SignedOrder) -> bytes:
     )
 
 
+@lru_cache(maxsize=_FRESH_MAX)
 def _separator(domain: Domain) -> bytes:
     fields = [_text(EXCHANGE_NAME), _text(domain.version), _number(CHAIN_ID), _address(domain.contract)]
     return keccak256(keccak256(_DOMAIN.encode()) + b"".join(fields))
 
 
+@lru_cache(maxsize=_FRESH_MAX)
 def _typed(separator: bytes, contents: bytes) -> bytes:
     return keccak256(b"\x19\x01" + separator + contents)
 
@@ -212,6 +221,7 @@ def _recover(digest: bytes, signature: bytes) -> str:
     return checksummed(keccak256(public.format(compressed=False)[1:])[-20:].hex())
 
 
+@lru_cache(maxsize=_KNOWN_MAX)
 def checksummed(address: str) -> str:
     """Write an address with the mixed case that checks it. address: forty hex digits, with or without 0x."""
     digits = address.lower().removeprefix("0x")
@@ -221,6 +231,7 @@ def checksummed(address: str) -> str:
     )
 
 
+@lru_cache(maxsize=_FRESH_MAX)
 def _text(text: str) -> bytes:
     return keccak256(text.encode())
 

@@ -33,6 +33,10 @@ IDLE_S: Final = 0.5
 """The exchange is looked at this often even when nothing is planned. Real time."""
 
 
+SOONEST_S: Final = 0.002
+"""It turns by itself no more often than this: at speed much is due at nearly the same moment. Real time."""
+
+
 class Venue:
     """Everything between the exchange and the outside. chance: gives unpredictable bytes, for keys."""
 
@@ -54,6 +58,7 @@ class Venue:
         self.chance = chance
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_ms: int | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._leaving = False
 
@@ -169,12 +174,19 @@ class Venue:
 
     def _set_alarm(self) -> None:
         next_ms = self.exchange.agenda.next_ms
+        if self._alarm and self._alarm_ms == next_ms and not self._leaving:
+            return
         wait_s = IDLE_S if next_ms is None else min(IDLE_S, real_seconds(self.clock, next_ms * MS_NS))
         if self._alarm:
             self._alarm.cancel()
         if self._leaving:
             return
-        self._alarm = asyncio.get_running_loop().call_later(wait_s, self.turn)
+        self._alarm_ms = next_ms
+        self._alarm = asyncio.get_running_loop().call_later(max(wait_s, SOONEST_S), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.turn()
 
     def _sweep(self) -> None:
         self.turn()

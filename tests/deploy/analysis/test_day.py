@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from kit.days import DATE, START_S, WINDOW_S, a_day, a_market_row, write_day, write_markets
-from kit.shared_data import SETTLEMENT_DAY
+from kit.shared_data import DATA, SETTLEMENT_DAY
+from kit.thin_days import write_polls, write_windows
 
 from deploy.analysis.day import day, examine
 from deploy.rehearsal.days import Point, RecordedDay
@@ -116,3 +117,28 @@ if SETTLEMENT_DAY is not None:
         result = run(SETTLEMENT_DAY, "--json")
         found = msgspec.json.decode(result.stdout)
         assert (result.exit_code, found["compared"], found["mismatches"]) == (0, 257, 0)
+
+
+def test_prices_of_another_feed_are_counted_not_judged(tmp_path: Path) -> None:
+    """A window whose outcome they do not give is told as their worth; the day is no fault of anybody."""
+    found = run(write_windows(tmp_path, windows=4, outcome="up"))
+    assert found.exit_code == 0
+    assert found.stdout.splitlines()[-1].startswith(
+        "4 windows held against prices of another feed: 2 (50.0%) say something else, 0 say nothing"
+    )
+
+
+def test_windows_that_cannot_be_played_are_counted(tmp_path: Path) -> None:
+    """With the reason; polls know no official outcome."""
+    found = msgspec.json.decode(run(write_polls(tmp_path), "--json").stdout)
+    assert (found["windows"], found["unresolved"]) == (2, 2)
+    assert found["left_out"] == {"without prices from start to end": 2}
+
+
+if DATA:
+
+    def test_the_recorded_outcomes_are_as_noisy_as_they_are_known_to_be() -> None:
+        """3.4 % of eleven thousand windows end other than their proxy says."""
+        assert DATA is not None
+        found = msgspec.json.decode(run(DATA / "H_btc5m_outcomes", "--json").stdout)
+        assert (found["proxied"], found["proxy_differs"], found["mismatches"]) == (11_431, 394, 0)

@@ -26,6 +26,7 @@ from deploy.rehearsal.command import (
     Stopped,
     _fatal,
     endpoints,
+    flow_at,
     start_ms,
     venue,
 )
@@ -317,3 +318,8 @@ def test_endpoints_share_one_port() -> None:
         "binance_ws": "ws://127.0.0.1:5/binance",
         "control": "http://127.0.0.1:5/control",
     }
+
+
+def test_at_high_speed_the_crowd_trades_less_never_more() -> None:
+    """The trades of a real second stay as many; fewer of them fill fewer orders."""
+    assert [flow_at(speed) for speed in (0.1, 1, 15, 60, 1_000)] == [1, 1, 1, 0.25, 0.015]

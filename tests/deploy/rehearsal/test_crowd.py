@@ -13,6 +13,7 @@ from kit.days import START_S, WINDOW_S, a_market_row
 from kit.venue import dice
 
 from deploy.rehearsal.crowd import (
+    FAR_STEP_MICRO,
     LEVELS,
     Add,
     Odds,
@@ -27,6 +28,7 @@ from deploy.rehearsal.crowd import (
     turned_tick,
     volatility,
 )
+from deploy.rehearsal.crowd_shape import INFORMED, TAKERS_PER_S
 from deploy.rehearsal.days import Listing, Point, RecordedDay
 from deploy.rehearsal.matching import CROWD, Book, Wish
 from deploy.rehearsal.recordings import listing_of
@@ -93,16 +95,17 @@ scenes = st.builds(
     up=st.floats(0, 1),
     left_s=st.floats(0, 900),
     tick_micro=st.sampled_from([10_000, 1_000]),
+    fine=st.booleans(),
 )
 
 
 @given(scenes, st.integers(0, 10**6))
 def test_makers_never_quote_across_each_other_or_off_the_grid(scene: Scene, seed: int) -> None:
-    """At most so many levels a side, between one tick and one tick below 1."""
+    """Every tick near the best price, every fifth cent beyond, between one tick and one tick below 1."""
     found = quotes(scene, random.Random(seed))
     bids, asks = ([price for is_bid, price in found if is_bid is side] for side in (True, False))
     assert max(bids, default=0) < min(asks, default=10**6)
-    assert len(bids) <= LEVELS and len(asks) <= LEVELS
+    assert max(len(bids), len(asks)) <= LEVELS + 10**6 // FAR_STEP_MICRO
     assert all(price % scene.tick_micro == 0 and 0 < price < 10**6 for price in (*bids, *asks))
     assert all(size >= 5_000_000 for size in found.values())
 
@@ -140,24 +143,65 @@ def test_a_careless_quote_of_a_client_is_taken_by_the_crowds_requote() -> None:
     assert apply(book, refresh(book, Scene("BTC", 0.6, 200, 10_000), dice("x"))) == 10_000_000
 
 
-def test_depth_thins_out_in_the_last_half_minute() -> None:
-    """To a tenth."""
-    depths = [Scene("BTC", 0.5, left_s, 10_000).depth for left_s in (300, 30, 15, 0)]
-    assert depths == pytest.approx([1, 1, 0.5, 0.1])
+def shares(left_s: float, best_only: bool) -> float:
+    """What makers bid for Up at a coin toss, over many refreshes: the median of the best level, or of all of it."""
+    scene, found = Scene("BTC", 0.5, left_s, 10_000), []
+    for number in range(200):
+        bids = {price: size for (bid, price), size in quotes(scene, dice(str(number))).items() if bid}
+        found.append(bids[max(bids)] if best_only else sum(bids.values()))
+    return sorted(found)[100] / 1e6
 
 
-def test_takers_come_most_in_the_first_half_of_a_window() -> None:
-    """And hardly before it."""
-    counts = [sum(len(takers("BTC", share, dice(f"{share}/{n}"))) for n in range(300)) for share in (-0.5, 0.2, 0.95)]
-    assert counts[0] < 30 < counts[2] < counts[1]
-    assert counts[1] == pytest.approx(900, rel=0.15)
+def test_depth_thins_out_towards_the_end() -> None:
+    """The best level to a fifth ten seconds before it, the whole side to less than two thirds."""
+    assert 50 < shares(120, best_only=True) < 250
+    assert shares(10, best_only=True) < 0.3 * shares(120, best_only=True)
+    assert 0.4 < shares(10, best_only=False) / shares(120, best_only=False) < 0.7
+
+
+def test_a_book_is_as_deep_at_one_token_as_recorded_and_less_so_for_other_assets() -> None:
+    """Some thirty-five thousand shares bid for a BTC token at a half; a tenth of it where little stands."""
+    btc, sol = Scene("BTC", 0.5, 120, 10_000), Scene("SOL", 0.5, 120, 10_000, 900)
+    bids = [sum(size for (bid, _), size in quotes(scene, dice("x")).items() if bid) / 1e6 for scene in (btc, sol)]
+    assert 28_000 < bids[0] < 42_000
+    assert bids[1] == pytest.approx(bids[0] / 10, rel=0.1)
+
+
+def arrivals(scene: Scene) -> list[Taker]:
+    """Five minutes of one second."""
+    return [taker for number in range(300) for taker in takers(scene, dice(f"s{number}"))]
+
+
+def test_takers_come_while_the_outcome_is_open() -> None:
+    """Hardly before the window, less when it is decided, fewest as it closes."""
+    scene = Scene("BTC", 0.5, 200, 10_000)
+    before, decided, late = replace(scene, left_s=400), replace(scene, up=0.995), replace(scene, left_s=3)
+    counts = [len(arrivals(each)) for each in (scene, late, decided, before)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == pytest.approx(300 * TAKERS_PER_S, rel=0.1)
+    assert counts[3] < 0.04 * counts[0]
+
+
+def test_a_share_of_the_flow_is_that_share_of_the_takers() -> None:
+    """No fewer sizes to choose from, only fewer of them."""
+    scene = Scene("BTC", 0.5, 200, 10_000)
+    few = [taker for number in range(300) for taker in takers(scene, dice(f"s{number}"), flow=0.25)]
+    assert len(few) == pytest.approx(0.25 * len(arrivals(scene)), rel=0.15)
 
 
 def test_taker_sizes_are_as_recorded() -> None:
     """Half of them below 9 shares or so, one in a hundred above some 400."""
-    sizes = sorted(taker.size_micro / 1e6 for n in range(2_000) for taker in takers("BTC", 0.2, dice(f"s{n}")))
+    sizes = sorted(taker.size_micro / 1e6 for taker in arrivals(Scene("BTC", 0.5, 200, 10_000)))
     assert sizes[len(sizes) // 2] == pytest.approx(9, rel=0.15)
     assert 250 < sizes[len(sizes) * 99 // 100] < 600
+
+
+def test_some_takers_know_the_next_price() -> None:
+    """More of them gain from where it goes than not; without news they toss a coin."""
+    news, none = (Scene("BTC", 0.5, 200, 10_000, ahead=ahead) for ahead in (0.6, None))
+    for scene, share in ((news, 0.5 + INFORMED / 2), (none, 0.5)):
+        found = [(taker.outcome == "Up") == (taker.side == "BUY") for taker in arrivals(scene)]
+        assert sum(found) / len(found) == pytest.approx(share, abs=0.03)
 
 
 @given(scenes, st.sampled_from(["Up", "Down"]), st.sampled_from(["BUY", "SELL"]))
@@ -174,7 +218,7 @@ def test_the_same_second_brings_the_same_crowd() -> None:
     """Chance is drawn by name, not by when it was asked for."""
     scene = Scene("BTC", 0.5, 100, 10_000)
     assert quotes(scene, dice("a")) == quotes(scene, dice("a")) != quotes(scene, dice("b"))
-    assert takers("BTC", 0.2, dice("a")) == takers("BTC", 0.2, dice("a"))
+    assert takers(scene, dice("a")) == takers(scene, dice("a"))
 
 
 @pytest.mark.parametrize(
