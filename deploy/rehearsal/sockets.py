@@ -19,8 +19,8 @@ from deploy.rehearsal.outbox import Shut
 from deploy.rehearsal.protocol import Json
 from deploy.rehearsal.subscriptions import Listener, Subscriptions
 
-QUEUE_MAX: Final = 8_192
-"""Frames that wait for a slow reader."""
+QUEUE_MAX: Final = 65_536
+"""Frames that wait for a slow reader: what a machine that stalled for seconds owes at sixty times the speed of life."""
 FRAME_MAX_BYTES: Final = 65_536
 CLOSE_SLOW: Final = 4002
 CLOSE_GOING: Final = 1001
