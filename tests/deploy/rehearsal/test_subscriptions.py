@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kit.days import START_S, a_day
-from kit.hall import Ear, Hall, credentials
+from kit.hall import NOW_MS, Ear, Hall, credentials
 from kit.venue import Trader, an_exchange
 
 from deploy.rehearsal.floor import Rules
@@ -177,8 +177,8 @@ def test_fields_without_a_value_are_blank() -> None:
 
 
 def test_the_tick_becomes_finer_near_the_ends_and_the_market_resolves_for_who_asked() -> None:
-    """Everybody hears of the tick, only custom features of the end."""
-    hall = Hall()
+    """In a window whose price runs away: everybody hears of the tick, only custom features of the end."""
+    hall = Hall(an_exchange(a_day(price=lambda second: 64_000.0 + max(0, second - START_S)), NOW_MS))
     tokens = hall.market.listing.up_token, hall.market.listing.down_token
     (plain, _), (custom, _) = a_listener(hall, *tokens), a_listener(hall, *tokens, custom_feature_enabled=True)
     hall.advance(330_000)
