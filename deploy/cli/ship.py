@@ -52,7 +52,15 @@ def stage(context: Context, source: str) -> None:
 
 
 @click.command()
-@click.option("--green", "source", default=".", show_default=True, help="Folder, git revision, r-number or hash.")
+@click.option(
+    "--green",
+    "source",
+    is_flag=False,
+    flag_value=".",
+    default=".",
+    show_default=True,
+    help="Folder, git revision, r-number or hash; alone, this folder.",
+)
 @_REASON
 @_OP
 @click.option("--expect-active", default="", help="Refuse (16) unless this release is active now.")

@@ -170,6 +170,16 @@ def test_a_supervisor_that_stays_away_makes_the_outcome_unknown(state: State, mo
 # --- deploy ---
 
 
+def test_green_alone_is_the_folder_one_stands_in(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is when nothing is said at all."""
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.chdir(tmp_path / "nothing")
+    with PlayedDesk(state, status=a_reply(data=a_status())):
+        alone, unsaid = ctl(state, "deploy", "--green", "--no-wait"), ctl(state, "deploy", "--no-wait")
+    assert alone.exit_code == unsaid.exit_code == EXIT["REJECTED"]
+    assert alone.stderr == unsaid.stderr
+
+
 def test_a_deploy_stages_registers_asks_and_sees_it_through(state: State, checkout: str) -> None:
     """One command from a folder to a release that trades."""
     view = an_operation("OK", flips=10)
