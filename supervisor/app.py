@@ -85,11 +85,11 @@ class App:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
         with _locked(self.state.lock):
-            self._open(first)
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT):  # first of all: a reign that began also ends in order
                 loop.add_signal_handler(number, self._stop.set)
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
                 loop.add_signal_handler(number, lambda: None)
+            self._open(first)
             await self.control.open()
             self._start(self._keep_turning(), self._keep_pulsing(), self._keep_telling(), self._keep_reading_control())
             self._start(self.market.run(), self._join_venue())
