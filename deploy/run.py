@@ -18,7 +18,7 @@ import click
 from deploy import client
 from deploy.cli.look import event_line
 from deploy.cli.show import clock_time, release_words
-from deploy.running import CannotRun, RehearsalDesk, World
+from deploy.running import CannotRun, RehearsalDesk, World, decides
 from shared.clock import NS, SystemClock
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
@@ -116,7 +116,7 @@ class _Teller:
 
     def tell(self) -> None:
         """Go on until somebody stops us. Raises: CannotRun."""
-        status = self._desk.wait_for(lambda status: status["decided"] > 0, FIRST_S, "the first decision")
+        status = self._desk.wait_for(decides, FIRST_S, "the first decision")
         self._greet(status)
         due_ns = self._clock.monotonic_ns() + int(SUMMARY_S * NS)
         while True:

@@ -89,6 +89,11 @@ class World:
     scenario: Path | None = None
 
 
+def decides(status: dict[str, Any]) -> bool:
+    """Whether a release trades: it is the active one, and has decided."""
+    return bool(status["release"]) and status["decided"] > 0
+
+
 class RehearsalDesk:
     """Args: configs: settings files of the user, after the rehearsal's own. say: told what happens, for people."""
 

@@ -20,6 +20,7 @@ from kit.releases import ROOT
 
 from deploy import client
 from deploy.analysis.verify import verify
+from deploy.running import decides
 from shared.paths import State
 
 pytestmark = pytest.mark.system
@@ -63,7 +64,7 @@ class Run:
 
     def _asked(self) -> bool:
         try:
-            return bool(client.ask(self.state, "status").data["decided"])
+            return decides(client.ask(self.state, "status").data)
         except client.Unavailable:
             return False
 

@@ -28,7 +28,7 @@ from kit.releases import BUSY, ROOT, unruly_checkout
 from deploy import client
 from deploy.analysis.verify import Verdict, verify
 from deploy.release import Stager
-from deploy.running import RehearsalDesk, World
+from deploy.running import RehearsalDesk, World, decides
 from shared import entries as e
 from shared.clock import NS
 from shared.messages import Reply
@@ -227,7 +227,7 @@ def a_desk(
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={tape_mib}m", "tmpfs", desk.state.tape], check=True)
         Stager(desk.state).stage(str(desk.release(unruly, strategy)))
         desk.start()
-        desk.until(lambda s: s["decided"] > 0, "the first decision")
+        desk.until(decides, "the first decision")
         if opened:
             desk.until_open()
         yield desk
