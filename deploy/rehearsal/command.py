@@ -268,7 +268,7 @@ def _say(settings: Settings, running: Venue, where: Json) -> None:
     for name in (*endpoints("", 0), "record"):
         click.echo(f"  {name:<10} {facts[name]}")
     if settings.scenario:
-        click.echo(f"{len(settings.scenario)} faults are planned; what they do is on the record.")
+        click.echo(f"Faults planned: {len(settings.scenario)}; what they do is on the record.")
     click.echo("Stop it with Ctrl-C; start it again with the same --record to go on.")
 
 

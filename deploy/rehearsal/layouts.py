@@ -36,6 +36,8 @@ SPOT: Final = frozenset({"ts", "asset", "price_usd", "batch"})
 OUTCOMES: Final = frozenset({"slug", "up_won"})
 POLL_HOLE_S, WINDOW_S, SPOT_HOLE_S = 30, 300, 120
 """The longest stretch between two prices that is bridged, by layout; windows have one at each end."""
+NAMES_MAX: Final = 8
+"""Files of a folder that is no day which are named."""
 _FAULTS = (ValueError, TypeError, KeyError, IndexError, InvalidOperation, OverflowError)
 
 T = TypeVar("T")
@@ -54,11 +56,12 @@ def read_day(folder: Path) -> RecordedDay | BridgedDay:
     for needed, read in LAYOUTS:
         if all(any(columns <= _columns(table) for table in tables) for columns in needed):
             return _playable(read(folder, [row for table in tables for row in table]))
-    names = ", ".join(sorted(path.name for path in folder.iterdir())) or "no file"
+    names = sorted(path.name for path in folder.iterdir()) or ["no file"]
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     raise DayUnreadable(
         f"{folder} holds no day to play: it needs markets and their prices ({recordings.MARKETS} with "
         f"{recordings.PRICES}), or polls with price and strike, or windows with outcome and both prices, or books with "
-        f"spot prices; it has {names}"
+        f"spot prices; it has {', '.join(names[:NAMES_MAX])}{more}"
     )
 
 

@@ -77,6 +77,10 @@ def test_a_folder_that_holds_no_day_is_told_what_it_lacks(tmp_path: Path) -> Non
     with pytest.raises(DayUnreadable, match=r"holds no day to play: it needs markets .* it has bars\.csv\.gz") as said:
         read_day(tmp_path)
     assert "\n" not in str(said.value)
+    for number in range(20):
+        (tmp_path / f"note {number}").touch()
+    with pytest.raises(DayUnreadable, match=r"and 13 more$"):
+        read_day(tmp_path)
     with pytest.raises(DayUnreadable, match="is no folder"):
         read_day(tmp_path / "nowhere")
 
