@@ -19,9 +19,10 @@ import uvloop
 from aiohttp import WSMsgType, web
 from kit.venue import Trader
 
+from deploy.rehearsal.buckets import Buckets, Tier
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
-from deploy.rehearsal.keys import Buckets, Keyring, Tier
+from deploy.rehearsal.keys import Keyring
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.record import Record
 from deploy.rehearsal.seeded import SeededDay
@@ -29,7 +30,7 @@ from deploy.rehearsal.server import application
 from deploy.rehearsal.venue import MS_NS, Venue
 from shared.clock import RehearsalClock, SystemClock
 
-UNBOUND = Tier("bench", 1e9, 1e9, 1e9, 1e9)
+UNBOUND = Tier("bench", 1e9, 1e9)
 TRADERS = 16
 GRANT_MICRO = 10**15
 BARE_ANSWER = json.dumps({"success": True, "orderID": "0x" + "0" * 64, "status": "live"}).encode()
