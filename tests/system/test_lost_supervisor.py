@@ -56,7 +56,8 @@ def test_killed_before_an_order_is_answered_it_asks_about_it() -> None:
             meddler.cut(channel)
             meddler.flow(channel)
         desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
-        desk.until(lambda s: not any(slot_is_blocked(desk)), "an answer about every order", 90)  # one the venue never got is given up after 30 s
+        # One that the venue never got is given up after 30 s, its horizon.
+        desk.until(lambda s: not any(slot_is_blocked(desk)), "an answer about every order", 90)
         asked = {a.order_id for a in desk.said_by(e.Answered) if a.request == "lookup"}
         assert lost
         assert lost <= asked | {fill.order_id for fill in desk.said_by(e.Fill)}
