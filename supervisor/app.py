@@ -1,8 +1,9 @@
 """The wiring and the turn: begin, keep going, carry out what the desk left to do, end. One thread, one loop.
 
 A turn takes the moment, tells the desk, and carries out its effects. Everything between two awaits is indivisible,
-which is the desk's lock. Journal and tape are handed to the kernel at the end of each turn; what must be durable first
-waits for the disk without stopping anybody else. What comes in is in `arrivals`, what the venue is asked in `errands`.
+which is the desk's lock. Tape and journal are handed to the kernel at the end of each turn, in this order; what must be
+durable first waits for the disk without stopping anybody else. What comes in is in `arrivals`, what the venue is asked
+in `errands`.
 """
 
 from __future__ import annotations
@@ -104,14 +105,15 @@ class App:
     def _open(self, first: e.Release | None) -> None:
         """Find out what is true, and take it up."""
         self.stream = Stream(self.state.stream_socket, self.state.tape)
-        self.journal = Journal(self.state.journal, self.clock, self.settings.records.journal_segment_mib << 20)
+        segment_bytes = self.settings.records.journal_segment_mib << 20
+        self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
         accounts = rebuild(journals.lines(self.state.journal))
         seq, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
             accounts,
             self.signer,
-            seq=max(seq, accounts.last_seq),
+            seq=seq,
             pid=os.getpid(),
             code=code_hash(ROOT, ("supervisor", "shared")),
         )
@@ -261,7 +263,7 @@ class App:
             _CARRY_OUT[type(effect)](self, effect)
 
     def _end_turn(self) -> None:
-        """Hand stream and journal to the kernel, and say so when the tape cannot be written or can be again."""
+        """Hand tape and journal to the kernel, and say so when the tape cannot be written or can be again."""
         self._flushing = False
         self.journal.flush()
         self.stream.flush()

@@ -27,7 +27,8 @@ from supervisor.turns import Turns
 
 
 class Desk:
-    """Args: accounts: rebuilt from the journal. seq: the last frame on the tape. signer: whoever holds the key.
+    """Args: accounts: rebuilt from the journal. seq: the last frame on the tape, which may end before what was decided
+    on: the disk kept the journal and lost the tape's end. signer: whoever holds the key.
 
     pid, code: of this supervisor, for the ledger and the first entry of its reign.
     """
@@ -35,7 +36,8 @@ class Desk:
     def __init__(
         self, settings: Settings, accounts: Accounts, signer: Signer, *, seq: int, pid: int, code: str
     ) -> None:
-        self.board = Board(settings, accounts, seq=seq, pid=pid, code=code)
+        self.board = Board(settings, accounts, seq=max(seq, accounts.last_seq), pid=pid, code=code)
+        self._taped_seq = seq
         self.turns = Turns(self.board)
         self.dealing = Dealing(self.board, self.turns)
         self.markets = Markets(self.board, self.turns, self.dealing)
@@ -64,6 +66,8 @@ class Desk:
         for opened in accounts.unresolved():
             board.lanes.resume(opened, accounts.strikes.get((opened.slot, opened.start_s)))
         self.turns.begin(shown)
+        if board.seq > self._taped_seq:
+            self._own_up(unheard_ns, self._taped_seq + 1, "the tape ended there when the machine stopped")
         self._publish_keyframe()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
         for slot in board.lanes.slots:
@@ -135,10 +139,15 @@ class Desk:
             self.markets.down_since["tape"] = board.at_ns
             board.alarm("tape_unavailable", f"{fault}; entries are closed, open orders and positions are kept")
         elif not fault and known:
-            since = self.markets.down_since.pop("tape", board.at_ns)
-            board.write(e.Gap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq}: {known}"))
-            board.publish(m.FeedGap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq} are missing"))
+            self._own_up(self.markets.down_since.pop("tape", board.at_ns), from_seq, known)
             self._publish_keyframe()
+
+    def _own_up(self, since_ns: int, from_seq: int, cause: str) -> None:
+        """Say which frames up to the newest are not on the tape; whoever reads on needs a keyframe next."""
+        board = self.board
+        missing = f"frames {from_seq} to {board.seq}"
+        board.write(e.Gap("tape", since_ns, board.at_ns, f"{missing}: {cause}"))
+        board.publish(m.FeedGap("tape", since_ns, board.at_ns, f"{missing} are missing"))
 
     def take_effects(self) -> list[Effect]:
         """What is to be done in the world now, in order."""

@@ -27,11 +27,16 @@ class JournalFailed(Exception):
 class Journal:
     """The journal of this term, and the thread that syncs it; `close` ends both.
 
-    Args: folder: made if missing. segment_bytes: taken from the disk ahead of need.
+    Args: folder: made if missing. segment_bytes: taken from the disk ahead of need. before: called before facts are
+    handed to the kernel, to hand over what they speak of: an outcome must not survive this process without the frame
+    that it read.
     """
 
-    def __init__(self, folder: Path, clock: Clock, segment_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, segment_bytes: int, before: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
+        self._before = before
         self._segment_bytes = segment_bytes
         self._records = Appender(folder, JOURNAL, preallocate=segment_bytes)
         self._loop = asyncio.get_running_loop()
@@ -79,6 +84,7 @@ class Journal:
         self._try(self._records.close)
 
     def _try(self, act: Callable[[], None]) -> None:
+        self._before()
         try:
             act()
         except CannotWrite as error:

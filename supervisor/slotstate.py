@@ -8,6 +8,9 @@
 First grant, flip, rollback and the replacement of a dead owner are one act: arm a candidate, wait for a clean boundary,
 make the grant under the next epoch durable, go on. Ticks that come due in between wait; none is dropped, and each gets
 exactly one outcome. What may count is decided here and in `admits`, nowhere else.
+
+A tick whose owner died before it answered waits for the next owner and is shown once more, under its epoch; if that one
+dies of it too it is skipped: a tick that kills workers must not kill them all.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ class SlotState:
     """`epoch` is that of the last grant; `outstanding` the tick that was shown and has no outcome, 0 for none.
 
     `in_flight`: orders and cancels the venue owes an answer for. `blocked`: an order is unknown, so nothing new may be
-    decided. `strikes`: deadlines the owner missed in a row.
+    decided. `strikes`: deadlines the owner missed in a row. `again`: the newest tick that an owner's death left without
+    an answer; it is shown to the next owner, and to no third one.
     """
 
     phase: Phase = "orphan"
@@ -40,6 +44,7 @@ class SlotState:
     in_flight: int = 0
     blocked: bool = False
     strikes: int = 0
+    again: int = 0
 
     @property
     def clean(self) -> bool:
@@ -216,9 +221,13 @@ def _lost(slot: SlotState, event: Lost) -> _Acted:
         moved = replace(slot, candidate="")
     if event.uid != slot.owner:
         return moved, commands
-    skipped = (Skip(slot.outstanding, "owner_dead"),) if slot.outstanding else ()
     phase: Phase = "orphan" if moved.phase == "owned" else moved.phase
-    return replace(moved, owner="", outstanding=0, strikes=0, phase=phase), skipped
+    moved = replace(moved, owner="", outstanding=0, strikes=0, phase=phase)
+    if not slot.outstanding:
+        return moved, commands
+    if slot.outstanding == slot.again:
+        return moved, (Skip(slot.outstanding, "owner_dead"),)
+    return replace(moved, held=(slot.outstanding, *moved.held), again=slot.outstanding), commands
 
 
 def _pump(slot: SlotState) -> _Acted:

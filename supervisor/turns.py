@@ -125,16 +125,19 @@ class Turns:
             self.step(slot.name, slotstate.Due(self.board.at_ns // 1_000_000))
 
     def expire(self) -> list[tuple[str, str]]:
-        """Give up what waited too long; return owners to be fenced for it, with the reason."""
+        """Give up what waited too long; return owners to be fenced for it, with the reason.
+
+        The tick that costs an owner its slots is not skipped: fencing it leaves the tick to the next owner.
+        """
         ticks, to_fence = self.board.settings.ticks, []
         for name, state in list(self.slots.items()):
             since = self._shown_ns.get(name) if state.outstanding else self._ownerless_ns.get(name)
             if since is None or self.board.since_s(since) <= ticks.deadline_s:
                 continue
-            self.step(name, slotstate.Expired())
-            strikes = self.slots[name].strikes
-            if strikes >= ticks.strikes:
-                to_fence.append((state.owner, f"missed {strikes} deadlines in a row on {name}"))
+            if state.outstanding and state.strikes + 1 >= ticks.strikes:
+                to_fence.append((state.owner, f"missed {ticks.strikes} deadlines in a row on {name}"))
+            else:
+                self.step(name, slotstate.Expired())
         return to_fence
 
     def refresh(self, name: str, cancelling: set[str]) -> None:

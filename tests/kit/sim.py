@@ -145,6 +145,7 @@ class Sim:
         self.opened: dict[tuple[str, int], int] = {}
         self.first_tick: dict[str, int] = {}
         self.asked_about: dict[tuple[str, int], int] = {}
+        self.asked_under: dict[str, int] = {}
         self.sent: set[str] = set()
         self.operations: dict[str, str] = {}
         self.flips = 0
@@ -287,8 +288,12 @@ class Sim:
         unknown = [o for o in self.desk.board.accounts.open_orders(tick.slot) if o.state == "unknown"]
         self.check(not unknown, f"{tick.slot} {tick.tick} was shown while an order is unknown")
         shown = self.shown.setdefault(tick.slot, [])
-        self.check(not shown or tick.tick > shown[-1], f"{tick.slot} {tick.tick} was shown after {shown[-1:]}")
+        again = bool(shown) and tick.tick == shown[-1] and tick.epoch > self.asked_under[tick.slot]
+        in_order = again or not shown or tick.tick > shown[-1]
+        self.check(in_order, f"{tick.slot} {tick.tick} was shown after {shown[-1:]}")
         shown.append(tick.tick)
+        self.check(shown[-3:].count(tick.tick) <= 2, f"{tick.slot} {tick.tick} was shown a third time")
+        self.asked_under[tick.slot] = tick.epoch
         self.asked_about[tick.slot, tick.tick] = tick.start_s
         self.first_tick.setdefault(tick.slot, tick.tick)
 

@@ -159,11 +159,15 @@ class StillDesk:
                 self.answer(name=name)
         raise AssertionError(f"{asked} are asked for ever")
 
-    def restart(self, after_s: float = 1.0, first: e.Release | None = None) -> None:
-        """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left."""
+    def restart(self, after_s: float = 1.0, first: e.Release | None = None, frames_lost: int = 0) -> None:
+        """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left.
+
+        Args: frames_lost: that many frames at the end of the tape did not reach the disk.
+        """
         self.settle()
         accounts = rebuild(e.decode_line(e.encode_line(line)) for line in self.journal)
-        seq = self.desk.board.seq
+        seq = self.desk.board.seq - frames_lost
+        self.frames = [frame for frame in self.frames if frame.seq <= seq]
         self.wants.clear()
         self._not_durable.clear()
         self.at_ns, self.mono_ns = self.at_ns + round(after_s * NS), self.mono_ns + round(after_s * NS)

@@ -214,6 +214,21 @@ def test_a_tape_that_fails_is_told_at_once_and_again_when_it_is_whole() -> None:
     assert isinstance(still.frames[-1].event, m.Keyframe)
 
 
+def test_a_tape_that_ends_before_the_journal_is_owned_up_to() -> None:
+    """The machine stopped and its disk kept more of the journal: numbers are not used again, and the gap says why."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.answer(buy(470_000))
+    read = still.said(e.OutcomeOf)[-1].read_seq
+    lost = still.frames[-1].seq - read + 3
+    still.restart(frames_lost=lost)
+    gap, keyframe = (frame for frame in still.frames if frame.seq in {read + 1, read + 2})
+    assert isinstance(gap.event, m.FeedGap)
+    assert gap.event.cause == f"frames {read - 2} to {read} are missing"
+    assert isinstance(keyframe.event, m.Keyframe)
+    assert [said.what for said in still.said(e.Gap)] == ["tape"]
+
+
 # --- the ledger ---
 
 

@@ -188,13 +188,15 @@ def test_the_candidate_dies_when_it_is_the_active_release() -> None:
 
 
 def test_the_candidate_dies_while_it_is_giving_back() -> None:
-    """Its tick is skipped by name, its slot goes to the active worker as soon as that one has read it."""
+    """Its slot goes to the active worker as soon as that one has read its tick, and the tick with it."""
     still = restoring()
+    tick = still.asked(BTC).tick
     still.lose(GREEN)
     still.beat(BLUE)
     assert operation(still).result == "ROLLED_BACK"
     assert still.owners() == {BLUE}
-    assert [outcome.reason for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == ["owner_dead"]
+    assert (still.asked(BTC).owner, still.asked(BTC).tick) == (BLUE, tick)
+    assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -242,12 +244,14 @@ def test_an_active_worker_that_dies_before_the_boundaries_is_brought_back_beside
 
 
 def test_slots_of_an_active_worker_that_dies_while_they_cross_go_to_the_candidate() -> None:
-    """It is warm and nobody else is; its tick is skipped by name."""
+    """It is warm and nobody else is; the tick that blue left is its first."""
     still = flipping()
+    tick = still.asked(ETH).tick
     still.lose(BLUE)
     assert still.owners() == {GREEN}
     assert operation(still).phase == "attesting"
-    assert [outcome.reason for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == ["owner_dead"]
+    assert (still.asked(ETH).owner, still.asked(ETH).tick) == (GREEN, tick)
+    assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
 
 
 # --- somebody refuses ---
@@ -390,7 +394,9 @@ def test_a_first_release_that_loaded_something_else_decides_nothing_more() -> No
     assert fx.Kill("w1-1") in still.wants
     assert still.owners() == {""}
     still.answer(uid="w1-1", epoch=1)
-    assert [outcome.reason for outcome in still.said(e.OutcomeOf)] == ["owner_dead"]
+    assert still.said(e.OutcomeOf) == []
+    still.jump(2)
+    assert [outcome.reason for outcome in still.said(e.OutcomeOf)] == ["no_owner"]
     assert still.accounts.operations["start-1"].result == "ROLLED_BACK"
 
 

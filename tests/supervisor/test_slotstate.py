@@ -1,6 +1,7 @@
 """One slot's owner: ticks, outcomes, and how the right to decide is passed on."""
 
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 from hypothesis import settings
@@ -91,19 +92,28 @@ def test_a_former_owners_word_no_longer_counts() -> None:
     assert admits(replace(slot, blocked=True), "green", 8, 5) == "unknown_order"
 
 
-def test_a_dead_owners_tick_is_skipped_and_the_next_wait_for_an_owner() -> None:
-    """A worker that is ready soon loses none of them; one that is not, has them skipped by name."""
+def test_a_dead_owners_tick_waits_for_the_next_owner() -> None:
+    """A worker that is ready soon answers it first and loses none; without one, all are skipped by name."""
     slot, commands = through(OWNED, Due(5), Due(10), Lost("blue"), Due(15))
-    assert (slot.phase, slot.held, commands) == ("orphan", (10, 15), [Show(5), Skip(5, "owner_dead")])
-    assert through(slot, Arm("new"), Commit(), Granted())[1] == [WriteGrant("new", 8), Show(10)]
-    assert through(slot, Expired())[1] == [Skip(10, "no_owner"), Skip(15, "no_owner")]
+    assert (slot.phase, slot.held, commands) == ("orphan", (5, 10, 15), [Show(5)])
+    assert through(slot, Arm("new"), Commit(), Granted())[1] == [WriteGrant("new", 8), Show(5)]
+    assert through(slot, Expired())[1] == [Skip(tick, "no_owner") for tick in (5, 10, 15)]
+
+
+def test_a_tick_that_two_owners_died_of_is_shown_to_no_third() -> None:
+    """It may be what kills them; the one after it is asked of the next."""
+    slot, _ = through(OWNED, Due(5), Due(10), Lost("blue"), Arm("new"), Commit(), Granted())
+    slot, commands = through(slot, Lost("new"))
+    assert (slot.held, commands) == ((10,), [Skip(5, "owner_dead")])
+    slot, commands = through(slot, Arm("third"), Commit(), Granted(), Lost("third"))
+    assert (slot.held, commands) == ((10,), [WriteGrant("third", 9), Show(10)])
 
 
 def test_an_owner_that_dies_while_a_candidate_waits_leaves_the_slot_to_it() -> None:
     """Nobody's decision can be cut in two, so the boundary is clean at once."""
     slot, commands = through(OWNED, Due(5), Arm("green"), Flight(1, False), Lost("blue"))
     assert slot.clean
-    assert commands[-1] == Skip(5, "owner_dead")
+    assert (slot.held, commands) == ((5,), [Show(5)])
 
 
 def test_a_candidate_that_dies_leaves_the_slot_to_its_owner() -> None:
@@ -242,9 +252,13 @@ class SlotMachine(RuleBasedStateMachine):
         assert sorted([*self.outcomes, *waiting]) == self.due
 
     @invariant()
-    def each_tick_is_shown_once_in_order(self) -> None:
+    def each_tick_is_shown_in_order_and_a_second_time_only_to_the_next_owner(self) -> None:
         ticks = [tick for tick, _, _ in self.shown]
-        assert ticks == sorted(set(ticks))
+        assert ticks == sorted(ticks)
+        for tick, pair in groupby(self.shown, key=lambda shown: shown[0]):
+            epochs = [epoch for _, _, epoch in pair]
+            assert len(epochs) <= 2, tick
+            assert epochs == sorted(set(epochs)), tick
 
     @invariant()
     def epochs_only_grow(self) -> None:

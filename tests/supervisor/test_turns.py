@@ -255,7 +255,7 @@ def test_a_tick_carries_all_a_decision_may_know_of_the_ledger() -> None:
 
 
 def test_a_late_answer_finds_its_tick_skipped() -> None:
-    """By its real deadline; two in a row and the owner is fenced."""
+    """By its real deadline; two in a row and the owner is fenced, and the second tick waits for the next one."""
     still = a_trading_desk()
     still.jump(5)
     still.jump(1.4)
@@ -266,7 +266,8 @@ def test_a_late_answer_finds_its_tick_skipped() -> None:
     assert still.said(e.Refused)[-1].reason == "not_outstanding"
     still.jump(3.4)
     still.jump(1.6)
-    assert outcomes(still)[-1] == (20, "deadline")
+    assert outcomes(still)[-1] == (15, "deadline")
+    assert still.state().held[0] == (START_S + 20) * 1_000
     assert fx.Kill("w1-1") in still.wants
     assert still.said(e.Worker)[-1].detail == f"missed 2 deadlines in a row on {BTC}"
 
