@@ -234,9 +234,7 @@ def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
     assert "disk: two" in gaps[0].cause
 
 
-def test_no_outcome_reaches_the_kernel_before_the_frame_it_read(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_outcome_reaches_the_kernel_before_the_frame_it_read(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever the journal is handed over, the tape holds everything published by then: SIGKILL may come between."""
     flush, early = Appender.flush, list[int]()
 
