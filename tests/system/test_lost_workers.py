@@ -26,7 +26,7 @@ def test_an_owner_that_is_killed_is_replaced() -> None:
 
 
 def test_an_owner_that_hangs_is_fenced_and_replaced() -> None:
-    """Its tick is skipped at its deadline; at the second in a row it is ended, and that one waits for the next worker."""
+    """Its tick is skipped at its deadline; at the second in a row it is ended, and that tick is the next worker's."""
     with a_desk() as desk:
         hanging = desk.worker()
         with stopped(hanging):
