@@ -111,7 +111,7 @@ class App:
             self.settings,
             accounts,
             self.signer,
-            seq=max(seq, accounts.last_seq),
+            seq=seq,
             pid=os.getpid(),
             code=code_hash(ROOT, ("supervisor", "shared")),
         )
@@ -261,10 +261,13 @@ class App:
             _CARRY_OUT[type(effect)](self, effect)
 
     def _end_turn(self) -> None:
-        """Hand stream and journal to the kernel, and say so when the tape cannot be written or can be again."""
+        """Hand stream and journal to the kernel, and say so when the tape cannot be written or can be again.
+
+        The tape goes first, here and in `_write_first`: a decision on record has what it read beside it.
+        """
         self._flushing = False
-        self.journal.flush()
         self.stream.flush()
+        self.journal.flush()
         if self.stream.fault != self.desk.board.tape_fault:
             with self._turn() as now:
                 self.desk.on_tape(now, self.stream.fault, self.stream.missing_from)
@@ -392,6 +395,7 @@ class App:
     def _write_first(self, effect: fx.WriteFirst) -> None:
         for entry in effect.entries:
             self._write(fx.Write(entry))
+        self.stream.flush()
         self.journal.durable().add_done_callback(lambda future: self._durable(future, effect.then))
 
     def _durable(self, future: asyncio.Future[None], then: Iterable[fx.Effect]) -> None:

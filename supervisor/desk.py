@@ -54,6 +54,7 @@ class Desk:
         board, accounts = self.board, self.board.accounts
         board.now(now)
         unheard_ns = accounts.last_ns or board.at_ns
+        taped, board.seq = board.seq, max(board.seq, accounts.last_seq)
         config = digest(board.settings)
         board.write(e.Term(accounts.term + 1, board.pid, board.code, board.settings.mode, config, board.seq))
         if accounts.configuration != config:
@@ -64,6 +65,8 @@ class Desk:
         for opened in accounts.unresolved():
             board.lanes.resume(opened, accounts.strikes.get((opened.slot, opened.start_s)))
         self.turns.begin(shown)
+        if taped < board.seq:
+            self._name_gap(unheard_ns, taped + 1, "the last reign ended before they were written")
         self._publish_keyframe()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
         for slot in board.lanes.slots:
@@ -135,10 +138,14 @@ class Desk:
             self.markets.down_since["tape"] = board.at_ns
             board.alarm("tape_unavailable", f"{fault}; entries are closed, open orders and positions are kept")
         elif not fault and known:
-            since = self.markets.down_since.pop("tape", board.at_ns)
-            board.write(e.Gap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq}: {known}"))
-            board.publish(m.FeedGap("tape", since, board.at_ns, f"frames {from_seq} to {board.seq} are missing"))
+            self._name_gap(self.markets.down_since.pop("tape", board.at_ns), from_seq, known)
             self._publish_keyframe()
+
+    def _name_gap(self, since_ns: int, from_seq: int, why: str) -> None:
+        """Say which frames the tape does not have, from one to the newest: a fold may begin anew behind them."""
+        board = self.board
+        board.write(e.Gap("tape", since_ns, board.at_ns, f"frames {from_seq} to {board.seq}: {why}"))
+        board.publish(m.FeedGap("tape", since_ns, board.at_ns, f"frames {from_seq} to {board.seq} are missing"))
 
     def take_effects(self) -> list[Effect]:
         """What is to be done in the world now, in order."""

@@ -159,11 +159,14 @@ class StillDesk:
                 self.answer(name=name)
         raise AssertionError(f"{asked} are asked for ever")
 
-    def restart(self, after_s: float = 1.0, first: e.Release | None = None) -> None:
-        """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left."""
+    def restart(self, after_s: float = 1.0, first: e.Release | None = None, untaped: int = 0) -> None:
+        """The supervisor is killed and comes back: what is in the journal and on the tape is all that is left.
+
+        Args: untaped: how many of the newest frames the tape never got.
+        """
         self.settle()
         accounts = rebuild(e.decode_line(e.encode_line(line)) for line in self.journal)
-        seq = self.desk.board.seq
+        seq = self.desk.board.seq - untaped
         self.wants.clear()
         self._not_durable.clear()
         self.at_ns, self.mono_ns = self.at_ns + round(after_s * NS), self.mono_ns + round(after_s * NS)

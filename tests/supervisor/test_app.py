@@ -234,6 +234,27 @@ def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
     assert "disk: two" in gaps[0].cause
 
 
+def test_the_tape_is_handed_over_before_the_journal(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the process ends, a decision on record has what it read beside it."""
+    behind: list[int] = []
+    flush = Appender.flush
+
+    async def act(app: App) -> None:
+        def watched(records: Appender) -> None:
+            if records.kind == "journal":
+                behind.append(len(app.stream._tape._pending))
+            flush(records)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Appender, "flush", watched)
+            taken = app.desk.decisions.taken
+            await until(lambda: app.desk.decisions.taken > taken + 5)
+
+    rehearsing(state, act, release=True)
+    assert behind
+    assert not any(behind)
+
+
 def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None:
     """It gives a key and no balance: meanwhile everything else that asks it goes on, and nothing ends."""
 

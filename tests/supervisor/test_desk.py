@@ -214,6 +214,33 @@ def test_a_tape_that_fails_is_told_at_once_and_again_when_it_is_whole() -> None:
     assert isinstance(still.frames[-1].event, m.Keyframe)
 
 
+def test_a_reign_names_the_frames_that_were_decided_on_and_never_taped() -> None:
+    """A machine that went down may leave the journal ahead of the tape: the hole is told before any fold begins."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.hold()
+    known, seq, ended_ns = still.accounts.last_seq, still.desk.board.seq, still.at_ns
+    told = len(still.frames)
+    still.restart(untaped=seq - known + 2)
+    lost = f"frames {known - 1} to {known}"
+    why = f"{lost}: the last reign ended before they were written"
+    assert still.said(e.Gap)[-1] == e.Gap("tape", ended_ns, still.at_ns, why)
+    gap, keyframe = still.frames[told : told + 2]
+    assert (gap.seq, gap.event) == (known + 1, m.FeedGap("tape", ended_ns, still.at_ns, f"{lost} are missing"))
+    assert isinstance(keyframe.event, m.Keyframe)
+    assert still.said(e.Term)[-1].seq == known
+
+
+def test_a_reign_with_a_whole_tape_names_no_gap() -> None:
+    """Frames that nobody decided on and that are not taped were never there."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.hold()
+    still.restart(untaped=still.desk.board.seq - still.accounts.last_seq)
+    assert still.said(e.Gap) == []
+    assert still.told(m.FeedGap) == []
+
+
 # --- the ledger ---
 
 
