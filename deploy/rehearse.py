@@ -23,6 +23,7 @@ import msgspec
 
 from deploy import client
 from deploy.analysis.verify import Verdict, verify
+from deploy.ranges import FiniteRange
 from deploy.running import ROOT, CannotRun, RehearsalDesk, World, decides
 from shared.clock import NS, SystemClock
 from shared.fingerprint import LOCK, PACKAGES
@@ -58,8 +59,8 @@ class Deployed:
 @click.command()
 @click.option("--day", type=click.Path(path_type=Path), help="Folder of a recorded day; else one is made up.")
 @click.option("--deploys", type=click.IntRange(0, 1000), default=10, show_default=True)
-@click.option("--minutes", type=click.FloatRange(5, 1440), default=60, show_default=True, help="Of market time.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000), default=60, show_default=True)
+@click.option("--minutes", type=FiniteRange(5, 1440), default=60, show_default=True, help="Of market time.")
+@click.option("--speed", type=FiniteRange(0.1, 1000), default=60, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")

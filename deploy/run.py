@@ -18,6 +18,7 @@ import click
 from deploy import client
 from deploy.cli.look import event_line
 from deploy.cli.show import clock_time, release_words
+from deploy.ranges import FiniteRange
 from deploy.running import CannotRun, RehearsalDesk, World, decides
 from shared.clock import NS, SystemClock
 from shared.outcomes import EXIT
@@ -34,7 +35,7 @@ _TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repai
 
 @click.command()
 @click.option("--day", type=click.Path(path_type=Path), help="Folder of a recorded day; else one is made up.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
+@click.option("--speed", type=FiniteRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")

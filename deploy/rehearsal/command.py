@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.ranges import FiniteRange
 from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
@@ -91,7 +92,7 @@ class Settings:
 @click.option(
     "--day", type=click.Path(path_type=Path), help="Folder of a recorded settlement day; else one is made up."
 )
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option("--speed", type=FiniteRange(0, 10_000, min_open=True), default=1.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", "start", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option(
@@ -102,7 +103,7 @@ class Settings:
 @click.option("--grant", default="1000", show_default=True, help="Play money of every new account, in dollars.")
 @click.option(
     "--failing",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     help="Share of trades that fail.",

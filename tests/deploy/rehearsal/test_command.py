@@ -205,6 +205,8 @@ def test_a_taken_port_is_exit_69(tmp_path: Path) -> None:
         (["--day", "x", "--start", "25:00"], "'25:00' is no time; write HH:MM"),
         (["--grant", "much"], "write dollars, such as 1000"),
         (["--speed", "0"], "--speed"),
+        (["--speed", "nan"], "--speed"),
+        (["--speed", "inf"], "--speed"),
         (["--port", "70000"], "--port"),
         (["--failing", "2"], "--failing"),
     ],
