@@ -24,7 +24,7 @@ import msgspec
 from deploy import client
 from deploy.analysis.verify import Verdict, verify
 from deploy.ranges import FiniteRange
-from deploy.running import ROOT, CannotRun, RehearsalDesk, World, decides
+from deploy.running import ROOT, CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.fingerprint import LOCK, PACKAGES
 from shared.outcomes import EXIT
@@ -116,7 +116,7 @@ class Rehearsal:
         self.say(f"its records will be in {self.state.root}")
         self.desk.start()
         try:
-            self.desk.wait_for(decides, 30, "the first decision")
+            self.desk.wait_for_first_decision()
             self._began_ns = self._clock.monotonic_ns()
             self._deploy_all()
             self._pass_until(self.minutes * 60)

@@ -56,6 +56,8 @@ DEFAULT_PORT: Final = 8440
 FULL_FLOW_SPEED: Final = 15.0
 """Up to this speed the crowd trades as often as recorded ones did: 13 times a market second in BTC/5m. Beyond it the
 trades of a real second stay as many, since every one is six frames that somebody has to read."""
+NEAR_MS: Final = 600_000
+"""How long before a day's first price a start may be; a time of day that is earlier is the following day's."""
 CLOSE_WAIT_S: Final = 2.0
 _START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
@@ -358,7 +360,8 @@ def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
         return memory.last_ms
     if settings.start_s is None:
         return day.first_ms
-    return day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000
+    named_ms = day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000
+    return named_ms if named_ms >= day.first_ms - NEAR_MS else named_ms + DAY_S * 1_000
 
 
 def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:
