@@ -37,6 +37,7 @@ SETTLE_S: Final = 600
 """Market seconds the desk may take, entries paused, until its windows are resolved."""
 DEPLOY_S: Final = 120
 """Real seconds a deploy may take before its command stops waiting."""
+_NOTHING_OPEN: Final = "nothing was open at any deploy: what a flip does to orders and positions was not tried"
 STOP_WAITING: Final = 0.5
 """How much of the time between two deploys may go by waiting for something to be open."""
 
@@ -139,6 +140,7 @@ class Rehearsal:
             "verified": good,
             "deploys": len(self.deployed),
             "deploys_failed": sum(deployed.exit != 0 for deployed in self.deployed),
+            "deploys_while_open": self._while_open,
             "deployed": [asdict(deployed) for deployed in self.deployed],
             "minutes": self.minutes,
             "speed": self.world.speed,
@@ -162,11 +164,17 @@ class Rehearsal:
             f"{verdict.fills} fills, {verdict.position_mismatches} position mismatches, "
             f"cash differs by {verdict.cash_difference_micro} millionths",
             f"{verdict.windows_resolved} windows resolved, {verdict.outcome_mismatches} outcome mismatches",
+            *([_NOTHING_OPEN] if self.deployed and not self._while_open else []),
             *(f"! deploy of {d.strategy} ended {d.code}: {d.fault}" for d in failed),
             *(f"! {fault}" for fault in verdict.faults),
             f"{'Verified' if good else 'NOT VERIFIED'}. Records: {self.state.root}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _while_open(self) -> int:
+        """How many deploys began while an order or a position was open."""
+        return sum(bool(deployed.open_orders or deployed.open_positions) for deployed in self.deployed)
 
     def _market_s(self) -> float:
         """Market seconds since the first decision."""
