@@ -21,7 +21,14 @@ _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Unavailable(Exception):
-    """No supervisor answers on this state folder's socket; the text says how that showed."""
+    """No supervisor answers on this state folder's socket; the text says how that showed.
+
+    `heard`: it may have got the question, and have done what was asked.
+    """
+
+    def __init__(self, text: str, *, heard: bool = False) -> None:
+        super().__init__(text)
+        self.heard = heard
 
 
 def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str = "") -> Reply:
@@ -39,9 +46,9 @@ def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str 
     except ConnectionRefusedError:
         raise Unavailable(f"the supervisor of {state.root} is gone; its socket is left behind") from None
     except TimeoutError:
-        raise Unavailable(f"the supervisor of {state.root} did not answer in {ANSWER_S:g} s") from None
+        raise Unavailable(f"the supervisor of {state.root} did not answer in {ANSWER_S:g} s", heard=True) from None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unavailable(f"the supervisor of {state.root} broke off: {error}") from error
+        raise Unavailable(f"the supervisor of {state.root} broke off: {error}", heard=True) from error
 
 
 def _read(channel: socket.socket, until_ns: int) -> bytes:

@@ -23,7 +23,8 @@ import msgspec
 
 from deploy import client
 from deploy.analysis.verify import Verdict, verify
-from deploy.running import ROOT, CannotRun, RehearsalDesk, World, decides
+from deploy.ranges import FiniteRange
+from deploy.running import ROOT, CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.fingerprint import LOCK, PACKAGES
 from shared.outcomes import EXIT
@@ -36,6 +37,7 @@ SETTLE_S: Final = 600
 """Market seconds the desk may take, entries paused, until its windows are resolved."""
 DEPLOY_S: Final = 120
 """Real seconds a deploy may take before its command stops waiting."""
+_NOTHING_OPEN: Final = "nothing was open at any deploy: what a flip does to orders and positions was not tried"
 STOP_WAITING: Final = 0.5
 """How much of the time between two deploys may go by waiting for something to be open."""
 
@@ -58,8 +60,8 @@ class Deployed:
 @click.command()
 @click.option("--day", type=click.Path(path_type=Path), help="Folder of a recorded day; else one is made up.")
 @click.option("--deploys", type=click.IntRange(0, 1000), default=10, show_default=True)
-@click.option("--minutes", type=click.FloatRange(5, 1440), default=60, show_default=True, help="Of market time.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000), default=60, show_default=True)
+@click.option("--minutes", type=FiniteRange(5, 1440), default=60, show_default=True, help="Of market time.")
+@click.option("--speed", type=FiniteRange(0.1, 1000), default=60, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
@@ -115,7 +117,7 @@ class Rehearsal:
         self.say(f"its records will be in {self.state.root}")
         self.desk.start()
         try:
-            self.desk.wait_for(decides, 30, "the first decision")
+            self.desk.wait_for_first_decision()
             self._began_ns = self._clock.monotonic_ns()
             self._deploy_all()
             self._pass_until(self.minutes * 60)
@@ -138,6 +140,7 @@ class Rehearsal:
             "verified": good,
             "deploys": len(self.deployed),
             "deploys_failed": sum(deployed.exit != 0 for deployed in self.deployed),
+            "deploys_while_open": self._while_open,
             "deployed": [asdict(deployed) for deployed in self.deployed],
             "minutes": self.minutes,
             "speed": self.world.speed,
@@ -161,11 +164,17 @@ class Rehearsal:
             f"{verdict.fills} fills, {verdict.position_mismatches} position mismatches, "
             f"cash differs by {verdict.cash_difference_micro} millionths",
             f"{verdict.windows_resolved} windows resolved, {verdict.outcome_mismatches} outcome mismatches",
+            *([_NOTHING_OPEN] if self.deployed and not self._while_open else []),
             *(f"! deploy of {d.strategy} ended {d.code}: {d.fault}" for d in failed),
             *(f"! {fault}" for fault in verdict.faults),
             f"{'Verified' if good else 'NOT VERIFIED'}. Records: {self.state.root}",
         ]
         return "\n".join(lines)
+
+    @property
+    def _while_open(self) -> int:
+        """How many deploys began while an order or a position was open."""
+        return sum(bool(deployed.open_orders or deployed.open_positions) for deployed in self.deployed)
 
     def _market_s(self) -> float:
         """Market seconds since the first decision."""

@@ -256,7 +256,7 @@ def _environment_name(files: dict[str, str]) -> str:
 def _fingerprint(folder: Path) -> dict[str, str]:
     missing = [part for part in (*PACKAGES, LOCK) if not (folder / part).exists()]
     if missing:
-        raise Rejected(f"{folder} is no checkout of Foresight: {', '.join(missing)} is missing")
+        raise Rejected(f"{folder} is no checkout of Foresight, it lacks {', '.join(missing)}")
     return modules(folder)
 
 

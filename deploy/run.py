@@ -18,7 +18,8 @@ import click
 from deploy import client
 from deploy.cli.look import event_line
 from deploy.cli.show import clock_time, release_words
-from deploy.running import CannotRun, RehearsalDesk, World, decides
+from deploy.ranges import FiniteRange
+from deploy.running import CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
@@ -27,14 +28,13 @@ from shared.units import show_usd
 LOOK_S: Final = 0.5
 SUMMARY_S: Final = 30.0
 """Real seconds between two lines that sum up where the desk stands."""
-FIRST_S: Final = 30.0
 _TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repair", "term"}
 """Kinds of events that have a line each; slots pass on by the dozen and are told as one."""
 
 
 @click.command()
 @click.option("--day", type=click.Path(path_type=Path), help="Folder of a recorded day; else one is made up.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
+@click.option("--speed", type=FiniteRange(0.1, 1000), default=1.0, show_default=True, help="Market time per time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
@@ -116,7 +116,7 @@ class _Teller:
 
     def tell(self) -> None:
         """Go on until somebody stops us. Raises: CannotRun."""
-        status = self._desk.wait_for(decides, FIRST_S, "the first decision")
+        status = self._desk.wait_for_first_decision()
         self._greet(status)
         due_ns = self._clock.monotonic_ns() + int(SUMMARY_S * NS)
         while True:

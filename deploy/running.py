@@ -35,6 +35,11 @@ STOP_S: Final = 15.0
 """How long a process may take to end when it is told to, before it is killed."""
 COMPLAINS: Final = "supervisor: "
 """How a line begins in which the supervisor says why it cannot run."""
+FIRST: Final = "the first decision"
+FIRST_S: Final = 30.0
+"""How long a desk with a market may take to its first decision, real seconds."""
+MARKETLESS_S: Final = 2 * 3_600.0
+"""The longest hole of a recorded day that is waited through at the start, market seconds."""
 RESTARTS_MAX: Final = 5
 """Unexpected ends of the supervisor in a minute after which it is not started again."""
 _NOT_AGAIN: Final = {EXIT[name]: name for name in ("USAGE", "LOCKED", "IOERR", "CONFIG")}
@@ -182,6 +187,28 @@ class RehearsalDesk:
                 pass
             time.sleep(_POLL_S)
         raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:g} s: {self._tail('supervisor.log')}")
+
+    def wait_for_first_decision(self, seconds: float = FIRST_S) -> dict[str, Any]:
+        """Wait until a release trades, so many real seconds; a recorded day that has no window now gets its time.
+
+        Raises: CannotRun: nobody decided although there was a window, or none opened in MARKETLESS_S of market time.
+        """
+        try:
+            return self.wait_for(decides, seconds, FIRST)
+        except CannotRun:
+            if self.world.day is None or not self._is_marketless():
+                raise
+        self.say(f"{self.world.day.name} has no window here; waiting for its next one")
+        waits_s = max(seconds, MARKETLESS_S / self.world.speed)
+        self.wait_for(lambda status: bool(status["slots"]["open"]), waits_s, f"a window of {self.world.day.name}")
+        return self.wait_for(decides, seconds, FIRST)
+
+    def _is_marketless(self) -> bool:
+        """Whether the desk answers, and has no market in any slot."""
+        try:
+            return not client.ask(self.state, "status").data["slots"]["open"]
+        except client.Unavailable:
+            return False
 
     def refuse_second(self) -> None:
         """One desk for a state folder; a supervisor holds its lock. Raises: CannotRun: another one does."""

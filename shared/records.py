@@ -9,7 +9,9 @@
 
 One Appender at a time; any number of readers. An append reaches the page cache with `flush` (it survives this process)
 and the disk with `sync` (it survives the machine). What a crash left half written at the very end is cut off on
-opening and kept beside the segment as `.torn`; damage anywhere else is never skipped: it is Damaged, with its place.
+opening and kept beside the segment as `.torn`; damage anywhere else is never skipped: it is Damaged, with its place. A
+crash leaves the beginning of a record, or one with holes of zeros where the disk did not get to; a record that is whole
+and does not check was changed afterwards, also at the very end.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ MAX_RECORD: Final = 1 << 20
 """No record is larger, in bytes: a length beyond it is damage, not data."""
 
 _GENESIS: Final = bytes(16)
+_SECTOR: Final = 512
+"""The least that a disk writes at once, in bytes."""
 
 
 class Damaged(Exception):
@@ -92,11 +96,33 @@ class Segment:
         """What stands behind the last sound record, without the zeros of preallocation."""
         return self.data[self.end :].rstrip(b"\0")
 
+    def changed(self) -> bool:
+        """Whether the record behind the last sound one was changed after it was written: no crash leaves it so."""
+        rest = self.leftover()
+        head = rest[: RECORD.size]
+        if len(head) < RECORD.size or not any(head):
+            return False
+        length = RECORD.unpack(head)[0]
+        end = self.end + RECORD.size + length
+        written = 0 < length <= MAX_RECORD and len(rest) < RECORD.size + length
+        return not written and not self._has_hole(end)
+
+    def _has_hole(self, end: int) -> bool:
+        """Whether a sector that the record up to `end` reaches into was never written."""
+        begin = -(-self.end // _SECTOR) * _SECTOR
+        sectors = range(begin, min(end, len(self.data)), _SECTOR)
+        return any(not any(self.data[at : at + _SECTOR]) for at in sectors)
+
+    def refuse_changed(self) -> None:
+        """Raises: Damaged: the next record was changed; its place."""
+        if self.changed():
+            raise Damaged(f"{self.path}: record {self.next} at byte {self.end} does not check")
+
 
 def read(folder: Path, kind: str, from_number: int = 0) -> Iterator[tuple[int, bytes]]:
     """Every record of a folder from a number on, the chain checked across segments.
 
-    Raises: Damaged: a broken record that is not at the very end, a missing segment, a chain that does not continue.
+    Raises: Damaged: a broken record that is no torn end, a missing segment, a chain that does not continue.
     """
     paths = segments(folder)
     begin = max((i for i, path in enumerate(paths) if first_number(path) <= from_number), default=0)
@@ -110,6 +136,7 @@ def read(folder: Path, kind: str, from_number: int = 0) -> Iterator[tuple[int, b
                 yield n, payload
         if segment.leftover() and path != paths[-1]:
             raise Damaged(f"{path}: record {segment.next} at byte {segment.end} does not check")
+        segment.refuse_changed()
         link, number = segment.chain, segment.next
 
 
@@ -118,7 +145,8 @@ class Appender:
 
     Args: folder: made if missing, mode 0700. kind: up to 8 letters, written into every segment. preallocate: bytes
     taken from the disk for each segment ahead of need, so that a full disk is met while there is still room to say so.
-    Raises: Damaged: the last segment's header does not check. CannotWrite: the folder or segment cannot be made.
+    Raises: Damaged: the last segment's header does not check, or a record in it was changed. CannotWrite: the folder or
+    segment cannot be made.
     """
 
     def __init__(self, folder: Path, kind: str, *, preallocate: int = 0) -> None:
@@ -232,6 +260,7 @@ class Appender:
         segment = Segment(path, self.kind)
         for _ in segment:
             pass
+        segment.refuse_changed()
         torn = segment.leftover()
         if torn:
             self.torn_bytes = len(torn)

@@ -5,6 +5,7 @@ The verbs stand in one table. Exit codes are those of `shared.outcomes`; what a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -24,6 +25,8 @@ STEPS_MAX: Final = 32
 """Steps of its own that whoever asks for an operation may bring, each of a day at most."""
 SEQ_MAX: Final = 1_000_000
 """The highest number of a release."""
+
+_OP_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _Step = Annotated[str, msgspec.Meta(max_length=40)]
 _Took = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
@@ -188,8 +191,8 @@ def _rollback(asked: Asked) -> Done:
 
 
 def _begin(asked: Asked, verb: str, release: str) -> Done:
-    if not asked.request.op or len(asked.request.op) > 64:
-        raise Refused("USAGE", "an operation needs an id of its own, at most 64 characters")
+    if not _OP_ID.fullmatch(asked.request.op):
+        raise Refused("USAGE", "an operation needs an id of its own, 1 to 64 letters, digits, or any of . _ : -")
     try:
         steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
     except msgspec.ValidationError as error:

@@ -31,6 +31,8 @@ _FINAL_CANCELS: Final = frozenset({"market_closed", "fak", "fok", "expired", "no
 """Ends of an order that are the venue's own doing and nobody's fault."""
 _SILENT: Final = frozenset({"silence", "feed_gap"})
 """Faults of the venue because of which a client may take a connection for dead."""
+_FEEDS: Final = frozenset({"market", "user", "prices"})
+"""The channels that all have to be there before an order is placed."""
 _NEVER_MS: Final = 2**62
 
 
@@ -122,14 +124,22 @@ def gather(state: State) -> Evidence:
     Raises: NotThere; OSError: a file cannot be read; Damaged, UnknownEntry, BadFrame, RecordUnusable: one cannot be
     believed, and where.
     """
-    lines = [e.decode_line(record) for _, record in read(state.journal, "journal")]
+    lines = [e.decode_line(record) for record in _whole(state.journal, "journal")]
     if not lines:
         raise NotThere(f"{state.root} holds no journal")
     return Evidence(
         lines=lines,
-        frames=[wire.decode_streamed(record) for _, record in read(state.tape, "tape")] if state.tape.is_dir() else [],
+        frames=[wire.decode_streamed(record) for record in _whole(state.tape, "tape")] if state.tape.is_dir() else [],
         venue=list(read_lines(state.venue)),
     )
+
+
+def _whole(folder: Path, kind: str) -> Iterator[bytes]:
+    """Every record of a folder from the first ever written. Raises: Damaged."""
+    for expected, (number, record) in enumerate(read(folder, kind), start=1):
+        if number != expected:
+            raise Damaged(f"{folder}: record {number} is the first, and those before it are missing")
+        yield record
 
 
 def verify(state: State) -> Verdict:
@@ -245,13 +255,19 @@ def _ends_late_enough(evidence: Evidence, verdict: Verdict, last_seq: int) -> No
 
 
 def _orders(evidence: Evidence, verdict: Verdict) -> None:
-    """Every order the venue has was decided, once, by a release under an epoch; and so were its fills."""
+    """Every order the venue has was decided, once, by a release under an epoch; and so were its fills.
+
+    What the venue took, says the desk, is on the venue's record.
+    """
     intents = {entry.order_id: entry for entry in evidence.said(e.Placing)}
     for order in evidence.told("order"):
         verdict.orders += 1
         intent = intents.get(order["order_id"])
         if intent is None or not _decided(intent, order):
             verdict.fault("orders_unattributed", f"order {order['order_id'][:10]} cannot be led back to a decision")
+    taken = {entry.order_id for entry in evidence.said(e.Answered) if (entry.request, entry.state) == ("place", "open")}
+    for order_id in sorted(taken - {order["order_id"] for order in evidence.told("order")}):
+        verdict.fault("orders_unattributed", f"order {order_id[:10]} rested, and the venue's record does not have it")
     for fill in evidence.said(e.Fill):
         intent = intents.get(fill.order_id)
         if intent is None or intent.by != fill.by:
@@ -474,6 +490,9 @@ def _connections(evidence: Evidence, verdict: Verdict) -> None:
     for channel, count in connects.items():
         for _ in range(count - verdict.terms - parted[channel]):
             verdict.fault("reconnects", f"the {channel} channel was connected {count} times in {verdict.terms} terms")
+    placed = next(evidence.said(e.Placing), None) is not None
+    for channel in sorted(_FEEDS - connects.keys()) if placed else ():
+        verdict.fault("reconnects", f"orders were placed, and the venue has no connection to its {channel} channel")
 
 
 def _parted(evidence: Evidence) -> Counter[str]:

@@ -17,6 +17,7 @@ from deploy.cli.show import (
     ago,
     clock_time,
     duration,
+    one_line,
     release_words,
     stamp,
     table,
@@ -67,7 +68,7 @@ def status_screen(status: dict[str, Any]) -> str:
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
     if status["paused"]:
-        lines.append(f"paused {status['pause_reason'] or 'no reason given'}; foresightctl resume")
+        lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
         lines.append(f"now    {_operation_line(status['operation'])}")
     return "\n".join(lines)
@@ -155,7 +156,7 @@ def _print_all(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
 
 def event_line(event: dict[str, Any]) -> str:
     """An event as one line."""
-    return f"{clock_time(event['at_ns'])}  {event['kind']:<9} {event['text']}"
+    return f"{clock_time(event['at_ns'])}  {event['kind']:<9} {one_line(event['text'])}"
 
 
 @click.command()
@@ -173,4 +174,4 @@ def _operation_text(data: dict[str, Any]) -> str:
     slowest = sorted(data["load_us"].items(), key=lambda item: -item[1])[:5]
     lines += [f"  loaded {module} in {took_us / 1_000:.1f} ms" for module, took_us in slowest]
     ended = f"{data['result']}: {data['fault']}" if data["fault"] else data["result"]
-    return "\n".join([*lines, f"  {ended or data['phase']}, {data['flips']} slots passed"])
+    return "\n".join([*lines, f"  {one_line(ended) or data['phase']}, {data['flips']} slots passed"])

@@ -13,6 +13,7 @@ import click
 
 from deploy import client
 from deploy.cli.show import Context, duration, release_words, stamp, verb
+from deploy.ranges import FiniteRange
 from deploy.release import NotFound, Rejected, Staged, Stager
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
@@ -29,7 +30,9 @@ PHASES = {
     "retiring": "retire",
     "restoring": "put back",
 }
-_TIMEOUT = click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait; 75 if over.")
+_TIMEOUT = click.option(
+    "--timeout", type=FiniteRange(min=0), default=600.0, show_default=True, help="Seconds to wait; 75 if over."
+)
 _REASON = click.option("--reason", default="", help="Why, for the journal.")
 _OP = click.option("--id", "op", default="", help="The operation's id; repeating a command under it joins it.")
 
@@ -86,6 +89,7 @@ def deploy(
         "expect_active": expect_active,
         "steps_ms": {f"stage_{step}": took for step, took in staged.steps_ms.items()},
     }
+    context.op = op
     begun = client.ask(context.state, "deploy", arguments, op=op)
     if begun.ok and begun.op:
         _say(context, f"Deploying {staged.indexed.name[:-4]}  over  {_over(before)}   op {begun.op}")
@@ -103,7 +107,8 @@ def deploy(
 def rollback(context: Context, release: str, reason: str, op: str, timeout: float, no_wait: bool) -> None:
     """Give the slots back to the release before this one, or to the one named (r41, or a hash)."""
     arguments = {"release": release, "reason": reason}
-    reply = client.ask(context.state, "rollback", arguments, op=op or client.new_operation_id())
+    context.op = op or client.new_operation_id()
+    reply = client.ask(context.state, "rollback", arguments, op=context.op)
     _follow(context, reply, timeout, no_wait)
 
 

@@ -32,6 +32,8 @@ class Context:
 
     def __init__(self, state: State, as_json: bool, named: bool = False) -> None:
         self.state, self.as_json, self.named = state, as_json, named
+        self.op = ""
+        """The operation that was asked for, from before it is asked: whoever hears no answer has to ask after it."""
 
     def finish(self, reply: Reply, text: str = "") -> NoReturn:
         """Print an answer and end with its code."""
@@ -45,7 +47,13 @@ class Context:
         sys.exit(reply.exit)
 
     def fail(
-        self, code: str, message: str, *hint: str, trading: dict[str, Any] | None = None, data: Any = None
+        self,
+        code: str,
+        message: str,
+        *hint: str,
+        trading: dict[str, Any] | None = None,
+        data: Any = None,
+        op: str = "",
     ) -> NoReturn:
         """End with an error of our own. Args: trading: who trades; the desk is asked if nobody says."""
         self.finish(
@@ -56,7 +64,8 @@ class Context:
                 message=message,
                 changed=False,
                 trading=trading or self.trading(),
-                generation=0,
+                generation=self._generation(),
+                op=op,
                 hint=hint,
                 data=data,
             )
@@ -65,7 +74,18 @@ class Context:
     def unavailable(self, error: Unavailable, status: dict[str, Any] | None = None) -> NoReturn:
         """End because nobody answers. Args: status: what was said last, if that was asked for."""
         hint = ("make run", "systemctl status foresight")
-        self.fail("UNAVAILABLE", str(error), *hint, trading=self.last_known(), data=status)
+        self._unanswered("UNAVAILABLE", str(error), *hint, heard=error.heard, trading=self.last_known(), data=status)
+
+    def interrupted(self) -> NoReturn:
+        """End because the person left before an answer came."""
+        self._unanswered("INTERRUPTED", "interrupted before an answer came", "foresightctl status", heard=True)
+
+    def _unanswered(self, code: str, text: str, *hint: str, heard: bool, **known: Any) -> NoReturn:
+        """End without an answer. Args: heard: the desk may have got the question, and then what it began goes on."""
+        if self.op and heard:
+            text, hint = f"{text}; {self.op} may have begun", (f"foresightctl wait {self.op}", *hint)
+            self.fail(code, text, *hint, op=self.op, **known)
+        self.fail(code, text, *hint, **known)
 
     def typed(self, command: str) -> str:
         """A command as it has to be typed to reach this very desk."""
@@ -87,6 +107,10 @@ class Context:
             return ask(self.state, "status").trading
         except (Unavailable, PathTooLong):
             return self.last_known()
+
+    def _generation(self) -> int:
+        """The generation in force when status.json was last written."""
+        return int((last_status(self.state.status) or {}).get("generation", 0))
 
     def last_known(self) -> dict[str, Any]:
         """Who was trading when status.json was last written, with its age."""
@@ -111,7 +135,7 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
         except PathTooLong as error:
             context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
         except KeyboardInterrupt:
-            context.fail("INTERRUPTED", "interrupted before an answer came", "foresightctl status")
+            context.interrupted()
 
     return run
 
@@ -157,6 +181,11 @@ def stamp(at_ns: int) -> str:
 def duration(ms: int) -> str:
     """Milliseconds for a person."""
     return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+
+
+def one_line(text: str) -> str:
+    """Text that others wrote, on one line and without anything that steers a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:

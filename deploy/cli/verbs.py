@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.exceptions import NoSuchCommand
 
+from shared.outcomes import EXIT
+
 
 class Verbs(click.Group):
     """Args: rooms: the module of each verb, in the order in which help lists them."""
@@ -27,6 +29,14 @@ class Verbs(click.Group):
             return None
         command: click.Command = getattr(import_module(self.rooms[cmd_name]), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but Ctrl-C while a verb is still being imported ends as a signal, not as a fault of ours."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted before anything was asked", err=True)
+            ctx.exit(EXIT["INTERRUPTED"])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

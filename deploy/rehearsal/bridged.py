@@ -17,10 +17,8 @@ from math import exp, log, sqrt
 from typing import Final
 
 from deploy.rehearsal.chance import normal, word
-from deploy.rehearsal.days import Listing, Point
+from deploy.rehearsal.days import LEAD_S, Listing, Point
 
-LEAD_S: Final = 300
-"""A replay starts so long before the first market, where there are prices."""
 DELAY_MS: Final = 1_250
 JITTER_MS: Final = 800
 """A price reaches readers 1.25 to 2.05 s after its second, as on the recorded settlement day."""

@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from deploy.ranges import FiniteRange
 from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
@@ -55,6 +56,8 @@ DEFAULT_PORT: Final = 8440
 FULL_FLOW_SPEED: Final = 15.0
 """Up to this speed the crowd trades as often as recorded ones did: 13 times a market second in BTC/5m. Beyond it the
 trades of a real second stay as many, since every one is six frames that somebody has to read."""
+NEAR_MS: Final = 600_000
+"""How long before a day's first price a start may be; a time of day that is earlier is the following day's."""
 CLOSE_WAIT_S: Final = 2.0
 _START = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
@@ -91,7 +94,7 @@ class Settings:
 @click.option(
     "--day", type=click.Path(path_type=Path), help="Folder of a recorded settlement day; else one is made up."
 )
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option("--speed", type=FiniteRange(0, 10_000, min_open=True), default=1.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", "start", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option(
@@ -102,7 +105,7 @@ class Settings:
 @click.option("--grant", default="1000", show_default=True, help="Play money of every new account, in dollars.")
 @click.option(
     "--failing",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     help="Share of trades that fail.",
@@ -357,7 +360,8 @@ def start_ms(settings: Settings, day: Day, memory: Memory, wall_ms: int) -> int:
         return memory.last_ms
     if settings.start_s is None:
         return day.first_ms
-    return day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000
+    named_ms = day.first_ms // 1_000 // DAY_S * DAY_S * 1_000 + settings.start_s * 1_000
+    return named_ms if named_ms >= day.first_ms - NEAR_MS else named_ms + DAY_S * 1_000
 
 
 def _exchange(settings: Settings, day: Day, clock: RehearsalClock, memory: Memory, keyring: Keyring) -> Exchange:

@@ -24,6 +24,8 @@ from typing import Any, Final, Literal, Protocol
 Outcome = Literal["Up", "Down"]
 Version = Literal["v1", "v2"]
 
+LEAD_S: Final = 300
+"""How long before the first market of a day its replay begins, market seconds."""
 DAY_S: Final = 86_400
 _TWAP = re.compile(r"twap-(\d+)s")
 
@@ -196,8 +198,10 @@ class RecordedDay:
 
     @property
     def first_ms(self) -> int:
-        """The second of the earliest price, unix milliseconds: where a replay starts unless told otherwise."""
-        return min(point.source_ms for point in self._points)
+        """Where a replay starts unless told otherwise, unix milliseconds: with the prices, not long before a market."""
+        priced_ms = min(point.source_ms for point in self._points)
+        listed_s = next((listing.start_s for listing in self._by_slug.values()), 0)
+        return max(priced_ms, (listed_s - LEAD_S) * 1_000)
 
     @property
     def price_count(self) -> int:

@@ -243,7 +243,7 @@ def read_fault(said: Mapping[str, object]) -> Fault:
     name = said.get("kind")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Unfit([f"{name!r} is no kind of fault{nearest(name, KINDS)}" if name else "kind is missing"])
+        raise Unfit([f"{name!r} is no kind of fault{_meant(name)}" if name else "kind is missing"])
     lines, values = [], {argument.name: argument.default for argument in kind.arguments}
     for key, value in said.items():
         if key == "kind":
@@ -258,6 +258,10 @@ def read_fault(said: Mapping[str, object]) -> Fault:
     if lines:
         raise Unfit(lines)
     return Fault(kind.name, values)
+
+
+def _meant(name: object) -> str:
+    return nearest(name, KINDS) or "; foresight fault says which there are"
 
 
 def _wrong(argument: Argument, value: object) -> str:

@@ -163,16 +163,6 @@ async def _trades(request: web.Request, key: Key, body: bytes) -> Answered:
 # The catalogue.
 
 
-async def _gamma_markets(request: web.Request) -> Answered:
-    found = (request.app[VENUE].exchange.floor.catalogue(slug) for slug in request.query.getall("slug", []))
-    return answered([gamma.market(each[0].listing, each[1]) for each in found if each])
-
-
-async def _gamma_events(request: web.Request) -> Answered:
-    found = (request.app[VENUE].exchange.floor.catalogue(slug) for slug in request.query.getall("slug", []))
-    return answered([gamma.event(each[0].listing, each[1]) for each in found if each])
-
-
 def _by_slug(shape: Callable[..., protocol.Json]) -> Handler:
     async def found(request: web.Request) -> Answered:
         each = request.app[VENUE].exchange.floor.catalogue(request.match_info["slug"])
@@ -198,9 +188,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/data/orders", keyed(_open_orders)),
     ("GET", "/data/order/{order_id}", keyed(_order)),
     ("GET", "/data/trades", keyed(_trades)),
-    ("GET", "/gamma/markets", _gamma_markets),
     ("GET", "/gamma/markets/slug/{slug}", _by_slug(gamma.market)),
-    ("GET", "/gamma/events", _gamma_events),
     ("GET", "/gamma/events/slug/{slug}", _by_slug(gamma.event)),
 )
 SOCKETS: Final = {

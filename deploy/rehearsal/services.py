@@ -166,17 +166,36 @@ def _listed(named: str, shape: Callable[..., Json]) -> Handler:
     """A keyset list of markets or events."""
 
     async def found(request: web.Request) -> Answered:
-        venue, asked = request.app[VENUE], request.query
-        after, size = asked.get("after_cursor", "0"), asked.get("limit", str(GAMMA_PAGE))
-        if not is_count(after) or not is_count(size):
-            raise refusals.bad("invalid cursor or limit")
-        rows = list(_asked_for(venue, request))
-        start, end = int(after), int(after) + min(int(size), GAMMA_PAGE_MAX)
-        more = {"next_cursor": str(end)} if end < len(rows) else {}
-        shown = [venue.exchange.floor.catalogue(market.listing.slug) for market in rows[start:end]]
-        return answered({named: [shape(each[0].listing, each[1]) for each in shown if each]} | more)
+        rows, end = _page(request, "after_cursor", shape)
+        more = {} if end is None else {"next_cursor": str(end)}
+        return answered({named: rows} | more)
 
     return found
+
+
+def _plain(shape: Callable[..., Json]) -> Handler:
+    """An older list, a bare array: whatever is named by slug, finished or not; else a page by `offset`."""
+
+    async def found(request: web.Request) -> Answered:
+        slugs = request.query.getall("slug", [])
+        if not slugs:
+            return answered(_page(request, "offset", shape)[0])
+        each = map(request.app[VENUE].exchange.floor.catalogue, slugs)
+        return answered([shape(shown[0].listing, shown[1]) for shown in each if shown])
+
+    return found
+
+
+def _page(request: web.Request, cursor: str, shape: Callable[..., Json]) -> tuple[list[Json], int | None]:
+    """One page of what is asked for, and where the next begins, None after the last. Raises: Refused."""
+    venue, asked = request.app[VENUE], request.query
+    after, size = asked.get(cursor, "0"), asked.get("limit", str(GAMMA_PAGE))
+    if not is_count(after) or not is_count(size):
+        raise refusals.bad("invalid cursor or limit")
+    rows = list(_asked_for(venue, request))
+    start, end = int(after), int(after) + min(int(size), GAMMA_PAGE_MAX)
+    shown = [venue.exchange.floor.catalogue(market.listing.slug) for market in rows[start:end]]
+    return [shape(each[0].listing, each[1]) for each in shown if each], end if end < len(rows) else None
 
 
 def _asked_for(venue: Venue, request: web.Request) -> Iterator[Market]:
@@ -217,6 +236,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/binance/api/v3/time", _binance_time),
     ("GET", "/binance/api/v3/depth", _binance(_binance_depth)),
     ("GET", "/binance/api/v3/klines", _binance(_klines)),
+    ("GET", "/gamma/markets", _plain(gamma.market)),
+    ("GET", "/gamma/events", _plain(gamma.event)),
     ("GET", "/gamma/markets/keyset", _listed("markets", gamma.market)),
     ("GET", "/gamma/events/keyset", _listed("events", gamma.event)),
 )

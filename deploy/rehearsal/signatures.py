@@ -218,7 +218,13 @@ def _recover(digest: bytes, signature: bytes) -> str:
         public = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
     except Exception as error:  # the binding raises bare Exception for a point that is not on the curve
         raise Forged("no key fits the signature") from error
-    return checksummed(keccak256(public.format(compressed=False)[1:])[-20:].hex())
+    return _address_of(public.format(compressed=False))
+
+
+@lru_cache(maxsize=_KNOWN_MAX)
+def _address_of(public: bytes) -> str:
+    """The address of an uncompressed public key: the same few clients sign everything."""
+    return checksummed(keccak256(public[1:])[-20:].hex())
 
 
 @lru_cache(maxsize=_KNOWN_MAX)

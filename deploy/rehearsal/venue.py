@@ -100,10 +100,12 @@ class Venue:
     def carry(self) -> None:
         """Carry out what the exchange wants said: the record first, then everybody else."""
         effects = self.exchange.out.take()
-        for effect in effects:
-            if isinstance(effect, Line):
-                self._record.add(effect.kind, effect.at_ms, self.clock.wall_ns() // MS_NS, effect.fields)
-        self._record.flush()
+        lines = [effect for effect in effects if isinstance(effect, Line)]
+        if lines:
+            wall_ms = self.clock.wall_ns() // MS_NS
+            for line in lines:
+                self._record.add(line.kind, line.at_ms, wall_ms, line.fields)
+            self._record.flush()
         for effect in effects:
             CARRIERS[type(effect)](self, effect)
         self._set_alarm()

@@ -20,14 +20,15 @@ from kit.releases import ROOT
 from shared.paths import State
 
 ROUNDS = 21
+STATUS_S_MAX = 0.150
 RATIO_MAX = 12.0
 """Times as long as an interpreter that does nothing; seven were measured, on a quiet machine."""
-FIRST_S_MAX = 10.0
-"""Source: the acceptance bar for a first run, install from a warm cache included."""
+FIRST_S_MAX = {"from nothing": 10.0, "again": 5.0}
+"""Source: the acceptance bars, for a first run that makes an environment from a warm cache, and once there is one."""
 
 
 def test_status_answers_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its time is mostly the interpreter's: it is held against one that does nothing."""
+    """Its time is mostly the interpreter's: it is held against one that does nothing as well as against the clock."""
     with tempfile.TemporaryDirectory(prefix="fs") as folder:
         state = State(Path(folder))
         status = [sys.executable, "-m", "deploy.foresightctl", "status", "--state-dir", folder]
@@ -36,16 +37,17 @@ def test_status_answers_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     ratio = took_s / bare_s
     with capsys.disabled():
         print(f"\nforesightctl status: {took_s * 1e3:.0f} ms, python -c pass: {bare_s * 1e3:.0f} ms, ratio {ratio:.1f}")
+    assert took_s < STATUS_S_MAX
     assert ratio < RATIO_MAX
 
 
 def test_a_desk_decides_soon(capsys: pytest.CaptureFixture[str]) -> None:
     """From a folder with nothing in it, its environment and first release to be made, and again when they are there."""
     with tempfile.TemporaryDirectory(prefix="fs") as folder:
-        took_s = {name: first_decision_s(Path(folder) / "s") for name in ("from nothing", "again")}
+        took_s = {name: first_decision_s(Path(folder) / "s") for name in FIRST_S_MAX}
     with capsys.disabled():
         print("\nfirst decision of foresight run: " + ", ".join(f"{name} {s:.1f} s" for name, s in took_s.items()))
-    assert max(took_s.values()) < FIRST_S_MAX
+    assert all(took_s[name] < bar for name, bar in FIRST_S_MAX.items())
 
 
 def timed(command: Sequence[str]) -> float:

@@ -92,6 +92,17 @@ def test_a_rehearsal_that_held_says_so(state: State, played: Callable[..., None]
     assert result.stdout.endswith(f"Verified. Records: {state.root}\n")
 
 
+def test_deploys_that_met_nothing_open_say_so(state: State, played: Callable[..., None]) -> None:
+    """Everything held, and what it was about was not tried."""
+    idle = Deployed("fade", "9f31c7e0aa00", 0, "OK", 0, 0, 440)
+    played(idle, idle)
+    assert "nothing was open at any deploy: what a flip does to orders and positions was not tried" in run(state).stdout
+    assert msgspec.json.decode(run(state, "--json").stdout)["deploys_while_open"] == 0
+    played(idle, a_deploy())
+    assert "nothing was open" not in run(state).stdout
+    assert msgspec.json.decode(run(state, "--json").stdout)["deploys_while_open"] == 1
+
+
 def test_a_broken_promise_fails_a_rehearsal(state: State, played: Callable[..., None]) -> None:
     """1, with the judge's words."""
     played(missed=1, faults=["BTC/5m tick 5 has no outcome (owed)"], verified=False)

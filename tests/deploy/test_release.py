@@ -168,7 +168,7 @@ def test_what_is_no_checkout_is_rejected(state: State, tmp_path: Path, part: str
     """It says what is missing."""
     checkout = a_checkout(tmp_path / "a")
     (checkout / part).rename(tmp_path / "elsewhere")
-    with pytest.raises(Rejected, match=f"is no checkout of Foresight: {part} is missing"):
+    with pytest.raises(Rejected, match=f"is no checkout of Foresight, it lacks {part}"):
         stage(state, checkout)
 
 

@@ -259,6 +259,31 @@ def test_a_wait_that_is_in_vain_says_for_what(play: Play) -> None:
     assert str(caught.value) == "the first decision did not happen in 0.1 s: still thinking"
 
 
+def test_a_day_without_a_window_here_is_waited_through(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said once; then whoever decides may take as long again as ever."""
+    desk = play()
+    desk.world, said = World(Path("a-day")), list[str]()
+    desk.say = said.append
+    desk.start()
+    closed, opened = {"configured": 2, "open": 0, "owned": 0}, {"configured": 2, "open": 1, "owned": 1}
+    answers = [a_reply(data=a_status(decided=0, slots=closed))] * 20
+    answers += [a_reply(data=a_status(decided=0, slots=opened)), a_reply(data=a_status(decided=1, slots=opened))]
+    with PlayedDesk(desk.state, status=answers):
+        assert desk.wait_for_first_decision(0.3)["decided"] == 1
+    assert said[-1] == "a-day has no window here; waiting for its next one"
+
+
+@pytest.mark.parametrize("day", [None, Path("a-day")])
+def test_a_desk_with_a_market_has_to_decide(day: Path | None, play: Play) -> None:
+    """And so has one on a made-up day, which always has one."""
+    desk = play()
+    desk.world = World(day)
+    desk.start()
+    status = a_status(decided=0, slots={"configured": 2, "open": 0 if day is None else 1, "owned": 1})
+    with PlayedDesk(desk.state, status=a_reply(data=status)), pytest.raises(CannotRun, match="the first decision did"):
+        desk.wait_for_first_decision(0.2)
+
+
 # --- the end ---
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.disks import files_end_at
 
-from shared.records import HEADER, RECORD, Appender, CannotWrite, Damaged, read, segments
+from shared.records import HEADER, MAX_RECORD, RECORD, Appender, CannotWrite, Damaged, read, segments
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12)
 
@@ -63,7 +63,10 @@ def test_a_torn_end_costs_only_what_was_torn(
 def test_a_changed_byte_is_never_read_as_data(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], data: st.DataObject
 ) -> None:
-    """Wherever it is: what is read before it is what was written, and nothing after it is read."""
+    """Wherever it is: what is read before it is what was written, nothing after it is read, and no writer goes on.
+
+    Only a length that now reaches beyond the end looks as if the rest had not been written.
+    """
     folder = tmp_path_factory.mktemp("records")
     expected = written(folder, payloads)
     path = segments(folder)[-1]
@@ -71,9 +74,54 @@ def test_a_changed_byte_is_never_read_as_data(
     at = data.draw(st.integers(HEADER.size, len(spoilt) - 1))
     spoilt[at] ^= data.draw(st.integers(1, 255))
     path.write_bytes(spoilt)
-    found = list(read(folder, "test"))
+    found = []
+    try:
+        found.extend(read(folder, "test"))
+        beyond = True
+    except Damaged:
+        beyond = False
+        with pytest.raises(Damaged, match="does not check"):
+            Appender(folder, "test")
+    assert beyond == reaches_beyond(bytes(spoilt), at)
     assert found == expected[: len(found)]
     assert len(found) < len(expected)
+
+
+def reaches_beyond(data: bytes, at: int) -> bool:
+    """Whether the record of the changed byte says that it is longer than what is there, as a torn one does."""
+    begin = HEADER.size
+    while True:
+        length = RECORD.unpack_from(data, begin)[0]
+        if begin <= at < begin + RECORD.size + length or length > len(data):
+            missing = len(data[begin:].rstrip(b"\0")) < RECORD.size + length
+            return 0 < length <= MAX_RECORD and missing
+        begin += RECORD.size + length
+
+
+@pytest.mark.parametrize("sector", [0, 1])
+def test_a_sector_the_disk_did_not_get_to_is_a_torn_end(tmp_path: Path, sector: int) -> None:
+    """A machine that went down may have written what is behind it: all of that was promised to nobody."""
+    appender = Appender(tmp_path, "test", preallocate=1 << 16)
+    for size in (100, 900, 900):
+        appender.append(b"x" * size)
+    appender.close()
+    path = segments(tmp_path)[0]
+    data = bytearray(path.read_bytes())
+    data[512 * (1 + sector) : 512 * (2 + sector)] = bytes(512)
+    path.write_bytes(data)
+    assert [number for number, _ in read(tmp_path, "test")] == [1]
+    assert Appender(tmp_path, "test").next == 2
+
+
+def test_a_last_record_that_was_changed_is_an_error(tmp_path: Path) -> None:
+    """It is all there: no crash leaves it so, and what it said is not to be cut off in silence."""
+    written(tmp_path, [b"one", b"two"])
+    path = segments(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(Damaged, match="record 2 at byte"):
+        list(read(tmp_path, "test"))
+    with pytest.raises(Damaged, match="record 2 at byte"):
+        Appender(tmp_path, "test")
 
 
 def test_damage_that_is_not_at_the_end_is_an_error(tmp_path: Path) -> None:

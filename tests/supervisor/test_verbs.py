@@ -199,6 +199,7 @@ def test_what_is_active_already_needs_no_deploy() -> None:
         ("op1", {"release": R2.release, "expect_active": "111"}, "PRECONDITION", "111 is not the active release"),
         ("", {"release": R2.release}, "USAGE", "an operation needs an id of its own"),
         ("x" * 65, {"release": R2.release}, "USAGE", "an operation needs an id of its own"),
+        ("op 1\nop2", {"release": R2.release}, "USAGE", "an operation needs an id of its own"),
         ("op1", {"release": R2.release, "steps_ms": {"a": "b"}}, "USAGE", "steps_ms must name whole milliseconds"),
         ("op1", {"release": R2.release, "steps_ms": [1]}, "USAGE", "steps_ms must name whole milliseconds"),
         ("op1", {"release": R2.release, "steps_ms": {"a": 2**64}}, "USAGE", "steps_ms must name whole milliseconds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from time import sleep
@@ -11,6 +12,8 @@ from kit.desks import Desk, a_desk, ended, eventually, stopped
 from kit.meddler import Meddler
 
 from shared import entries as e
+from shared.records import Segment, segments
+from shared.wire import decode_streamed
 from supervisor.accounts import Accounts, rebuild
 
 pytestmark = pytest.mark.system
@@ -116,6 +119,30 @@ def test_killed_while_blue_retires_the_new_release_trades() -> None:
         assert desk.until_decided()["release"]["hash"] == green
         assert desk.result(op)[0] == 0
         desk.judged(lapsed=True)
+
+
+def test_a_tape_that_ends_before_the_journal_is_traded_on_from() -> None:
+    """As after the machine went down: the hole is named, workers begin behind it, the judge takes it for said."""
+    with a_desk() as desk:
+        desk.until_decided(5)
+        before = killed(desk)
+        cut_tape(desk, before.last_seq - 3)
+        desk.until(lambda s: s["decided"] > 0, "the first decision of another term")
+        assert [gap.what for gap in desk.said_by(e.Gap)] == ["tape"]
+        assert not [alarm for alarm in desk.said_by(e.Alarm) if alarm.name == "worker_lost"]
+        desk.judged(lapsed=True)
+
+
+def cut_tape(desk: Desk, last_seq: int) -> None:
+    """Take everything behind a frame off the tape."""
+    segment = Segment(segments(desk.state.tape)[-1], "tape")
+    begins = segment.end
+    for _, payload in segment:
+        if decode_streamed(payload).seq > last_seq:
+            os.truncate(segment.path, begins)
+            return
+        begins = segment.end
+    raise AssertionError(f"the tape ends before frame {last_seq}")
 
 
 def killed(desk: Desk) -> Accounts:

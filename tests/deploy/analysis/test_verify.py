@@ -199,6 +199,18 @@ def cancelled_by_nobody(records: Evidence) -> None:
     records.venue.append(order | {"kind": "cancel", "cause": "client", "open_micro": 1})
 
 
+def forgotten_by_the_venue(records: Evidence) -> None:
+    """The venue's record lacks an order that it had answered for."""
+    rested = {a.order_id for a in said(records, e.Answered) if (a.request, a.state) == ("place", "open")}
+    place = next(n for n, o in enumerate(records.venue) if o["kind"] == "order" and o["order_id"] in rested)
+    del records.venue[place]
+
+
+def never_connected(records: Evidence) -> None:
+    """The venue's record lacks every connection to one channel, and orders were placed."""
+    records.venue[:] = [v for v in records.venue if (v["kind"], v.get("channel")) != ("connect", "user")]
+
+
 def another_strike(records: Evidence) -> None:
     """On the tape the first price of a resolved window lies on the other side of its last."""
     frames = reversed(list(enumerate(records.frames)))
@@ -288,6 +300,8 @@ MUTANTS: Final[dict[str, tuple[Tamper, set[str]]]] = {
     ),
     "a tick was shown to nobody's owner": (shown_to_somebody_else, {"ungranted_ticks"}),
     "an order has no intent": (drops(e.Placing, at_the_venue), {"orders_unattributed"}),
+    "the venue does not have an order that rested": (forgotten_by_the_venue, {"orders_unattributed"}),
+    "the venue has no connection of ours": (never_connected, {"reconnects"}),
     "an order has no epoch": (
         changes(e.Placing, lambda p: {"by": structs.replace(p.by, epoch=0)}, at_the_venue),
         {"orders_unattributed"},
@@ -414,24 +428,26 @@ def test_the_torn_end_of_a_journal_is_no_fault(records: Evidence, tmp_path: Path
 
 
 def test_a_journal_broken_in_the_middle_is_a_fault(records: Evidence, tmp_path: Path) -> None:
-    """What stood behind the broken record is missing, and the tape and the venue tell."""
+    """Named with its place; nothing behind it is believed, so nothing is counted."""
     state = written(records, tmp_path / "s")
+    place = second(state.journal)
     broken(segments(state.journal)[0])
     verdict = verify(state)
-    assert verdict.missed > 100
+    assert verdict.faults == [f"{segments(state.journal)[0]}: record 2 at byte {place} does not check"]
     assert not verdict.verified
 
 
 def test_a_tape_broken_in_the_middle_is_a_fault(records: Evidence, tmp_path: Path) -> None:
-    """Decisions read further than it goes."""
+    """Named with its place, whether or not it is in the last segment."""
     state = written(records, tmp_path / "s")
     broken(segments(state.tape)[0])
     verdict = verify(state)
-    assert (counted(verdict), verdict.verified) == ({"tape_holes": 1}, False)
+    assert verdict.faults == [f"{segments(state.tape)[0]}: record 2 at byte {second(state.tape)} does not check"]
+    assert not verdict.verified
 
 
 def test_a_broken_segment_with_another_behind_it_is_named(records: Evidence, tmp_path: Path) -> None:
-    """Then there is no doubt that it is damage: file, record and byte."""
+    """File, record and byte."""
     state = written(records, tmp_path / "s")
     again = Appender(state.tape, "tape")
     again.roll()
@@ -440,6 +456,26 @@ def test_a_broken_segment_with_another_behind_it_is_named(records: Evidence, tmp
     verdict = verify(state)
     assert verdict.faults == [f"{segments(state.tape)[0]}: record 2 at byte {second(state.tape)} does not check"]
     assert not verdict.verified
+
+
+@pytest.mark.parametrize("kind", ["journal", "tape"])
+def test_a_first_segment_that_is_missing_is_a_fault(kind: str, records: Evidence, tmp_path: Path) -> None:
+    """The rest adds up by itself; nobody can say of the beginning that every promise held."""
+    state = written(records, tmp_path / "s")
+    folder = state.root / kind
+    again = Appender(folder, kind)
+    again.roll()
+    again.append(record_of(folder))
+    again.close()
+    segments(folder)[0].unlink()
+    verdict = verify(state)
+    assert not verdict.verified
+    assert "and those before it are missing" in verdict.faults[0]
+
+
+def record_of(folder: Path) -> bytes:
+    """The first record of a folder."""
+    return next(iter(Segment(segments(folder)[0], folder.name)))[1]
 
 
 def test_a_venue_that_wrote_nonsense_is_a_fault(records: Evidence, tmp_path: Path) -> None:

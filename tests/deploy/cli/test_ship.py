@@ -128,6 +128,12 @@ def test_a_wait_that_is_over_leaves_the_operation_alone(state: State) -> None:
     assert answer["hint"] == [f"foresightctl wait {OP}"]
 
 
+@pytest.mark.parametrize("said", ["-1", "nan", "inf"])
+def test_a_wait_is_a_finite_time(said: str, state: State) -> None:
+    """What no clock can count to is a slip of the command line, before anything is asked."""
+    assert ctl(state, "wait", OP, "--timeout", said).exit_code == 2
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["for people", "for programs"])
 def test_ctrl_c_leaves_the_operation_alone(as_json: bool, state: State) -> None:
     """130, and not a word to the desk: to abort is a verb of its own."""

@@ -16,12 +16,14 @@ from deploy.cli.show import (
     ago,
     clock_time,
     duration,
+    one_line,
     release_words,
     stamp,
     table,
     trading_words,
     verb,
 )
+from deploy.client import Unavailable
 from shared.clock import NS, SystemClock
 from shared.paths import State
 
@@ -99,6 +101,21 @@ def _left(context: Context) -> None:
 
 @click.command()
 @verb
+def _left_deploying(context: Context) -> None:
+    context.op = "01OP"
+    raise KeyboardInterrupt
+
+
+@click.command()
+@click.argument("heard", type=bool)
+@verb
+def _unheard(context: Context, heard: bool) -> None:
+    context.op = "01OP"
+    raise Unavailable("nobody answers", heard=heard)
+
+
+@click.command()
+@verb
 def _lost(context: Context) -> None:
     context.fail("IOERR", "the disk is full", data={"bytes": 0})
 
@@ -108,6 +125,34 @@ def test_ctrl_c_is_no_traceback(state: State) -> None:
     result = CliRunner().invoke(_left, ["--state-dir", str(state.root)])
     assert result.exit_code == 130
     assert result.stderr.startswith("foresightctl: interrupted before an answer came\n  trading  ")
+
+
+def test_ctrl_c_names_the_operation_that_may_have_begun(state: State) -> None:
+    """Its id is known before it is asked for, so whoever left can come back to it."""
+    arguments = ["--state-dir", str(state.root)]
+    people = CliRunner().invoke(_left_deploying, arguments)
+    assert people.stderr.startswith("foresightctl: interrupted before an answer came; 01OP may have begun\n")
+    assert f"  next     foresightctl wait 01OP --state-dir {state.root}\n" in people.stderr
+    assert document(CliRunner().invoke(_left_deploying, [*arguments, "--json"]))["op"] == "01OP"
+
+
+@pytest.mark.parametrize(("heard", "op"), [("true", "01OP"), ("false", "")])
+def test_a_desk_that_fell_silent_may_have_begun_what_was_asked(heard: str, op: str, state: State) -> None:
+    """One that was never reached has begun nothing."""
+    answer = document(CliRunner().invoke(_unheard, [heard, "--json", "--state-dir", str(state.root)]))
+    assert (answer["code"], answer["op"]) == ("UNAVAILABLE", op)
+    assert any("wait 01OP" in hint for hint in answer["hint"]) == bool(op)
+
+
+def test_an_error_of_our_own_says_which_wish_was_in_force_last(state: State) -> None:
+    """The generation of status.json, for programs that compare it."""
+    state.status.write_bytes(msgspec.json.encode(a_status(generation=9)))
+    assert document(CliRunner().invoke(_lost, ["--json", "--state-dir", str(state.root)]))["generation"] == 9
+
+
+def test_what_others_wrote_steers_no_terminal() -> None:
+    """A reason or a release's last words may hold anything; a line stays a line."""
+    assert one_line("a\nb\x1b[2Jc\td \u20ac") == "a b [2Jc d \u20ac"
 
 
 def test_an_error_of_our_own_asks_who_trades(state: State) -> None:

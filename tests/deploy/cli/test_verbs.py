@@ -49,3 +49,14 @@ def test_nearest_verbs_are_named() -> None:
     command = Verbs("a", rooms=dict.fromkeys(("start", "stop"), "nowhere"))
     assert "Did you mean one of: 'start', 'stop'?" in CliRunner().invoke(command, ["stap"]).stderr
     assert CliRunner().invoke(command, ["xyz"]).stderr.endswith("Error: No such command 'xyz'.\n")
+
+
+def test_ctrl_c_while_a_verb_is_imported_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """130, as a shell expects: nothing was asked yet."""
+
+    def left(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deploy.cli.verbs.import_module", left)
+    result = CliRunner().invoke(Verbs("a", rooms={"start": "nowhere"}), ["start"])
+    assert (result.exit_code, result.stderr) == (130, "interrupted before anything was asked\n")

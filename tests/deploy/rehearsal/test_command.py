@@ -205,6 +205,8 @@ def test_a_taken_port_is_exit_69(tmp_path: Path) -> None:
         (["--day", "x", "--start", "25:00"], "'25:00' is no time; write HH:MM"),
         (["--grant", "much"], "write dollars, such as 1000"),
         (["--speed", "0"], "--speed"),
+        (["--speed", "nan"], "--speed"),
+        (["--speed", "inf"], "--speed"),
         (["--port", "70000"], "--port"),
         (["--failing", "2"], "--failing"),
     ],
@@ -276,13 +278,17 @@ def some_settings(**changes: Any) -> Settings:
         (False, {}, 12_000, 12_000),
         (False, {"speed": 60.0}, 0, 9_000),
         (False, {"speed": 60.0}, 5_000, 5_000),
-        (True, {}, 0, START_S * 1_000 - 3_600_000),
-        (True, {"start_s": 90}, 0, (START_S - 86_400 + 90) * 1_000),
+        (True, {}, 0, (START_S - 300) * 1_000),
+        (True, {"start_s": 90}, 0, (START_S + 90) * 1_000),
+        (True, {"start_s": 86_100}, 0, (START_S - 300) * 1_000),
         (True, {"start_s": 90}, 5_000, 5_000),
     ],
 )
 def test_where_market_time_begins(recorded: bool, changes: dict[str, Any], last_ms: int, begins_ms: int) -> None:
-    """A made-up day at speed 1 is now; a recorded one starts with its first price; a record is gone on with."""
+    """A made-up day at speed 1 is now; a recorded one starts with its first market or price; a record is gone on with.
+
+    A time of day is one of the day's own, also where its prices begin before midnight.
+    """
     day = a_day(windows=1) if recorded else SeededDay(1)
     assert start_ms(some_settings(**changes), day, Memory(last_ms=last_ms), 9_000) == begins_ms
 

@@ -92,3 +92,10 @@ def test_listings_are_found_by_window_and_by_name() -> None:
     assert day.listings(START_S, START_S + WINDOW_S) == [first]
     assert day.listing(second.slug) == second
     assert day.listing("btc-updown-5m-1") is None
+
+
+def test_a_replay_does_not_begin_hours_before_the_first_market() -> None:
+    """With the first price, or some minutes before the first market where prices begin long before it."""
+    early = {START_S - 7_200: 1, START_S: 2}
+    assert a_day(a_listing(), early).first_ms == (START_S - 300) * 1_000
+    assert a_day(a_listing(), {START_S - 9: 1}).first_ms == (START_S - 9) * 1_000

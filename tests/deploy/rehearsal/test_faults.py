@@ -27,7 +27,7 @@ def test_every_kind_can_be_begun_by_its_name_alone(kind: Kind) -> None:
     ("said", "line"),
     [
         ({}, "kind is missing"),
-        ({"kind": 5}, "5 is no kind of fault"),
+        ({"kind": 5}, "5 is no kind of fault; foresight fault says which there are"),
         ({"kind": "refuze"}, "'refuze' is no kind of fault; did you mean refuse?"),
         ({"kind": "refuse", "statsu": 500}, "refuse has no argument 'statsu'; did you mean status?"),
         ({"kind": "refuse", "status": 404}, "refuse: status is one of 425, 429, 500, 503, not 404"),

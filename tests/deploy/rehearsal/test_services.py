@@ -124,3 +124,18 @@ def test_the_catalogue_has_lists(tmp_path: Path) -> None:
         assert (await ask("/gamma/events/keyset?limit=x"))[0] == 400
 
     play(tmp_path, scenario)
+
+
+def test_the_catalogue_has_its_older_lists_too(tmp_path: Path) -> None:
+    """Bare arrays, by offset; the same filters; without any, the open ones."""
+
+    async def scenario(running: Running, ask: Ask) -> None:
+        market = running.exchange.floor.by_slug[SLUG]
+        _, rows = await ask("/gamma/markets?limit=2&offset=1&active=true&closed=false")
+        assert [each["slug"] for each in rows] == [f"btc-updown-5m-{START_S + n * WINDOW_S}" for n in (1, 2)]
+        _, one = await ask(f"/gamma/events?condition_ids={market.listing.condition_id}")
+        assert [each["slug"] for each in one] == [SLUG]
+        assert await ask("/gamma/markets?closed=true") == (200, [])
+        assert (await ask("/gamma/markets?offset=x"))[0] == 400
+
+    play(tmp_path, scenario)
