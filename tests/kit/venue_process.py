@@ -6,8 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,14 @@ def get(url: str) -> Any:
         return json.loads(answer.read())
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Ask again and again until it is so."""
+    give_up = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < give_up, f"not so within {WAIT_S} s"
+        time.sleep(0.05)
+
+
 @dataclass(frozen=True)
 class Found:
     """A market as the catalogue has it."""
@@ -78,10 +87,14 @@ class Served:
         self.host = str(self.where["clob"])
 
     def market(self, asset: str = "btc") -> Found:
-        """The next quarter of an hour's market: quoted, and open for three minutes of a test's own time at least."""
+        """The next quarter of an hour's market: quoted, and open for three minutes of a test's own time at least.
+
+        Makers come within a second of the quarter before it: whoever asks on the stroke of it waits for them.
+        """
         start_s = get(f"{self.host}/time") // WINDOW_S * WINDOW_S + WINDOW_S
         (raw,) = get(f"{self.where['gamma']}/markets?slug={asset}-updown-15m-{start_s}")
         up, down = raw.get("positionIds") or json.loads(raw["clobTokenIds"])
+        until(lambda: bool(get(f"{self.host}/book?token_id={up}")["asks"]))
         return Found(str(raw["slug"]), str(raw["conditionId"]), up, down)
 
 

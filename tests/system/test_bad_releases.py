@@ -18,7 +18,7 @@ def test_releases_that_fail_before_their_first_slot_change_nothing() -> None:
         blue = desk.worker()
         for behaviour, exit_code, words in (
             ("does_not_import()", 10, "a room is missing"),
-            ("never_greets()", 11, "no greeting for 2.0 s"),
+            ("never_greets()", 11, "no greeting for 2."),
             ("never_ready()", 11, "warming took too long"),
             ("sends_garbage()", 11, "frame"),
             ("sends_too_much()", 11, "over the bound"),
