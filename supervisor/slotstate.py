@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 HELD_MAX: Final = 64
-"""Ticks that may wait; one more and the oldest is skipped as late."""
+"""Ticks that may wait; one more and the oldest is skipped as late, the one that was shown before all others."""
 
 Phase = Literal["orphan", "owned", "quiescing", "granting"]
 
@@ -171,9 +171,12 @@ _ANY: Final[frozenset[Phase]] = frozenset({"orphan", "owned", "quiescing", "gran
 def _due(slot: SlotState, event: Due) -> _Acted:
     if event.tick <= slot.last_tick:
         return slot, ()
+    """Outcomes come in the order of their ticks: what was shown is given up before what waits behind it."""
     held = (*slot.held, event.tick)
-    late = tuple(Skip(tick, "late") for tick in held[:-HELD_MAX])
-    return replace(slot, held=held[-HELD_MAX:], last_tick=event.tick), late
+    moved = replace(slot, held=held, last_tick=event.tick)
+    if slot.outstanding and len(held) > HELD_MAX:
+        return replace(moved, outstanding=0), (Skip(slot.outstanding, "late"),)
+    return replace(moved, held=held[-HELD_MAX:]), tuple(Skip(tick, "late") for tick in held[:-HELD_MAX])
 
 
 def _done(slot: SlotState, event: Done) -> _Acted:

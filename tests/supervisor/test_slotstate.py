@@ -143,10 +143,17 @@ def test_an_unknown_order_skips_ticks_by_name() -> None:
 
 
 def test_a_backlog_is_bounded() -> None:
-    """The oldest are skipped as late."""
+    """The oldest are skipped as late, in order, so that the newest outcome says which ticks have theirs."""
     slot, commands = through(OWNED, *[Due(tick) for tick in range(1, HELD_MAX + 4)])
     assert len(slot.held) == HELD_MAX
-    assert commands == [Show(1), Skip(2, "late"), Skip(3, "late")]
+    assert commands == [Show(1), Skip(1, "late"), Show(2), Skip(2, "late"), Show(3)]
+
+
+def test_a_backlog_that_may_not_be_shown_is_bounded_as_well() -> None:
+    """While a candidate waits for its boundary nothing new is shown: what was shown goes first, then the oldest."""
+    slot, commands = through(OWNED, Due(1), Arm("green"), *[Due(tick) for tick in range(2, HELD_MAX + 5)])
+    assert (slot.outstanding, len(slot.held)) == (0, HELD_MAX)
+    assert commands == [Show(1), Skip(1, "late"), Skip(2, "late"), Skip(3, "late"), Skip(4, "late")]
 
 
 PHASES = ("orphan", "owned", "quiescing", "granting")

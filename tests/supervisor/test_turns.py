@@ -11,7 +11,7 @@ from shared.config import Ticks
 from shared.messages import Level
 from shared.slots import parse_slot, schedule
 from supervisor import effects as fx
-from supervisor.slotstate import HELD_MAX
+from supervisor.slotstate import HELD_MAX, Due
 from supervisor.turns import OUTAGE_MAX_NS, Turns
 from supervisor.venue.market import Traded
 from supervisor.venue.requests import Answer
@@ -356,6 +356,16 @@ def test_the_ticks_of_an_outage_are_owned_up_to() -> None:
     still.employ("w2-1")
     still.hold()
     assert outcomes(still)[-1] == (32, "HOLD")
+
+
+def test_a_tick_that_was_shown_is_owned_up_to_behind_a_backlog() -> None:
+    """Its owner said nothing while more ticks came due than may wait, and then the supervisor died."""
+    still = a_trading_desk()
+    still.jump(5)
+    for late in range(1, HELD_MAX + 3):
+        still.desk.turns.step(BTC, Due((START_S + 15) * MS + late))
+    still.restart(after_s=4)
+    assert [tick for tick, _ in outcomes(still)][1:4] == [15, 15.001, 15.002]
 
 
 def test_a_tick_that_was_shown_before_any_outcome_is_owned_up_to_as_well() -> None:
