@@ -69,6 +69,8 @@ class Accounts:
     strikes: dict[tuple[str, int], int] = field(default_factory=dict)
     settled: dict[tuple[str, int], e.Settled] = field(default_factory=dict)
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    granted_ms: dict[str, int] = field(default_factory=dict)
+    """When the first grant of a slot was written, market time: from then on its ticks are owed."""
     last_ticks: dict[str, int] = field(default_factory=dict)
     operations: dict[str, Operated] = field(default_factory=dict)
     configuration: str = ""
@@ -164,6 +166,7 @@ class Accounts:
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)
+        self.granted_ms.setdefault(entry.slot, self.last_ns // 1_000_000)
         operated = self.operations.get(entry.op)
         if operated is not None and entry.release == operated.green:
             self.operations[entry.op] = replace(operated, flips=operated.flips + 1)

@@ -50,7 +50,8 @@ class Turns:
             self._after_ms[slot.name] = self.board.at_ns // 1_000_000
             self.slots[slot.name] = SlotState(epoch=accounts.owners.get(slot.name, NOBODY).epoch)
             on_tape = shown.get(slot.name, [])
-            last = accounts.last_ticks.get(slot.name, 0) or min(on_tape, default=1) - 1
+            granted = accounts.granted_ms.get(slot.name, 0)
+            last = accounts.last_ticks.get(slot.name, 0) or min((granted, *(tick - 1 for tick in on_tape)))
             if last:
                 for tick in self._owed(slot, last, on_tape):
                     self._skip(slot.name, tick, "outage")

@@ -379,7 +379,20 @@ def test_a_tick_that_was_shown_before_any_outcome_is_owned_up_to_as_well() -> No
     assert outcomes(still) == [(10, "outage"), (15, "outage")]
 
 
-def test_a_desk_that_never_showed_a_tick_owes_none() -> None:
+def test_what_came_due_after_a_first_grant_that_no_tick_followed_is_owned_up_to() -> None:
+    """The grant is in the journal and its supervisor died before it could show anything."""
+    still = StillDesk()
+    still.slow_disk = True
+    still.begin()
+    still.open()
+    still.employ("w1-1")
+    still.jump(5)
+    assert (ticks(still), still.state().held) == ([], ((START_S + 15) * MS,))
+    still.restart(after_s=6, first=R1)
+    assert outcomes(still) == [(15, "outage"), (20, "outage")]
+
+
+def test_a_desk_that_never_granted_anything_owes_none() -> None:
     """However long ago it began."""
     still = StillDesk()
     still.begin()
