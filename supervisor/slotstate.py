@@ -169,9 +169,9 @@ _ANY: Final[frozenset[Phase]] = frozenset({"orphan", "owned", "quiescing", "gran
 
 
 def _due(slot: SlotState, event: Due) -> _Acted:
+    """Outcomes come in the order of their ticks: what was shown is given up before what waits behind it."""
     if event.tick <= slot.last_tick:
         return slot, ()
-    """Outcomes come in the order of their ticks: what was shown is given up before what waits behind it."""
     held = (*slot.held, event.tick)
     moved = replace(slot, held=held, last_tick=event.tick)
     if slot.outstanding and len(held) > HELD_MAX:
