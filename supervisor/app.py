@@ -76,6 +76,7 @@ class App:
         self._stop = asyncio.Event()
         self._exit = 0
         self._flushing = False
+        self._broken_off = False
         self._mirrored = -1
         self._ready = False
         self._fed = 0
@@ -247,13 +248,25 @@ class App:
 
     def _settle(self) -> None:
         while effects := self.desk.take_effects():
-            for effect in effects:
-                self._carry_out(effect)
+            if not self._broken_off:
+                self._carry_out_all(effects)
         if self.desk.board.accounts.version != self._mirrored:
             self._mirror()
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _carry_out_all(self, effects: Iterable[fx.Effect]) -> None:
+        """In order, or not at all: after one that could not be done, none of the reign's further ones may be.
+
+        A frame that follows one which was never published would leave a hole on the tape that nobody explains.
+        """
+        try:
+            for effect in effects:
+                self._carry_out(effect)
+        except BaseException:
+            self._broken_off = True
+            raise
 
     def _carry_out(self, effect: fx.Effect) -> None:
         errand = ERRANDS.get(type(effect))

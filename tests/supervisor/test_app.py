@@ -26,7 +26,8 @@ from shared.entries import Alarm, Entry, Gap, Release
 from shared.fingerprint import lock_hash, modules, release_hash
 from shared.messages import Reply
 from shared.paths import State
-from shared.records import Appender, CannotWrite
+from shared.records import Appender, CannotWrite, read
+from shared.wire import decode_streamed
 from supervisor import effects as fx
 from supervisor import journal
 from supervisor.app import _CARRY_OUT, App
@@ -294,3 +295,30 @@ def test_a_broken_promise_ends_the_desk(state: State) -> None:
 
     assert asyncio.run(scenario()) == 1
     gc.unfreeze()
+
+
+def test_after_a_journal_that_failed_nothing_more_is_published(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to follow the failed entry is lost with it; a later frame would leave a hole that stops every worker."""
+
+    def fail(*entry: object) -> None:
+        raise journal.JournalFailed("no space left")
+
+    async def scenario() -> int:
+        async with answering() as venue:
+            app = App(Settings(venue=venue.settings()), state, SystemClock(), KEY)
+            reign = asyncio.create_task(app.run(None))
+            await until(state.control_socket.exists)
+            monkeypatch.setattr(app.journal, "append", fail)
+            with pytest.raises(journal.JournalFailed), app._turn() as now:
+                app.desk.board.alarm("one", "that cannot be written")
+                app.desk.pulse(now)
+            app._fail(journal.JournalFailed("no space left"))
+            with app._turn() as now:
+                app.desk.pulse(now)
+            async with asyncio.timeout(PATIENCE_S):
+                return await reign
+
+    assert asyncio.run(scenario()) == 74
+    gc.unfreeze()
+    numbers = [decode_streamed(frame).seq for _, frame in read(state.tape, "tape")]
+    assert numbers == list(range(1, len(numbers) + 1))
