@@ -3,31 +3,65 @@
     idle       no operation
     spawning   the candidate's process was started and has not greeted
     warming    it greeted with the right hash and is reading the tape
-    flipping   every slot is waiting for its clean boundary, or has crossed it
-    attesting  the candidate owns every slot and is asked what it has loaded
+    trial      the recent tape is replayed through it twice, in processes of their own
+    shadow     it decides on the ticks that blue answers, and is compared with blue
+    held       a person's word is needed to go on
+    flipping   the slots of a ring are waiting for their clean boundary, or have crossed it
+    attesting  the candidate owns the ring and is asked what it has loaded
+    baking     the candidate trades the ring, blue is warm, and what it does is watched
     retiring   it is the active release; the previous worker ends
     restoring  something went wrong after the first boundary: every slot goes back, under the next epoch
 
-The active release trades on in every phase before `flipping`, and whatever fails there ends in `idle` with nothing
-changed. Each phase has a deadline (`Late`), and each event that can end it stands in the tables; a pair that is missing
-is refused and changes nothing. `desk` carries the commands out.
+A walk goes ring by ring through flipping, attesting and baking; parts that its course leaves out are passed over. Up to
+the first boundary blue trades on whatever fails, and the walk ends in `idle` with nothing changed; after it blue stays
+warm until the walk retires it. Each phase has a deadline (`Late`) and one default exit, and each event that can end it
+stands in the tables; a pair that is missing is refused and changes nothing. `operations` carries the commands out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-Phase = Literal["idle", "spawning", "warming", "flipping", "attesting", "retiring", "restoring"]
+Phase = Literal[
+    "idle",
+    "spawning",
+    "warming",
+    "trial",
+    "shadow",
+    "held",
+    "flipping",
+    "attesting",
+    "baking",
+    "retiring",
+    "restoring",
+]
 Result = Literal["OK", "REJECTED", "GATE_FAILED", "NO_BOUNDARY", "ABORTED", "ROLLED_BACK", "ROLLBACK_FAILED"]
+Hold = Literal["", "shadow", "flip", "retire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Which parts a walk has. `rings`: how many, at least one. `hold`: before which part a person's word is needed.
+
+    `take_back`: whether a breach in the bake puts every slot back by itself, or waits for a person.
+    """
+
+    trial: bool = False
+    shadow: bool = False
+    rings: int = 1
+    bake: bool = False
+    hold: Hold = ""
+    take_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One operation. `blue` traded when it began (empty for the first release of all), `green` shall trade.
 
-    `flipped`: slots that crossed their boundary to green. `fault`: why it goes back, and the result that will be given
-    when it has.
+    `ring`: the one that is flipping, attesting or baking, from 0. `flipped`: slots that crossed their boundary to
+    green. `after`: the phase a hold leads to, and `held_for` why it holds. `fault`: why it goes back, and the result
+    that will be given when it has.
     """
 
     op: str = ""
@@ -37,7 +71,11 @@ class Rollout:
     green: str = ""
     actor: str = ""
     reason: str = ""
+    course: Course = Course()
+    ring: int = 0
     flipped: int = 0
+    after: Phase = "idle"
+    held_for: str = ""
     fault: str = ""
     result: Result = "OK"
 
@@ -52,6 +90,7 @@ class Begin:
     green: str
     actor: str
     reason: str
+    course: Course = Course()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +104,27 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """Every gate of the phase passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breached:
+    """A gate of the phase failed."""
+
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A person lets a walk that is held go on."""
+
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Flipped:
-    """A slot crossed its boundary to green, if only because its grant was being written; `last`: no slot is left."""
+    """A slot crossed its boundary to green, if only because its grant was being written; `last` of its ring."""
 
     last: bool
 
@@ -107,7 +165,21 @@ class Abort:
     actor: str
 
 
-Event = Begin | Greeted | Ready | Flipped | Attested | Gone | Restored | Failed | Late | Abort
+Event = (
+    Begin
+    | Greeted
+    | Ready
+    | Passed
+    | Breached
+    | Promoted
+    | Flipped
+    | Attested
+    | Gone
+    | Restored
+    | Failed
+    | Late
+    | Abort
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +188,30 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Replay the recent tape through the candidate release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare the candidate's decisions with blue's from here on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flip:
-    """Arm every slot with the candidate."""
+    """Arm every slot of the rings up to this one with the candidate."""
+
+    ring: int
 
 
 @dataclass(frozen=True, slots=True)
 class Attest:
     """Ask the candidate what it has loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bake:
+    """Watch the candidate trade, from here on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,56 +237,99 @@ class Finish:
     fault: str
 
 
-Command = Spawn | Flip | Attest | Promote | Restore | Discard | Finish
+Command = Spawn | Try | Compare | Flip | Attest | Bake | Promote | Restore | Discard | Finish
 
 
 class RefusedEvent(Exception):
     """An event that has no meaning in this phase: nothing changed."""
 
 
-# A pair missing here is refused. The result is the one a failure will be given, told apart by its cause.
-_FAULTS: Final[dict[tuple[Phase, type], tuple[Phase, Result]]] = {
-    ("spawning", Failed): ("idle", "GATE_FAILED"),
-    ("spawning", Late): ("idle", "GATE_FAILED"),
-    ("spawning", Abort): ("idle", "ABORTED"),
-    ("warming", Failed): ("idle", "GATE_FAILED"),
-    ("warming", Late): ("idle", "GATE_FAILED"),
-    ("warming", Abort): ("idle", "ABORTED"),
-    ("flipping", Failed): ("restoring", "GATE_FAILED"),
-    ("flipping", Late): ("restoring", "NO_BOUNDARY"),
-    ("flipping", Abort): ("restoring", "ABORTED"),
-    ("attesting", Failed): ("restoring", "GATE_FAILED"),
-    ("attesting", Late): ("restoring", "GATE_FAILED"),
-    ("attesting", Abort): ("restoring", "ABORTED"),
+# What goes wrong. The result is the one it gives if no slot has moved; if one has, the slots are put back first.
+_FAULTS: Final[dict[tuple[Phase, type], Result]] = {
+    ("spawning", Failed): "GATE_FAILED",
+    ("spawning", Late): "GATE_FAILED",
+    ("spawning", Abort): "ABORTED",
+    ("warming", Failed): "GATE_FAILED",
+    ("warming", Late): "GATE_FAILED",
+    ("warming", Abort): "ABORTED",
+    ("trial", Breached): "REJECTED",
+    ("trial", Failed): "GATE_FAILED",
+    ("trial", Late): "GATE_FAILED",
+    ("trial", Abort): "ABORTED",
+    ("shadow", Breached): "GATE_FAILED",
+    ("shadow", Failed): "GATE_FAILED",
+    ("shadow", Abort): "ABORTED",
+    ("held", Failed): "GATE_FAILED",
+    ("held", Late): "ABORTED",
+    ("held", Abort): "ABORTED",
+    ("flipping", Failed): "GATE_FAILED",
+    ("flipping", Late): "NO_BOUNDARY",
+    ("flipping", Abort): "ABORTED",
+    ("attesting", Failed): "GATE_FAILED",
+    ("attesting", Late): "GATE_FAILED",
+    ("attesting", Abort): "ABORTED",
+    ("baking", Breached): "GATE_FAILED",
+    ("baking", Failed): "GATE_FAILED",
+    ("baking", Late): "GATE_FAILED",
+    ("baking", Abort): "ABORTED",
 }
+_ONLY_FORWARD: Final[frozenset[Phase]] = frozenset({"spawning", "warming", "trial", "shadow"})
+"""Phases before the first boundary: what fails there has nothing to put back."""
 
+# What a person has to decide instead. The bake's rows count only where slots are not taken back by themselves.
+_ASKS: Final[frozenset[tuple[Phase, type]]] = frozenset({("shadow", Late), ("baking", Breached), ("baking", Late)})
+
+# What ends a phase well, and the phase it leads to; `_walk` finds the next one on the course.
+_DONE: Final[frozenset[tuple[Phase, type]]] = frozenset(
+    {
+        ("warming", Ready),
+        ("trial", Passed),
+        ("shadow", Passed),
+        ("attesting", Attested),
+        ("baking", Passed),
+    }
+)
 _NEXT: Final[dict[tuple[Phase, type], Phase]] = {
     ("idle", Begin): "spawning",
     ("spawning", Greeted): "warming",
-    ("warming", Ready): "flipping",
     ("flipping", Flipped): "flipping",
-    ("attesting", Attested): "retiring",
     ("retiring", Gone): "idle",
     ("retiring", Late): "idle",
     ("restoring", Flipped): "restoring",
     ("restoring", Restored): "idle",
     ("restoring", Late): "idle",
 }
+_ORDER: Final[dict[Phase, Phase]] = {
+    "warming": "trial",
+    "trial": "shadow",
+    "shadow": "flipping",
+    "flipping": "attesting",
+    "attesting": "baking",
+}
 
-PHASES: Final[tuple[Phase, ...]] = ("idle", "spawning", "warming", "flipping", "attesting", "retiring", "restoring")
-EVENTS: Final = (Begin, Greeted, Ready, Flipped, Attested, Gone, Restored, Failed, Late, Abort)
+AS_ASKED: Final = "as asked"
+"""Why a walk is held that was told so when it began."""
+PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
+EVENTS: Final[tuple[type, ...]] = get_args(Event)
 
 
 def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
     """Advance the rollout by one event. Raises: RefusedEvent."""
     key = (rollout.phase, type(event))
+    if key in _ASKS and not (rollout.phase == "baking" and rollout.course.take_back):
+        return _hold(rollout, _after(rollout), _fault(rollout, event))
     if key in _FAULTS:
-        return _fail(rollout, event, *_FAULTS[key])
+        unsure = key == ("held", Late) and rollout.held_for != AS_ASKED
+        return _fail(rollout, event, "GATE_FAILED" if unsure else _FAULTS[key])
+    if key in _DONE:
+        return _go_on(rollout)
+    if isinstance(event, Promoted) and rollout.phase == "held":
+        return _enter(replace(rollout, held_for=""), rollout.after)
     phase = _NEXT.get(key)
     if phase is None:
         raise RefusedEvent(f"{type(event).__name__} while {rollout.phase}")
     if isinstance(event, Begin):
-        begun = Rollout(event.op, event.verb, phase, event.blue, event.green, event.actor, event.reason)
+        begun = Rollout(event.op, event.verb, phase, event.blue, event.green, event.actor, event.reason, event.course)
         return begun, (Spawn(),)
     return _advance(rollout, event, phase)
 
@@ -205,18 +337,50 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
 def _advance(rollout: Rollout, event: Event, phase: Phase) -> tuple[Rollout, tuple[Command, ...]]:
     if isinstance(event, Flipped):
         counted = replace(rollout, flipped=rollout.flipped + 1)
-        complete = event.last and phase == "flipping"
-        return (replace(counted, phase="attesting"), (Attest(),)) if complete else (counted, ())
+        return _go_on(counted) if event.last and phase == "flipping" else (counted, ())
     if rollout.phase == "restoring" and phase == "idle":
         return _put_back(rollout, event)
-    moved = replace(rollout, phase=phase)
-    return moved, (Finish("OK", ""),) if phase == "idle" else _ON_ENTRY.get(phase, ())
+    return replace(rollout, phase=phase), (Finish("OK", ""),) if phase == "idle" else ()
 
 
-def _fail(rollout: Rollout, event: Event, phase: Phase, result: Result) -> tuple[Rollout, tuple[Command, ...]]:
+def _go_on(rollout: Rollout) -> tuple[Rollout, tuple[Command, ...]]:
+    """Enter the next part of the course, unless a person wanted to be asked before it."""
+    after = _after(rollout)
+    return _hold(rollout, after, AS_ASKED) if _asked_before(rollout, after) else _enter(rollout, after)
+
+
+def _after(rollout: Rollout) -> Phase:
+    """The next phase on the course."""
+    course, phase = rollout.course, rollout.phase
+    left_out = {"trial": not course.trial, "shadow": not course.shadow, "baking": not course.bake}
+    while phase in _ORDER:
+        phase = _ORDER[phase]
+        if not left_out.get(phase):
+            return phase
+    return "flipping" if rollout.ring + 1 < course.rings else "retiring"
+
+
+def _asked_before(rollout: Rollout, after: Phase) -> bool:
+    first = after == "flipping" and not rollout.flipped
+    before = {"shadow": after == "shadow" or (first and not rollout.course.shadow), "flip": first}
+    return bool(rollout.course.hold) and before.get(rollout.course.hold, after == "retiring")
+
+
+def _hold(rollout: Rollout, after: Phase, why: str) -> tuple[Rollout, tuple[Command, ...]]:
+    return replace(rollout, phase="held", after=after, held_for=why), ()
+
+
+def _enter(rollout: Rollout, phase: Phase) -> tuple[Rollout, tuple[Command, ...]]:
+    ring = rollout.ring + (phase == "flipping" and rollout.flipped > 0)
+    moved = replace(rollout, phase=phase, ring=ring)
+    return moved, (Flip(ring),) if phase == "flipping" else _ON_ENTRY[phase]
+
+
+def _fail(rollout: Rollout, event: Event, result: Result) -> tuple[Rollout, tuple[Command, ...]]:
     fault = _fault(rollout, event)
-    moved = replace(rollout, phase=phase, fault=fault, result=result)
-    return moved, (Restore(),) if phase == "restoring" else (Discard(), Finish(result, fault))
+    forward = rollout.phase in _ONLY_FORWARD or (rollout.phase == "held" and not rollout.flipped)
+    moved = replace(rollout, phase="idle" if forward else "restoring", fault=fault, result=result)
+    return moved, (Discard(), Finish(result, fault)) if forward else (Restore(),)
 
 
 def _put_back(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
@@ -229,15 +393,19 @@ def _put_back(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, .
 
 
 def _fault(rollout: Rollout, event: Event) -> str:
-    if isinstance(event, Failed):
+    if isinstance(event, Failed | Breached):
         return event.fault
     if isinstance(event, Late):
-        return f"{rollout.phase} took too long: {event.waiting}"
+        held = f" for a person ({rollout.held_for})" if rollout.phase == "held" else ""
+        return f"{rollout.phase}{held} took too long: {event.waiting}"
     assert isinstance(event, Abort)
     return f"aborted by {event.actor}"
 
 
 _ON_ENTRY: Final[dict[Phase, tuple[Command, ...]]] = {
-    "flipping": (Flip(),),
+    "trial": (Try(),),
+    "shadow": (Compare(),),
+    "attesting": (Attest(),),
+    "baking": (Bake(),),
     "retiring": (Promote(),),
 }
