@@ -25,6 +25,7 @@ ENV_PREFIX: Final = "FORESIGHT__"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Faults(ValueError):
@@ -114,6 +115,44 @@ class Deploy(_Section, frozen=True):
     """Stream frames a worker may be behind before it is fenced: the feed never waits for it."""
 
 
+class Gates(_Section, frozen=True):
+    """What a candidate may do while it is watched. A share is of paired decisions, 0 to 1, and one is never a share."""
+
+    p99_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 150
+    """99 of 100 decisions are made within this, as the worker measures them; a healthy one takes under 5."""
+    late_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+    """A decision that took longer is late: a third of the tick's deadline."""
+    late_max: Share = 0.02
+    missing_s: Seconds = 5.0
+    """Real seconds after the first word on a tick in which the candidate's answer has to be there."""
+    missing_max: Share = 0.02
+    """Ticks the candidate did not answer, as a shadow or, by their deadline, as the owner."""
+    input_max: Share = 0.05
+    """Pairs that decided on different input: more, and the comparison proves nothing either way."""
+    hold_to_order_max: Share = 0.10
+    """Pairs in which the candidate orders where the release before holds."""
+    notional_ratio_max: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 3.0
+    """How many times what the release before wishes to trade the candidate may wish for."""
+    side_max: Share = 0.10
+    """Pairs in which both order, and not the same side of the same token."""
+    orders_min: Count = 10
+    """Orders from which a share of them, or their sum, says anything."""
+    reject_share_max: Share = 0.5
+    """Orders the venue refuses. Immediate ones that meet nobody are among them, hence so many."""
+    rejects_min: Count = 20
+    """Orders sent from which that share is judged."""
+    denied_max: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10
+    """Wishes that risk may deny because of what they are, not because of when they came."""
+    holes_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
+    """Holes in the stream the candidate may see; what it missed it reads from the tape."""
+    rss_slope_kib_per_min: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1024
+    """How fast the candidate's memory may grow; this much is 1.4 GiB a day."""
+    rss_max_mib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 512
+    """The most memory it may hold; a healthy worker has 40."""
+    bake_ticks_min: Count = 6
+    """Ticks the candidate has to answer as the owner before a bake can pass: 30 s of one slot at its slowest beat."""
+
+
 class Records(_Section, frozen=True):
     """Journal and tape."""
 
@@ -143,6 +182,7 @@ class Settings(_Section, frozen=True):
     venue: Venue = Venue()
     risk: Risk = Risk()
     deploy: Deploy = Deploy()
+    gates: Gates = Gates()
     records: Records = Records()
     clock: Clock | None = None
     strategy: dict[str, int | float | str | bool] = {}
@@ -310,3 +350,5 @@ def _contradictions(settings: Settings) -> Iterable[str]:
     for asset in settings.slots.assets:
         if not (asset.isalnum() and asset.isupper() and len(asset) <= 8):
             yield f"slots.assets: {asset!r} is no asset; write it like BTC, at most 8 letters"
+    if settings.gates.missing_s <= settings.ticks.deadline_s:
+        yield "gates.missing_s: an answer that still counts must not be missing; let it be over ticks.deadline_s"
