@@ -151,6 +151,12 @@ class Gates(_Section, frozen=True):
     """The most memory it may hold; a healthy worker has 40."""
     bake_ticks_min: Count = 6
     """Ticks the candidate has to answer as the owner before a bake can pass: 30 s of one slot at its slowest beat."""
+    trial_s: Seconds = 60.0
+    """Real seconds one of the two replays of a trial may take; ten minutes of tape take about two."""
+    trial_memory_mib: Annotated[int, msgspec.Meta(ge=64, le=65_536)] = 1024
+    """Address space of a replay."""
+    trial_output_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    """What a replay may write; ten minutes of tape give about two."""
 
 
 class Records(_Section, frozen=True):
