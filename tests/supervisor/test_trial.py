@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import resource
 import sys
@@ -29,7 +30,8 @@ from supervisor.trial import NICENESS, STOPPED, Trial, first_difference
 pytestmark = pytest.mark.system
 
 RELEASE, LOCK = "71be04000000", "10c0c0000000"
-LANDLOCK = trials.confined.__module__ and __import__("ctypes").CDLL(None).syscall(444, None, 0, 1) >= 3
+LANDLOCK = ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3
+"""Whether this machine's kernel has the cell's file rules."""
 LIMITS = Gates(trial_s=60)
 FROM_S = 900
 """The stretch begins so long after the tape does: what comes before it is warm-up."""
@@ -51,9 +53,6 @@ def decide(view, tick):
     extra = {}
     BODY
     return Decision(decision.intents, {**decision.reasons, **extra})
-"""
-PLAIN = """
-import sys
 """
 
 
@@ -224,8 +223,8 @@ def test_a_release_that_prints_for_ever_is_cut_off(state: State, tape: tuple[Pat
 
 def test_a_release_that_eats_memory_is_refused_more(state: State, tape: tuple[Path, Stream]) -> None:
     """It is told as the fault it is."""
-    a_release(state, "extra['much'] = len(bytearray(600 << 20))")
-    assert "MemoryError" in tried(state, stretch(tape)[0], trial_memory_mib=512)[0].fault
+    a_release(state, "if _seen == 40:\n    extra['much'] = len(bytearray(300 << 20))")
+    assert "MemoryError" in tried(state, stretch(tape)[0], trial_memory_mib=384)[0].fault
     assert tried(state, stretch(tape)[0], trial_memory_mib=4096)[0].fault == ""
 
 
