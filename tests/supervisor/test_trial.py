@@ -224,7 +224,7 @@ def test_a_release_that_prints_for_ever_is_cut_off(state: State, tape: tuple[Pat
 def test_a_release_that_eats_memory_is_refused_more(state: State, tape: tuple[Path, Stream]) -> None:
     """It is told as the fault it is."""
     a_release(state, "if _seen == 40:\n    extra['much'] = len(bytearray(300 << 20))")
-    assert "MemoryError" in tried(state, stretch(tape)[0], trial_memory_mib=384)[0].fault
+    assert "MemoryError" in tried(state, stretch(tape)[0], trial_memory_mib=256)[0].fault
     assert tried(state, stretch(tape)[0], trial_memory_mib=4096)[0].fault == ""
 
 
