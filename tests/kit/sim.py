@@ -356,7 +356,7 @@ class Sim:
         self.during(self.reigns, self.chance.randrange(20 * MS, 200 * MS), lambda: self._greet(effect.uid))
 
     def _do_try(self, effect: fx.Try) -> None:
-        tried = Tried(3, "same", "same", 100, "")
+        tried = Tried(3, "same", "same", 100)
         self.during(
             self.reigns,
             self.chance.randrange(100 * MS, 900 * MS),
