@@ -17,14 +17,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from shared.config import Gates
+from shared.config import Expect, Gates
 from shared.units import show_usd
 from supervisor.comparing import Summary
 from supervisor.watch import Watched
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
-Expect = Literal["identical", "change", "any"]
-"""What the operator says of the change: nothing differs, decisions differ within limits, or anything may."""
 
 START_MS: Final = 10_000
 """What a replay may take beside its decisions: to start, to import, to read the tape before the first tick."""

@@ -26,7 +26,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from shared.clock import Clock
-from shared.config import Gates
+from shared.config import Settings
 from shared.paths import State
 from shared.records import segments
 from supervisor.effects import Try
@@ -63,8 +63,9 @@ class _Line(msgspec.Struct):
 class Trial:
     """One trial at a time. Args: lock_of: the worker lock of a release."""
 
-    def __init__(self, state: State, clock: Clock, limits: Gates, lock_of: Callable[[str], str]) -> None:
-        self._state, self._clock, self._limits, self._lock_of = state, clock, limits, lock_of
+    def __init__(self, state: State, clock: Clock, settings: Settings, lock_of: Callable[[str], str]) -> None:
+        self._state, self._clock, self._limits, self._lock_of = state, clock, settings.gates, lock_of
+        self._trial_s, self._began_s = settings.deploy.trial_s, 0.0
         self._folder = state.workers / TRIAL
         self._loop = asyncio.get_running_loop()
         self._alone = asyncio.Lock()
@@ -79,7 +80,7 @@ class Trial:
         async with self._alone:
             if not segments(self._state.tape):
                 return Tried(), Tried()
-            self._wanted = effect
+            self._wanted, self._began_s = effect, self._loop.time()
             first = await self._replay(effect, 0)
             if first.fault:
                 return first, Tried()
@@ -106,7 +107,7 @@ class Trial:
         return replace(tried, took_ms=took_ms)
 
     async def _run(self, effect: Try, number: int) -> int | None:
-        """Start a replay and wait for its end; its status, None when it took too long. Raises: CannotStart, OSError."""
+        """Start a replay and wait for its end; its status, None when it is cut off. Raises: CannotStart, OSError."""
         if self._wanted is not effect:
             return None
         started = self._start(effect, number)
@@ -116,7 +117,7 @@ class Trial:
             end_at_once(started)
             raise
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.trial_s):
+            async with asyncio.timeout_at(self._began_s + self._trial_s):
                 return await self._ended(started, pidfd)
         return None
 
@@ -145,7 +146,7 @@ class Trial:
             for what, most in (
                 (resource.RLIMIT_AS, self._limits.trial_memory_mib << 20),
                 (resource.RLIMIT_FSIZE, self._limits.trial_output_mib << 20),
-                (resource.RLIMIT_CPU, round(self._limits.trial_s) + 1),  # also when nobody is left to end it
+                (resource.RLIMIT_CPU, round(self._trial_s) + 1),  # also when nobody is left to end it
             ):
                 resource.prlimit(pid, what, (most, most))
 
@@ -174,7 +175,7 @@ class Trial:
         if written >= self._limits.trial_output_mib << 20:
             return f"it wrote more than {self._limits.trial_output_mib} MiB"
         if status is None:
-            return f"it was not done after {self._limits.trial_s:g} s"
+            return f"the trial was not done after {self._trial_s:g} s"
         return how_it_ended(status, self._log(number)) if status else ""
 
     def _read(self, number: int) -> Tried:

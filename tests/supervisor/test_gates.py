@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from shared.config import Gates
+from shared.config import Expect, Gates
 from shared.units import MICRO
 from supervisor import risk
 from supervisor.comparing import Difference, Summary
 from supervisor.gates import (
     DIFFERENCES,
     EXCUSED,
-    Expect,
     Gate,
     Tried,
     Verdict,
@@ -25,7 +24,7 @@ from supervisor.gates import (
 )
 from supervisor.watch import Watched
 
-LIMITS = Gates()
+LIMITS = Gates(bake_ticks_min=6)
 CALM = Watched(rss_kib=40_000, rss_max_kib=41_000)
 OWNER = Watched(answered=200, sent=30, judged=30, rss_kib=40_000, rss_max_kib=41_000, slope_kib_per_min=35)
 TRIED = Tried(ticks=412, digest="ab", state="cd", took_ms=824)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -19,7 +19,7 @@ from kit.releases import ROOT, STRATEGY, stage
 from kit.tapes import NS, START_S, Market, Stream
 
 from shared.clock import SystemClock
-from shared.config import Gates
+from shared.config import Deploy, Gates, Settings
 from shared.messages import ParametersSet, Tick
 from shared.paths import State
 from supervisor import trial as trials
@@ -32,7 +32,8 @@ pytestmark = pytest.mark.system
 RELEASE, LOCK = "71be04000000", "10c0c0000000"
 LANDLOCK = ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3
 """Whether this machine's kernel has the cell's file rules."""
-LIMITS = Gates(trial_s=60)
+LIMITS = Gates()
+SETTINGS = Settings(deploy=Deploy(trial_s=60))
 FROM_S = 900
 """The stretch begins so long after the tape does: what comes before it is warm-up."""
 _T = TypeVar("_T")
@@ -111,18 +112,24 @@ def a_bare_release(state: State, body: str) -> None:
     (package / "__main__.py").write_text("import os, sys, time\n" + body)
 
 
-def played(state: State, act: Callable[[Trial], Awaitable[_T]], limits: Gates = LIMITS) -> _T:
+def a_trial(state: State, settings: Settings = SETTINGS) -> Trial:
+    """What replays this folder's tape; of every release the lock is the same."""
+    return Trial(state, SystemClock(), settings, lambda release: LOCK)
+
+
+def played(state: State, act: Callable[[Trial], Awaitable[_T]], settings: Settings = SETTINGS) -> _T:
     """Do something with a trial, in a loop of its own."""
 
     async def play() -> _T:
-        return await act(Trial(state, SystemClock(), limits, lambda release: LOCK))
+        return await act(a_trial(state, settings))
 
     return asyncio.run(play())
 
 
-def tried(state: State, effect: Try, **limits: Any) -> tuple[Tried, Tried]:
+def tried(state: State, effect: Try, trial_s: float = 60, **limits: int) -> tuple[Tried, Tried]:
     """What comes of a trial."""
-    return played(state, lambda trial: trial.run(effect), Gates(**{"trial_s": 60, **limits}))
+    settings = Settings(deploy=Deploy(trial_s=trial_s), gates=Gates(**limits))
+    return played(state, lambda trial: trial.run(effect), settings)
 
 
 # --- releases -------------------------------------------------------------------------------------------------------
@@ -208,8 +215,15 @@ def test_a_release_that_sleeps_is_cut_off(state: State, tape: tuple[Path, Stream
     """After its time, and nothing of it lives on."""
     a_release(state, "time.sleep(600)")
     first, second = tried(state, stretch(tape)[0], trial_s=2)
-    assert (first.fault, second) == ("it was not done after 2 s", Tried())
+    assert (first.fault, second) == ("the trial was not done after 2 s", Tried())
     assert first.took_ms >= 2_000
+
+
+def test_both_replays_share_the_time(state: State, tape: tuple[Path, Stream]) -> None:
+    """Each alone is quick enough, and whoever waits for the trial waits for both."""
+    a_bare_release(state, """time.sleep(3)\nprint('{"ticks": 1, "state": ""}')""")
+    first, second = tried(state, stretch(tape)[0], trial_s=5)
+    assert (first.fault or second.fault) == "the trial was not done after 5 s"
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -399,9 +413,9 @@ def test_what_a_cut_off_reign_left_behind_is_ended(state: State, tape: tuple[Pat
 
     async def act(trial: Trial) -> None:
         task, process = await begun(state, trial, stretch(tape)[0])
-        Trial(other, SystemClock(), LIMITS, lambda release: LOCK)
+        a_trial(other)
         assert process.is_running()
-        Trial(state, SystemClock(), LIMITS, lambda release: LOCK)
+        a_trial(state)
         first, _ = await task
         assert first.fault == "killed by SIGKILL"
         assert eventually(lambda: not process.is_running())
