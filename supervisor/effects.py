@@ -97,7 +97,9 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class EndTrial:
-    """Nobody waits for the replays any more: end what still runs of them."""
+    """The operation waits for its replays no more: end what still runs of them."""
+
+    op: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Trial:
 
     async def run(self, effect: Try) -> tuple[Tried, Tried]:
         """Replay twice; what came of each. One that begins while another runs ends that one first."""
-        self.end()
+        self._stop()
         async with self._alone:
             if not segments(self._state.tape):
                 return Tried(), Tried()
@@ -89,8 +89,12 @@ class Trial:
                 second = replace(second, differs=await asyncio.to_thread(self._difference))
             return first, second
 
-    def end(self) -> None:
-        """End what runs; whoever waits for it is told that it was stopped."""
+    def end(self, op: str) -> None:
+        """End what runs for an operation, if anything does; whoever waits for it is told that it was stopped."""
+        if self._wanted is not None and self._wanted.op == op:
+            self._stop()
+
+    def _stop(self) -> None:
         self._wanted = None
         if self._pidfd is not None:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

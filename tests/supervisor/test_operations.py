@@ -12,6 +12,7 @@ from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy,
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.gates import Tried
 from supervisor.operation import Operation
 from supervisor.operations import KEPT
 from supervisor.plan import Plan
@@ -670,3 +671,16 @@ def test_when_the_reign_ends_every_worker_is_let_go_and_none_is_started() -> Non
     still.jump(10)
     assert len(still.wanted(fx.Spawn)) == spawned
     assert still.accounts.active == e.Active(R1.release, "start-1")
+
+
+def test_replays_that_nobody_waits_for_are_ended() -> None:
+    """The operation is over before they are; what still comes of them changes nothing."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(trial=True)))
+    assert still.desk.operations.rollout.phase == "trial"
+    assert still.wanted(fx.EndTrial) == []
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert still.wanted(fx.EndTrial) == [fx.EndTrial("op1")]
+    before = len(still.journal)
+    still.do(still.desk.operations.on_trial, "op1", Tried(3, "one"), Tried(3, "other"))
+    assert (len(still.journal), operation(still).result) == (before, "ABORTED")

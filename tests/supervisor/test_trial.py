@@ -337,7 +337,7 @@ def test_a_replay_is_bounded_and_below_everything_that_trades(state: State, tape
         assert resource.prlimit(process.pid, resource.RLIMIT_CPU) == (61, 61)
         assert set(process.environ()) <= {"PATH", "LANG", "LC_CTYPE", "PYTHONHASHSEED", "FORESIGHT_TRIAL"}
         assert os.getsid(process.pid) == process.pid
-        trial.end()
+        trial.end("op1")
         await task
 
     played(state, act)
@@ -374,13 +374,15 @@ def test_a_trial_that_is_cancelled_leaves_no_process(state: State, tape: tuple[P
 
 
 def test_a_trial_that_is_ended_says_so(state: State, tape: tuple[Path, Stream]) -> None:
-    """The operation is over: what waits is told at once, and no second replay begins."""
+    """Its operation is over, not another: what waits is told at once, and no second replay begins."""
     a_bare_release(state, LINGER)
 
     async def act(trial: Trial) -> tuple[Tried, Tried]:
-        trial.end()
+        trial.end("op1")
         task, process = await begun(state, trial, stretch(tape)[0])
-        trial.end()
+        trial.end("op0")
+        assert process.is_running()
+        trial.end("op1")
         found = await task
         assert not process.is_running()
         return found
