@@ -363,6 +363,9 @@ class Sim:
             lambda: self.desk.operations.on_trial(self.now(), effect.op, tried, tried),
         )
 
+    def _do_endtrial(self, effect: fx.EndTrial) -> None:
+        """What still runs of it is told to an operation that does not wait for it any more."""
+
     def _do_tell(self, effect: fx.Tell) -> None:
         worker = self.workers.get(effect.uid)
         if worker is None or worker.stalled:

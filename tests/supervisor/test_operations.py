@@ -856,3 +856,16 @@ def test_a_hold_that_nobody_ends_is_an_abort() -> None:
     still.employ(still.deploy(plan=Plan(hold_before="flip")))
     still.jump(3_600.5)
     assert (operation(still).result, still.owners()) == ("ABORTED", {BLUE})
+
+
+def test_replays_that_nobody_waits_for_are_ended() -> None:
+    """The operation is over before they are; what still comes of them changes nothing."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(trial=True)))
+    assert still.desk.operations.rollout.phase == "trial"
+    assert still.wanted(fx.EndTrial) == []
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert still.wanted(fx.EndTrial) == [fx.EndTrial("op1")]
+    before = len(still.journal)
+    still.do(still.desk.operations.on_trial, "op1", Tried(3, "one"), Tried(3, "other"))
+    assert (len(still.journal), operation(still).result) == (before, "ABORTED")
