@@ -180,7 +180,19 @@ def stamp(at_ns: int) -> str:
 
 def duration(ms: int) -> str:
     """Milliseconds for a person."""
-    return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+    if ms < 60_000:
+        return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1_000), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours}h {minutes_left:02d}m" if hours else f"{minutes}m {seconds:02d}s"
+
+
+def span(seconds: float) -> str:
+    """A time as one types it in an option: 90s, 10m, 2h."""
+    for unit, unit_s in (("h", 3_600), ("m", 60)):
+        if seconds and seconds % unit_s == 0:
+            return f"{seconds / unit_s:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def one_line(text: str) -> str:
