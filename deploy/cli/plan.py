@@ -6,6 +6,7 @@ asked for here it may still refuse.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -21,14 +22,14 @@ from shared.outcomes import EXIT, MEANING
 from shared.units import show_micro, show_usd
 
 RINGS_MAX: Final = 16
-RING_MAX: Final = 1_000
-"""Slots in one ring, at most."""
 PAIRS_MAX: Final = 1_000_000
 TRAIL_MAX_S: Final = 7 * DAY_S
 WIDTH: Final = 80
 FEW_WINDOWS: Final = 30
 """Windows below which what was measured of a release says next to nothing."""
 _LABEL: Final = 11
+_RINGS: Final = re.compile(r"all|[1-9]\d{0,2}(,[1-9]\d{0,2})*(,all)?", re.ASCII)
+"""Rings of 1 to 999 slots, and the last of all that are left."""
 
 Plan = dict[str, Any]
 
@@ -40,14 +41,13 @@ class Rings(click.ParamType[tuple[int, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Read ring sizes. Raises: click.BadParameter: they are none, or too many."""
-        sizes = str(value).removesuffix("all").removesuffix(",")
-        words = sizes.split(",") if sizes else []
-        whole = all(word.isascii() and word.isdecimal() and 0 < len(word) <= 4 for word in words)
-        if not value or not whole or not all(0 < int(word) <= RING_MAX for word in words):
+        text = str(value)
+        if not _RINGS.fullmatch(text):
             self.fail(f"{value!r} are no rings; write how many slots pass at a time, like 1,4,all.", param, ctx)
-        if len(words) >= RINGS_MAX:
-            self.fail(f"{len(words)} rings and the last are over the bound of {RINGS_MAX}.", param, ctx)
-        return tuple(map(int, words))
+        sizes = tuple(int(size) for size in text.split(",") if size != "all")
+        if len(sizes) >= RINGS_MAX:
+            self.fail(f"{len(sizes)} rings and the last are over the bound of {RINGS_MAX}.", param, ctx)
+        return sizes
 
 
 _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {

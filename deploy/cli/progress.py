@@ -106,7 +106,7 @@ class View(msgspec.Struct, frozen=True):
 def line(mark: str, name: str, words: str, took_ms: int | None = None) -> str:
     """One line of progress: how it went, what it was, what there is to say of it, how long it took."""
     took = duration(took_ms) if took_ms is not None else ""
-    return f"  {mark:<4} {name:<8} {words:<48} {took:>8}".rstrip()
+    return f"  {mark:<4} {name:<10} {words:<48} {took:>8}".rstrip()
 
 
 class Progress:

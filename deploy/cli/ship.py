@@ -198,6 +198,8 @@ def _stage(context: Context, source: str) -> Staged:
         context.fail("NOINPUT", str(error), "foresightctl releases", "foresightctl deploy --green PATH")
     except Rejected as error:
         context.fail("REJECTED", f"rejected: {error}", f"foresightctl stage {source}")
+    except PermissionError as error:
+        context.fail("NOPERM", f"staging: {error}")
     except OSError as error:
         context.fail("IOERR", f"staging: {error}")
 

@@ -14,7 +14,7 @@ import click
 import msgspec
 from msgspec import structs
 
-from deploy.client import Unavailable, ask, last_status
+from deploy.client import Forbidden, Unavailable, ask, last_status
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
@@ -105,7 +105,7 @@ class Context:
         """Who trades, as the desk says, or as it said last."""
         try:
             return ask(self.state, "status").trading
-        except (Unavailable, PathTooLong):
+        except (Unavailable, Forbidden, PathTooLong):
             return self.last_known()
 
     def _generation(self) -> int:
@@ -132,6 +132,8 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
             command(context, **arguments)
         except Unavailable as error:
             context.unavailable(error)
+        except Forbidden as error:
+            context.fail("NOPERM", str(error), "sudo -u OWNER foresightctl ...", trading=context.last_known())
         except PathTooLong as error:
             context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
         except KeyboardInterrupt:

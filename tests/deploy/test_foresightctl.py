@@ -36,10 +36,10 @@ def test_help_lists_every_verb() -> None:
     assert verbs_of_help() == list(VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_and_the_same_flags(verb: str) -> None:
+@pytest.mark.parametrize("words", [["op", "show"], ["op", "list"], *([verb] for verb in VERBS if verb != "op")])
+def test_every_verb_has_help_and_the_same_flags(words: list[str]) -> None:
     """For programs, and for another desk."""
-    result = CliRunner().invoke(main, [verb, "-h"])
+    result = CliRunner().invoke(main, [*words, "-h"])
     assert result.exit_code == 0
     assert "-j, --json" in result.stdout
     assert "--state-dir PATH" in result.stdout
@@ -97,7 +97,7 @@ class TestOnADesk:
     def test_looking_changes_nothing(self, desk: Desk) -> None:
         """Every look is good, is one document, and says who trades."""
         op = desk.said_by(e.Step)[0].op
-        for arguments in (["status"], ["slots"], ["releases"], ["events"], ["operation", op]):
+        for arguments in (["status"], ["slots"], ["releases"], ["events"], ["op", "show", op], ["op", "list"]):
             code, answer = desk.ctl(*arguments)
             assert (code, answer["ok"], answer["changed"]) == (0, True, False)
             assert trades(desk, answer)
@@ -185,7 +185,14 @@ class TestOnADesk:
 
     @pytest.mark.parametrize(
         "arguments",
-        [("rollback", "r99"), ("wait", "nope"), ("operation", "nope"), ("abort",), ("deploy", "--green", "?")],
+        [
+            ("rollback", "r99"),
+            ("wait", "nope"),
+            ("op", "show", "nope"),
+            ("promote", "nope"),
+            ("abort",),
+            ("deploy", "--green", "?"),
+        ],
     )
     def test_what_is_not_there_is_not_found(self, arguments: tuple[str, ...], desk: Desk) -> None:
         """66, and what is there is named."""

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from kit.commands import ctl, document
 from kit.desk_socket import BLUE, TRADING, PlayedDesk, a_reply, a_status
 
+from deploy import client
+from deploy.cli import show
 from deploy.cli.show import (
     Context,
     ago,
@@ -18,12 +20,14 @@ from deploy.cli.show import (
     duration,
     one_line,
     release_words,
+    span,
     stamp,
     table,
     trading_words,
     verb,
 )
-from deploy.client import Unavailable
+from deploy.client import Forbidden, Unavailable
+from deploy.ranges import Duration
 from shared.clock import NS, SystemClock
 from shared.paths import State
 
@@ -64,6 +68,20 @@ def test_a_folder_with_odd_letters_can_be_typed() -> None:
     """It is quoted for the shell."""
     context = Context(State(Path("/a b/$c")), as_json=False, named=True)
     assert context.typed("foresightctl status") == "foresightctl status --state-dir '/a b/$c'"
+
+
+def test_a_desk_of_somebody_else_may_not_be_commanded(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """77, whatever the verb; and nobody is told who trades that may not know."""
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise Forbidden("uid 1000 may not command the desk of s")
+
+    monkeypatch.setattr(client, "ask", refuse)
+    monkeypatch.setattr(show, "ask", refuse)
+    for verb in (["status"], ["pause"], ["wait", "01K"], ["deploy"], ["op", "list"]):
+        result = ctl(state, *verb)
+        assert (result.exit_code, result.stdout) == (77, "")
+        assert result.stderr.startswith("foresightctl: uid 1000 may not command the desk of s\n  trading  not known\n")
 
 
 def test_nobody_answers(state: State) -> None:
@@ -180,9 +198,20 @@ def test_times_are_utc() -> None:
     assert (clock_time(at_ns), stamp(at_ns)) == ("00:01:27", "2026-07-24T00:01:27Z")
 
 
-@pytest.mark.parametrize(("ms", "text"), [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (61_250, "61.2 s")])
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (59_940, "59.9 s"),
+        (61_250, "1m 01s"),
+        (3_599_900, "1h 00m"),
+        (5_400_000, "1h 30m"),
+    ],
+)
 def test_short_times_for_people(ms: int, text: str) -> None:
-    """Milliseconds until they are a second."""
+    """Milliseconds until they are a second, tenths until they are a minute, then as a clock would."""
     assert duration(ms) == text
 
 
@@ -198,3 +227,12 @@ def test_long_times_for_people(age_s: float, text: str) -> None:
 def test_columns_stand_under_one_another() -> None:
     """As wide as their widest cell, without spaces at the end."""
     assert table([("A", "LONG"), ("wide", "b"), ("c", "")]) == "A     LONG\nwide  b\nc"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (0.5, "0.5s"), (90, "90s"), (600, "10m"), (5_400, "90m"), (7_200, "2h")]
+)
+def test_a_span_can_be_typed_again(seconds: float, text: str) -> None:
+    """It is read back as what it was."""
+    assert span(seconds) == text
+    assert Duration().convert(text, None, None) == seconds
