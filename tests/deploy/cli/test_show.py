@@ -78,8 +78,8 @@ def test_a_desk_of_somebody_else_may_not_be_commanded(state: State, monkeypatch:
 
     monkeypatch.setattr(client, "ask", refuse)
     monkeypatch.setattr(show, "ask", refuse)
-    for verb in (["status"], ["pause"], ["wait", "01K"], ["deploy"], ["op", "list"]):
-        result = ctl(state, *verb)
+    for words in (["status"], ["pause"], ["wait", "01K"], ["deploy"], ["op", "list"]):
+        result = ctl(state, *words)
         assert (result.exit_code, result.stdout) == (77, "")
         assert result.stderr.startswith("foresightctl: uid 1000 may not command the desk of s\n  trading  not known\n")
 
