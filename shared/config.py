@@ -25,6 +25,8 @@ ENV_PREFIX: Final = "FORESIGHT__"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Expect = Literal["identical", "change", "any"]
+FlipPolicy = Literal["calm", "drain", "market-close", "any"]
 
 
 class Faults(ValueError):
@@ -97,21 +99,68 @@ class Risk(_Section, frozen=True):
 
 
 class Deploy(_Section, frozen=True):
-    """How long each part of a deploy may take, in real seconds; what is late goes to its default exit."""
+    """What a deploy does unless told otherwise, and how long each part may take; what is late goes to its default exit.
+
+    Real seconds where nothing else is said.
+    """
 
     hello_s: Seconds = 10.0
     warm_s: Seconds = 30.0
+    trial_s: Seconds = 60.0
+    """Until the recent tape was replayed through green twice."""
+    trial_tape_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
+    """How much of the tape that is, market seconds; 0 leaves the trial out."""
+    shadow_pairs: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 20
+    """Ticks that green must have decided in blue's shadow before the gate may pass; 0 leaves the shadow out."""
+    shadow_s: Seconds = 180.0
+    """Until they have come together; then a person is asked."""
+    expect: Expect = "change"
+    """How alike the decisions of both must be: all of them, within the ceilings of [gates], or not at all."""
+    rings: tuple[Count, ...] = (1, 4)
+    """How many slots the first rings have; the last one takes all that are left."""
+    flip_policy: FlipPolicy = "calm"
+    """Where a slot may change hands: outside its entry window, without resting orders, without a position, anywhere."""
     quiesce_s: Seconds = 3.0
     """How long a slot may hold its next tick back while it waits for its clean boundary."""
-    boundary_s: Seconds = 120.0
-    """How long to look for a clean boundary of every slot."""
+    settle_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 2.0
+    """Market seconds after a window's start in which its slot does not change hands either."""
+    boundary_s: Seconds = 600.0
+    """How long to look for a clean boundary of every slot of a ring."""
     attest_s: Seconds = 8.0
     """Until it has said again what it runs and answered a tick as the owner; the slowest beat is a tick in 5 s."""
+    bake_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 10.0
+    """Market seconds for which each ring is watched before the next; 0 leaves the bakes out."""
+    bake_grace_s: Seconds = 60.0
+    """How much longer a bake may take to have seen enough; then the slots go back."""
+    take_back: bool = True
+    """Whether a breach in the bake puts every slot back by itself, or waits for a person."""
+    hold_s: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3_600.0
+    """How long a deploy waits for a person's word; then it is aborted."""
     retire_s: Seconds = 10.0
+    trail_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 0.0
+    """Market seconds for which a retired release's worker goes on deciding in the shadow, for comparison."""
+    standby: bool = True
+    """Whether a second worker of the active release follows, to take over at once when the owner dies."""
     beat_s: Seconds = 5.0
     """A worker whose deciding loop was not heard for this long is lost."""
     lag_max: Count = 200_000
     """Stream frames a worker may be behind before it is fenced: the feed never waits for it."""
+
+
+class Policy(_Section, frozen=True):
+    """Friction on purpose: what a deploy needs before it may begin. Each is overridden with a reason that is kept."""
+
+    reason_required: bool = False
+    cool_down_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 0.0
+    """Market seconds between two deploys."""
+    deploys_per_day: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """At most so many on one day of the market; 0 for no bound."""
+    windows_min: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Resolved windows the active release must have been measured on before it may be replaced."""
+
+
+class Gates(_Section, frozen=True):
+    """stub"""
 
 
 class Records(_Section, frozen=True):
@@ -143,6 +192,8 @@ class Settings(_Section, frozen=True):
     venue: Venue = Venue()
     risk: Risk = Risk()
     deploy: Deploy = Deploy()
+    policy: Policy = Policy()
+    gates: Gates = Gates()
     records: Records = Records()
     clock: Clock | None = None
     strategy: dict[str, int | float | str | bool] = {}

@@ -121,7 +121,11 @@ class Resting(_Entry, frozen=True):
 
 
 class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
-    """A slot changed hands, after `tick` and before the next. `steps_ms`: what took how long."""
+    """A slot changed hands, after `tick` and before the next. `steps_ms`: what took how long.
+
+    `loaded`: digest and load time in microseconds of each changed module, as the new owner's process told them.
+    `evidence`: what the gates said before it, in words. `ring`: which ring of the operation it belongs to, from 1.
+    """
 
     slot: str
     op: str
@@ -136,6 +140,9 @@ class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
     steps_ms: dict[str, int]
     actor: str
     reason: str
+    loaded: dict[str, tuple[str, int]] = {}
+    evidence: tuple[str, ...] = ()
+    ring: int = 0
 
 
 class Placing(_Entry, frozen=True, tag="INTENT"):

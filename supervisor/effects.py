@@ -86,6 +86,16 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Replay a stretch of the tape through a release twice, for an operation; frames from_seq to to_seq."""
+
+    op: str
+    release: str
+    from_seq: int
+    to_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End a worker process at once."""
 
@@ -126,6 +136,7 @@ Effect = (
     | CatchUp
     | Tell
     | Spawn
+    | Try
     | Kill
     | AskListing
     | Watch

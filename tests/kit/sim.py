@@ -28,6 +28,7 @@ from supervisor.accounts import Accounts, rebuild
 from supervisor.admission import Draft, Signed
 from supervisor.desk import Desk
 from supervisor.effects import Moment
+from supervisor.gates import Tried
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
@@ -352,6 +353,14 @@ class Sim:
     def _do_spawn(self, effect: fx.Spawn) -> None:
         self.workers[effect.uid] = ToyWorker(effect.uid, effect.release)
         self.during(self.reigns, self.chance.randrange(20 * MS, 200 * MS), lambda: self._greet(effect.uid))
+
+    def _do_try(self, effect: fx.Try) -> None:
+        tried = Tried(3, "same", "same", 100, "")
+        self.during(
+            self.reigns,
+            self.chance.randrange(100 * MS, 900 * MS),
+            lambda: self.desk.operations.on_trial(self.now(), effect.op, tried, tried),
+        )
 
     def _do_tell(self, effect: fx.Tell) -> None:
         worker = self.workers.get(effect.uid)

@@ -12,7 +12,9 @@ from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy,
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
-from supervisor.operations import KEPT, Operation
+from supervisor.operation import Operation
+from supervisor.operations import KEPT
+from supervisor.plan import Plan
 from supervisor.rollout import RefusedEvent
 
 BLUE, GREEN = "w1-1", "w1-2"
@@ -133,7 +135,7 @@ def test_each_part_of_a_deploy_says_how_long_it_took() -> None:
     still.jump(0.3)
     still.ready(green)
     assert operation(still).steps_ms == {"verify": 4, "spawning": 400, "warming": 300, "flipping": 0}
-    assert operation(still).load_us == {"worker.strategy": 900, "shared.units": 900}
+    assert operation(still).loaded == {"worker.strategy": ("digest 2", 900), "shared.units": ("digest 0", 900)}
     assert [step.took_ms for step in still.said(e.Step) if step.op == "op1"] == [0, 400, 300, 0]
 
 
@@ -420,7 +422,7 @@ def test_a_deploy_after_a_first_release_that_failed_starts_the_desk() -> None:
     [
         ("spawning", 11, "no greeting for 11.0 s"),
         ("warming", 41, "not warm after 41.0 s"),
-        ("attesting", 8.1, "attesting took too long: its worker did not answer"),
+        ("attesting", 8.1, "attesting took too long: green: its worker did not answer"),
     ],
 )
 def test_every_phase_has_a_deadline(phase: str, seconds: float, fault: str) -> None:
@@ -616,7 +618,8 @@ def test_an_operation_that_ended_is_known_after_a_restart() -> None:
     ended = operation(still)
     still.restart()
     known = operation(still)
-    assert known == replace(ended, began_ns=0, phase="done", phase_ns=0, steps_ms={}, load_us={})
+    unknown = {"steps_ms": {}, "loaded": {}, "history": [], "rings": (), "plan": Plan()}
+    assert known == replace(ended, began_ns=0, phase="done", phase_ns=0, **unknown)
     assert still.desk.operations.known("op9") is None
 
 

@@ -1,0 +1,9 @@
+"""stub"""
+
+from typing import Any
+
+
+class Watch:
+    def __init__(self, green: str, mono: int) -> None: ...
+    def see(self, entry: Any, mono: int) -> None: ...
+    def beat(self, rss: int, mono: int) -> None: ...
