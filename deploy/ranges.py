@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 DAY_S: Final = 86_400.0
+MILLISECOND_S: Final = 0.001
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", re.ASCII)
 
@@ -27,14 +28,14 @@ class FiniteRange(click.FloatRange):
 class Duration(click.ParamType[float]):
     """A time as people write it, read as seconds: 90s, 10m, 2h, 1.5h, 1d; 0 needs no unit.
 
-    Args: most_s: the longest. bare: whether a number alone is seconds; else it is refused, for whoever writes
+    Args: most_s, least_s: its bounds. bare: whether a number alone is seconds; else it is refused, for whoever writes
     `--bake 30` may well mean minutes.
     """
 
     name = "duration"
 
-    def __init__(self, most_s: float = DAY_S, *, bare: bool = False) -> None:
-        self.most_s, self.bare = most_s, bare
+    def __init__(self, most_s: float = DAY_S, *, least_s: float = 0.0, bare: bool = False) -> None:
+        self.most_s, self.least_s, self.bare = most_s, least_s, bare
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a duration. Raises: click.BadParameter: it is none, or too long."""
@@ -46,6 +47,8 @@ class Duration(click.ParamType[float]):
         seconds = float(found[1]) * _UNITS_S[found[2]]
         if seconds > self.most_s:
             self.fail(f"{value!r} is longer than {self.most_s / 3_600:g}h.", param, ctx)
+        if seconds < self.least_s:
+            self.fail(f"{value!r} is no time at all; write it like 90s, 10m, 2h or 1.5h.", param, ctx)
         return seconds
 
 

@@ -42,7 +42,7 @@ def list_all(context: Context) -> None:
 def operation_screen(data: dict[str, Any]) -> str:
     """An operation as a person wants it."""
     view = msgspec.convert(data, View)
-    slowest = sorted(view.load_us.items(), key=lambda item: -item[1])[:MODULES_SHOWN]
+    slowest = sorted(view.loaded.items(), key=lambda item: -item[1].load_us)[:MODULES_SHOWN]
     lines = [
         f"{view.verb} {view.op}: {view.blue[:8] or 'nothing'} -> {_green(view)}  by {one_line(view.actor)}",
         *([f"  reason   {one_line(view.reason)}"] if view.reason else []),
@@ -50,7 +50,7 @@ def operation_screen(data: dict[str, Any]) -> str:
         *_passages(view),
         *_gates(view),
         *(f"  waiting  {slot}: {one_line(why)}" for slot, why in view.waiting.items()),
-        *(f"  loaded   {module} in {took_us / 1_000:.1f} ms" for module, took_us in slowest),
+        *(f"  loaded   {name} {module.digest[:8]} in {module.load_us / 1_000:.1f} ms" for name, module in slowest),
         f"  {_stands(view)}, {view.flips} slots passed",
     ]
     return "\n".join(lines)
@@ -63,13 +63,14 @@ def _green(view: View) -> str:
 def _passages(view: View) -> Iterator[str]:
     """Each phase with the moment it began; before them what staging took, which the desk only heard of."""
     for step, took_ms in view.steps_ms.items():
-        if step not in NAMES or not view.history:
-            yield f"  {'':<8} {NAMES.get(step, step):<12} {duration(took_ms)}"
+        if step not in NAMES:
+            yield f"  {'':<8} {step:<12} {duration(took_ms)}"
     flips = 0
     for passage in view.history:
         flips += passage.phase == "flipping"
-        name = ring_name(view, passage.phase, max(0, flips - 1)) if passage.phase in NAMES else passage.phase
-        yield f"  {clock_time(passage.at_ns)} {name:<12} {duration(passage.took_ms)}"
+        if passage.phase in NAMES:
+            took = duration(passage.took_ms) if passage.took_ms >= 0 else "so far"
+            yield f"  {clock_time(passage.at_ns)} {ring_name(view, passage.phase, max(1, flips)):<12} {took}"
 
 
 def _gates(view: View) -> Iterator[str]:

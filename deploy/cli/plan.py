@@ -17,13 +17,13 @@ import msgspec
 
 from deploy.cli.progress import some
 from deploy.cli.show import one_line, release_words, span, stamp, table
-from deploy.ranges import DAY_S, Duration
+from deploy.ranges import DAY_S, MILLISECOND_S, Duration
 from shared.outcomes import EXIT, MEANING
 from shared.units import show_micro, show_usd
 
-RINGS_MAX: Final = 16
-PAIRS_MAX: Final = 1_000_000
-TRAIL_MAX_S: Final = 7 * DAY_S
+RINGS_MAX: Final = 32
+PAIRS_MAX: Final = 100_000
+WEEK_S: Final = 7 * DAY_S
 WIDTH: Final = 80
 FEW_WINDOWS: Final = 30
 """Windows below which what was measured of a release says next to nothing."""
@@ -73,7 +73,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "bake_s": (
         "--bake",
         {
-            "type": Duration(),
+            "type": Duration(WEEK_S),
             "metavar": "TIME",
             "help": "How long each ring is watched, market time: 90s, 10m, 2h; 0 for not at all.",
         },
@@ -96,7 +96,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "boundary_s": (
         "--boundary-timeout",
         {
-            "type": Duration(),
+            "type": Duration(least_s=MILLISECOND_S),
             "metavar": "TIME",
             "help": "How long to look for a clean boundary of every slot of a ring; then 12, or put back.",
         },
@@ -112,7 +112,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "trail_s": (
         "--trail",
         {
-            "type": Duration(TRAIL_MAX_S),
+            "type": Duration(WEEK_S),
             "metavar": "TIME",
             "help": "How long the retired release goes on deciding in the shadow; 0 for not at all.",
         },

@@ -40,25 +40,32 @@ _MARKS: Final = {"PASS": "ok", "FAIL": "FAIL", "INCONCLUSIVE": "?"}
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """What one gate said of a phase, of one ring of it where it has rings."""
+    """What one gate said of a phase, and of which ring, from 1."""
 
     phase: str
+    ring: int
     name: str
     verdict: Verdict
     words: str
-    ring: int = 0
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A phase that the operation went through or is in, in order; `at_ns` is market time."""
+    """A phase that was entered: when, market time, and how long it took; less than nothing while it lasts."""
 
     phase: str
-    at_ns: int = 0
-    took_ms: int = 0
+    at_ns: int
+    took_ms: int
+
+
+class Module(msgspec.Struct, frozen=True):
+    """A file of green's as its worker has loaded it."""
+
+    digest: str
+    load_us: int
 
 
 class View(msgspec.Struct, frozen=True):
-    """One operation, read from a reply. What a supervisor of an older release does not say has a default."""
+    """One operation, read from a reply. Of a reign before this one only how it ended is known."""
 
     op: str
     verb: str
@@ -77,7 +84,7 @@ class View(msgspec.Struct, frozen=True):
     rings: list[list[str]] = []
     plan: dict[str, Any] = {}
     waiting: dict[str, str] = {}
-    load_us: dict[str, int] = {}
+    loaded: dict[str, Module] = {}
     steps_ms: dict[str, int] = {}
     gates: list[Gate] = []
     history: list[Passage] = []
@@ -91,12 +98,6 @@ class View(msgspec.Struct, frozen=True):
     def put_back(self) -> bool:
         """Whether it has ended and blue trades, because nothing changed or because it was put back."""
         return self.result in _PUT_BACK
-
-    @property
-    def passages(self) -> list[Passage]:
-        """The phases that lines are about; a supervisor without a history says at least which ones took time."""
-        told = [passage for passage in self.history if passage.phase in NAMES]
-        return told or [Passage(phase, 0, self.steps_ms[phase]) for phase in NAMES if phase in self.steps_ms]
 
     def gates_of(self, phase: str, ring: int) -> list[Gate]:
         """What was found in a phase."""
@@ -138,13 +139,12 @@ class Progress:
 
 def parts_of(view: View) -> Iterator[list[str]]:
     """For each phase that has ended its lines: one, and one more for each gate that did not pass."""
-    passages = view.passages
+    passages = [passage for passage in view.history if passage.phase in NAMES]
     for number, passage in enumerate(passages):
         after = passages[number + 1].phase if number + 1 < len(passages) else "" if view.over else view.phase
         if after == passage.phase:
             continue
-        flips = sum(earlier.phase == "flipping" for earlier in passages[: number + 1])
-        ring = max(0, flips - 1)
+        ring = max(1, sum(earlier.phase == "flipping" for earlier in passages[: number + 1]))
         found = view.gates_of(passage.phase, ring)
         well = went_well(view, passage.phase, after)
         words = _summary(found) or (_words(view, passage.phase, ring) if well else "")
@@ -166,9 +166,9 @@ def went_well(view: View, phase: str, after: str) -> bool:
 
 
 def ring_name(view: View, phase: str, ring: int) -> str:
-    """What a phase is called, with its ring where there is more than one."""
+    """What a phase is called, with its ring, from 1, where there is more than one."""
     ringed = phase in RINGED and len(view.rings) > 1
-    return f"{NAMES[phase]} {ring + 1}/{len(view.rings)}" if ringed else NAMES[phase]
+    return f"{NAMES[phase]} {ring}/{len(view.rings)}" if ringed else NAMES[phase]
 
 
 def some(names: list[str]) -> str:
@@ -192,9 +192,9 @@ def _gate_words(gate: Gate) -> str:
 def _words(view: View, phase: str, ring: int) -> str:
     """What there is to say of a phase that no gate judged."""
     tried = ", decides" if view.verb == "deploy" else ""
-    slots = view.rings[ring] if ring < len(view.rings) else []
+    slots = view.rings[ring - 1] if ring <= len(view.rings) else []
     return {
-        "spawning": f"greeted with the staged hash, {len(view.load_us)} modules loaded" if view.load_us else "",
+        "spawning": f"greeted with the staged hash, {len(view.loaded)} modules loaded",
         "warming": f"read the tape, misses nothing{tried}",
         "flipping": f"{some(slots)} passed" if len(view.rings) > 1 else f"{view.flips} slots passed",
         "attesting": f"says it runs what was staged{tried}",

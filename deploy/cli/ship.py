@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 import click
-from msgspec import structs
 
 from deploy import client
 from deploy.cli.follow import Wait, follow, say, watch
@@ -18,7 +17,7 @@ from deploy.cli.show import Context, release_words, verb
 from deploy.ranges import DAY_S, Duration, Text
 from deploy.release import NotFound, Rejected, Staged, Stager
 from shared.messages import Reply
-from shared.outcomes import EXIT, MEANING
+from shared.outcomes import EXIT
 
 TIMEOUT_MAX_S: Final = 30 * DAY_S
 WORDS_MAX: Final = 500
@@ -184,11 +183,10 @@ def _foresee(context: Context, arguments: dict[str, Any]) -> NoReturn:
     reply = client.ask(context.state, "deploy", {**arguments, "dry_run": True})
     if not isinstance(reply.data, dict) or "would" not in reply.data:
         context.finish(reply)
-    code, screen = reply.data["would"], forecast_screen(reply.data)
-    text = screen if code == "OK" else f"a deploy would end {code}: {MEANING[code]}"
-    if code != "OK" and not context.as_json:
+    screen = forecast_screen(reply.data)
+    if not (reply.ok or context.as_json):
         click.echo(screen)
-    context.finish(structs.replace(reply, ok=code == "OK", exit=EXIT[code], code=code, message=text))
+    context.finish(reply, screen)
 
 
 def _stage(context: Context, source: str) -> Staged:

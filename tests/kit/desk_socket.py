@@ -139,7 +139,10 @@ def an_operation(result: str = "", **fields: Any) -> dict[str, Any]:
         "phase": "idle" if result else "warming",
         "steps_ms": {"stage_copy": 12},
         "waiting": {},
-        "load_us": {"worker.app": 3_700, "worker.view": 800},
+        "loaded": {
+            "worker.app": {"digest": "aa11bb22cc33", "load_us": 3_700},
+            "worker.view": {"digest": "dd44ee55ff66", "load_us": 800},
+        },
         "flips": 0,
         "result": result,
         "fault": "" if result in {"", "OK"} else "it was not heard for 5.0 s",
@@ -161,7 +164,7 @@ def a_history(*phases: str) -> list[dict[str, Any]]:
     ]
 
 
-def a_gate(phase: str, verdict: str = "PASS", *, name: str = "late", ring: int = 0) -> dict[str, Any]:
+def a_gate(phase: str, verdict: str = "PASS", *, name: str = "late", ring: int = 1) -> dict[str, Any]:
     """What one gate found in a phase."""
     numbers = {"late": 0, "answers": 240}
     return {

@@ -17,7 +17,7 @@ def test_an_operation_is_shown_whole(state: State) -> None:
         flips=10,
         plan=a_plan(),
         history=a_history("spawning", "flipping", "baking", "flipping", "retiring"),
-        gates=[a_gate("trial", name="same"), a_gate("baking", "FAIL", ring=1)],
+        gates=[a_gate("trial", name="same"), a_gate("baking", "FAIL", ring=2)],
     )
     with PlayedDesk(state, operation=a_reply(data=ended)) as desk:
         result = ctl(state, "op", "show", OP)
@@ -35,8 +35,8 @@ def test_an_operation_is_shown_whole(state: State) -> None:
         "  00:01:31 retire       93 ms",
         "  PASS         trial     same: 0 of 240 answers over 150 ms",
         "  FAIL         bake 2/2  late: 0 of 240 answers over 150 ms",
-        "  loaded   worker.app in 3.7 ms",
-        "  loaded   worker.view in 0.8 ms",
+        "  loaded   worker.app aa11bb22 in 3.7 ms",
+        "  loaded   worker.view dd44ee55 in 0.8 ms",
         "  OK, 10 slots passed",
     ]
 

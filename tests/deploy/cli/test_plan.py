@@ -30,9 +30,9 @@ def test_what_are_no_rings_is_refused_with_an_example(said: str) -> None:
 
 def test_rings_have_a_bound() -> None:
     """Nobody wants to wait for a hundred bakes."""
-    assert len(Rings().convert(",".join("1" * 15), None, None)) == 15
-    with pytest.raises(click.BadParameter, match="bound of 16"):
-        Rings().convert(",".join("1" * 16), None, None)
+    assert len(Rings().convert(",".join("1" * 31), None, None)) == 31
+    with pytest.raises(click.BadParameter, match="bound of 32"):
+        Rings().convert(",".join("1" * 32), None, None)
 
 
 def test_a_plan_is_a_sentence() -> None:
