@@ -16,7 +16,7 @@ import msgspec
 
 from deploy import client
 from deploy.cli.progress import NAMES, Progress, View
-from deploy.cli.show import Context, release_words, span, stamp
+from deploy.cli.show import Context, counted, release_words, span, stamp
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
@@ -112,7 +112,7 @@ def _ended(context: Context, reply: Reply, view: View) -> NoReturn:
     green = release_words({"seq": view.green_seq, "hash": view.green})
     changed = view.result == "OK" or view.flips > 0
     if view.result == "OK":
-        text = f"Active: {green}. {view.flips} slots passed."
+        text = f"Active: {green}. {counted(view.flips, 'slot')} passed."
         if view.blue:
             text += "   Undo: " + context.typed(f"foresightctl rollback {view.blue[:8]}")
         context.finish(_final(reply, view, "OK", text, changed=changed))
@@ -125,7 +125,7 @@ def _held(context: Context, reply: Reply, view: View) -> NoReturn:
     """A person's word is needed: good if it was asked for, else a wait that goes on when somebody decides."""
     asked = view.held_for == AS_ASKED
     where = f"held before {NAMES.get(view.after, view.after)}"
-    passed = f"{view.flips} slots have passed" if view.flips else "nothing has passed"
+    passed = f"{counted(view.flips, 'slot')} passed" if view.flips else "nothing has passed"
     text = (
         f"{view.op} is {where}, {AS_ASKED}; {passed}" if asked else f"{view.op} is {where}: {view.held_for}; {passed}"
     )

@@ -11,7 +11,7 @@ import msgspec
 from deploy import client
 from deploy.cli.plan import plan_words
 from deploy.cli.progress import NAMES, View, ring_name
-from deploy.cli.show import Context, clock_time, duration, one_line, release_words, table, verb
+from deploy.cli.show import Context, clock_time, counted, duration, one_line, release_words, table, verb
 
 MODULES_SHOWN: Final = 5
 """The slowest modules that are named; `--json` has them all."""
@@ -51,7 +51,7 @@ def operation_screen(data: dict[str, Any]) -> str:
         *_gates(view),
         *(f"  waiting  {slot}: {one_line(why)}" for slot, why in view.waiting.items()),
         *(f"  loaded   {name} {module.digest[:8]} in {module.load_us / 1_000:.1f} ms" for name, module in slowest),
-        f"  {_stands(view)}, {view.flips} slots passed",
+        f"  {_stands(view)}, {counted(view.flips, 'slot')} passed",
     ]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from deploy.cli.progress import some
-from deploy.cli.show import one_line, release_words, span, stamp, table
+from deploy.cli.show import counted, one_line, release_words, span, stamp, table
 from deploy.ranges import DAY_S, MILLISECOND_S, Duration
 from shared.outcomes import EXIT, MEANING
 from shared.units import show_micro, show_usd
@@ -230,7 +230,7 @@ def _told(label: str, words: str) -> Iterator[str]:
 def _open_words(forecast: Forecast) -> str:
     held = [f"{p['slot']} {p['outcome']} {show_micro(p['size_micro'])}" for p in forecast.positions]
     resting = [f"{o['slot']} {o['side']} {show_micro(o['open_micro'])}" for o in forecast.orders]
-    told = [f"{len(held)} positions{_listed(held)}", f"{len(resting)} orders{_listed(resting)}"]
+    told = [counted(len(held), "position") + _listed(held), counted(len(resting), "order") + _listed(resting)]
     return "; ".join(told)
 
 
@@ -241,7 +241,8 @@ def _listed(things: list[str]) -> str:
 def _measured_words(measured: Measured, blue: str) -> str:
     few = " - too few to say what it is worth" if measured.windows < FEW_WINDOWS else ""
     since = f" since {stamp(measured.since_ns)}" if measured.since_ns else ""
-    return f"{blue} decided {measured.decisions} times, on {measured.windows} windows{since}{few}"
+    shown = f"{counted(measured.decisions, 'tick')}, {counted(measured.windows, 'window')} of it resolved"
+    return f"{blue} decided {shown}{since}{few}"
 
 
 def _policy_words(policy: Policy) -> str:

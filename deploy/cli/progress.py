@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from deploy.cli.show import duration, one_line
+from deploy.cli.show import counted, duration, one_line
 
 NAMES: Final = {
     "spawning": "spawn",
@@ -194,9 +194,9 @@ def _words(view: View, phase: str, ring: int) -> str:
     tried = ", decides" if view.verb == "deploy" else ""
     slots = view.rings[ring - 1] if ring <= len(view.rings) else []
     return {
-        "spawning": f"greeted with the staged hash, {len(view.loaded)} modules loaded",
+        "spawning": f"greeted with the staged hash, {counted(len(view.loaded), 'module')} loaded",
         "warming": f"read the tape, misses nothing{tried}",
-        "flipping": f"{some(slots)} passed" if len(view.rings) > 1 else f"{view.flips} slots passed",
+        "flipping": f"{some(slots)} passed" if len(view.rings) > 1 else counted(view.flips, "slot") + " passed",
         "attesting": f"says it runs what was staged{tried}",
         "restoring": "every slot is back",
         "held": "for a person",

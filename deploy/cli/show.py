@@ -134,6 +134,9 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
             context.unavailable(error)
         except Forbidden as error:
             context.fail("NOPERM", str(error), "sudo -u OWNER foresightctl ...", trading=context.last_known())
+        except msgspec.ValidationError as error:
+            text = f"the desk's answer cannot be read, it is of another version of Foresight: {error}"
+            context.fail("INTERNAL", text, "foresightctl --version")
         except PathTooLong as error:
             context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
         except KeyboardInterrupt:
@@ -195,6 +198,11 @@ def span(seconds: float) -> str:
         if seconds and seconds % unit_s == 0:
             return f"{seconds / unit_s:g}{unit}"
     return f"{seconds:g}s"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things: 1 slot, 2 slots."""
+    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def one_line(text: str) -> str:

@@ -86,9 +86,9 @@ class Desk(RehearsalDesk):
             finally:
                 process.kill()
 
-    def begin_deploy(self, folder: Path) -> str:
+    def begin_deploy(self, folder: Path, *arguments: str) -> str:
         """Begin to deploy and come back at once; the operation's id."""
-        exit_code, reply = self.deploy(folder, "--no-wait")
+        exit_code, reply = self.deploy(folder, "--no-wait", *arguments)
         assert exit_code == 0, reply
         return str(reply["op"])
 

@@ -127,7 +127,7 @@ def test_a_hold_that_nobody_asked_for_has_to_be_decided(state: State) -> None:
         people = ctl(state, "wait", OP)
         answer = document(ctl(state, "wait", OP, "-j"))
     assert people.stderr.splitlines()[-4:] == [
-        f"foresightctl: {OP} is held before flip: shadow took too long: 12 of 240 pairs; 3 slots have passed",
+        f"foresightctl: {OP} is held before flip: shadow took too long: 12 of 240 pairs; 3 slots passed",
         "  trading  r41 a1b2c3d4, TRADING",
         f"  next     foresightctl promote {OP}",
         f"  next     foresightctl abort {OP}",

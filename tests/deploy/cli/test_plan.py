@@ -53,8 +53,8 @@ def test_a_dry_run_is_one_screen() -> None:
     assert forecast_screen(a_forecast()).splitlines() == [
         "would      deploy r42 9f31c7e0 over r41 a1b2c3d4: it would start",
         "changes    worker/strategy.py",
-        "open       1 positions (BTC/5m Up 5); 1 orders (BTC/5m SELL 5)",
-        "measured   r41 a1b2c3d4 decided 28512 times, on 317 windows since",
+        "open       1 position (BTC/5m Up 5); 1 order (BTC/5m SELL 5)",
+        "measured   r41 a1b2c3d4 decided 28512 ticks, 317 windows of it resolved since",
         "           2026-07-23T09:46:40Z",
         "plan       replayed twice, shadow 240 pairs, expect change, rings of 1, 4 and",
         "           the rest, baked 10m, flips calm, within 2m, trailing 12h",

@@ -17,6 +17,7 @@ from deploy.cli.show import (
     Context,
     ago,
     clock_time,
+    counted,
     duration,
     one_line,
     release_words,
@@ -82,6 +83,16 @@ def test_a_desk_of_somebody_else_may_not_be_commanded(state: State, monkeypatch:
         result = ctl(state, *words)
         assert (result.exit_code, result.stdout) == (77, "")
         assert result.stderr.startswith("foresightctl: uid 1000 may not command the desk of s\n  trading  not known\n")
+
+
+def test_an_answer_that_cannot_be_read_is_a_fault_of_ours(state: State) -> None:
+    """1, with what is wrong and who trades, not a traceback: the desk may be older or newer than this command."""
+    with PlayedDesk(state, status=a_reply(data=a_status()), operation=a_reply(data={"op": "01K", "verb": 7})):
+        for words in (["op", "show", "01K"], ["wait", "01K"]):
+            result = ctl(state, *words)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert "another version of Foresight: Expected `str`, got `int`" in result.stderr
+            assert "  trading  r41 a1b2c3d4, TRADING\n" in result.stderr
 
 
 def test_nobody_answers(state: State) -> None:
@@ -227,6 +238,11 @@ def test_long_times_for_people(age_s: float, text: str) -> None:
 def test_columns_stand_under_one_another() -> None:
     """As wide as their widest cell, without spaces at the end."""
     assert table([("A", "LONG"), ("wide", "b"), ("c", "")]) == "A     LONG\nwide  b\nc"
+
+
+def test_one_thing_is_not_many() -> None:
+    """And none are many."""
+    assert [counted(number, "slot") for number in (0, 1, 2)] == ["0 slots", "1 slot", "2 slots"]
 
 
 @pytest.mark.parametrize(
