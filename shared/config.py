@@ -26,7 +26,9 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Expect = Literal["identical", "change", "any"]
+"""What the operator says of a change: nothing differs, decisions differ within limits, or anything may."""
 FlipPolicy = Literal["calm", "drain", "market-close", "any"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Faults(ValueError):
@@ -128,7 +130,7 @@ class Deploy(_Section, frozen=True):
     """How long to look for a clean boundary of every slot of a ring."""
     attest_s: Seconds = 8.0
     """Until it has said again what it runs and answered a tick as the owner; the slowest beat is a tick in 5 s."""
-    bake_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 10.0
+    bake_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 15.0
     """Market seconds for which each ring is watched before the next; 0 leaves the bakes out."""
     bake_grace_s: Seconds = 60.0
     """How much longer a bake may take to have seen enough; then the slots go back."""
@@ -160,7 +162,41 @@ class Policy(_Section, frozen=True):
 
 
 class Gates(_Section, frozen=True):
-    """stub"""
+    """What a candidate may do while it is watched. A share is of paired decisions, 0 to 1, and one is never a share."""
+
+    p99_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 150
+    """99 of 100 decisions are made within this, as the worker measures them; a healthy one takes under 5."""
+    late_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+    """A decision that took longer is late: a third of the tick's deadline."""
+    late_max: Share = 0.02
+    missing_s: Seconds = 5.0
+    """Real seconds after the first word on a tick in which the candidate's answer has to be there."""
+    missing_max: Share = 0.02
+    """Ticks the candidate did not answer, as a shadow or, by their deadline, as the owner."""
+    input_max: Share = 0.05
+    """Pairs that decided on different input: more, and the comparison proves nothing either way."""
+    hold_to_order_max: Share = 0.10
+    """Pairs in which the candidate orders where the release before holds."""
+    notional_ratio_max: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 3.0
+    """How many times what the release before wishes to trade the candidate may wish for."""
+    side_max: Share = 0.10
+    """Pairs in which both order, and not the same side of the same token."""
+    orders_min: Count = 10
+    """Orders from which a share of them, or their sum, says anything."""
+    reject_share_max: Share = 0.5
+    """Orders the venue refuses. Immediate ones that meet nobody are among them, hence so many."""
+    rejects_min: Count = 20
+    """Orders sent from which that share is judged."""
+    denied_max: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10
+    """Wishes that risk may deny because of what they are, not because of when they came."""
+    holes_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
+    """Holes in the stream the candidate may see; what it missed it reads from the tape."""
+    rss_slope_kib_per_min: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1024
+    """How fast the candidate's memory may grow; this much is 1.4 GiB a day."""
+    rss_max_mib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 512
+    """The most memory it may hold; a healthy worker has 40."""
+    bake_ticks_min: Count = 3
+    """Ticks the candidate has to answer as the owner before a bake can pass: 15 s of one slot at its slowest beat."""
 
 
 class Records(_Section, frozen=True):
@@ -361,3 +397,5 @@ def _contradictions(settings: Settings) -> Iterable[str]:
     for asset in settings.slots.assets:
         if not (asset.isalnum() and asset.isupper() and len(asset) <= 8):
             yield f"slots.assets: {asset!r} is no asset; write it like BTC, at most 8 letters"
+    if settings.gates.missing_s <= settings.ticks.deadline_s:
+        yield "gates.missing_s: an answer that still counts must not be missing; let it be over ticks.deadline_s"

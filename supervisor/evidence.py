@@ -23,8 +23,8 @@ class Evidence:
     ) -> None:
         self.plan, self.limits = plan, limits
         self._baking, self._began_ns = slots is not None, at_ns
-        self._comparison = Comparison(green, blue, slots)
-        self._watch = Watch(green, mono_ns)
+        self._comparison = Comparison(green, blue, limits, slots)
+        self._watch = Watch(green, mono_ns, slots)
 
     def see(self, entry: e.Entry, mono_ns: int) -> None:
         """An entry was written."""
@@ -37,8 +37,8 @@ class Evidence:
 
     def gates(self, at_ns: int, mono_ns: int) -> tuple[Gate, ...]:
         """What every gate of the phase says now."""
-        summary, expect = self._comparison.summary(mono_ns), self.plan.expect
+        summary, watched = self._comparison.summary(mono_ns), self._watch.numbers()
+        expect, limits = self.plan.expect, self.limits
         if not self._baking:
-            return shadow_gates(summary, self._watch, expect, self.plan.shadow_pairs, self.limits)
-        elapsed_s = (at_ns - self._began_ns) / NS
-        return bake_gates(summary, self._watch, expect, self.limits, elapsed_s, self.plan.bake_s)
+            return shadow_gates(summary, watched, expect, self.plan.shadow_pairs, limits)
+        return bake_gates(summary, watched, expect, limits, (at_ns - self._began_ns) / NS, self.plan.bake_s)

@@ -80,13 +80,13 @@ class Operation:
         self.history.append(Passage(phase, board.at_ns, -1))
         detail: dict[str, Any] = {"from": before, **self._sides(), "ring": self.ring + 1}
         if before == "idle":
-            detail |= {"plan": msgspec.to_builtins(self.plan), "rings": self.rings}
+            detail |= {"plan": msgspec.to_builtins(self.plan), "rings": [list(ring) for ring in self.rings]}
         if gates:
             detail["gates"] = [msgspec.to_builtins(gate) for gate in gates]
         if phase == "held":
             detail["held_for"] = self.held_for
         if before == "spawning":
-            detail["loaded"] = self.loaded
+            detail["loaded"] = {name: list(loaded) for name, loaded in self.loaded.items()}
         self._write(board, phase, 0 if before == "idle" else took_ms, detail)
 
     def end(self, board: Board, result: str, fault: str, flips: int) -> None:

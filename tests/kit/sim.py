@@ -47,7 +47,8 @@ def sim_settings() -> Settings:
     risk = replace_struct(
         settings.risk, total_max_usd=5_000, slot_max_usd=2_000, asset_max_usd=2_000, day_loss_max_usd=10_000
     )
-    return replace_struct(settings, slots=Slots(assets=("BTC", "ETH"), minutes=(5,)), risk=risk)
+    deploy = replace_struct(settings.deploy, shadow_pairs=4, bake_s=5.0, rings=(1,), flip_policy="any", shadow_s=30.0)
+    return replace_struct(settings, slots=Slots(assets=("BTC", "ETH"), minutes=(5,)), risk=risk, deploy=deploy)
 
 
 def replace_struct(struct: Any, **changes: Any) -> Any:
@@ -355,7 +356,7 @@ class Sim:
         self.during(self.reigns, self.chance.randrange(20 * MS, 200 * MS), lambda: self._greet(effect.uid))
 
     def _do_try(self, effect: fx.Try) -> None:
-        tried = Tried(3, "same", "same", 100, "")
+        tried = Tried(3, "same", "same", 100)
         self.during(
             self.reigns,
             self.chance.randrange(100 * MS, 900 * MS),

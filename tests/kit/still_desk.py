@@ -22,6 +22,7 @@ from supervisor import effects as fx
 from supervisor.accounts import Accounts, rebuild
 from supervisor.desk import Desk
 from supervisor.effects import Moment
+from supervisor.operation import Operation
 from supervisor.plan import Plan
 from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
@@ -263,6 +264,10 @@ class StillDesk:
         begin = self.desk.operations.begin
         self.do(begin, op, verb, release.release, "uid:1000", "better", {"verify": 4}, plan)
         return self.desk.operations.green
+
+    def operation(self) -> Operation:
+        """The newest operation of this reign, running or ended."""
+        return list(self.desk.operations.all.values())[-1]
 
     # --- what came of it ---
 
