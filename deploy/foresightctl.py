@@ -8,11 +8,12 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, ACT, SHIP = "deploy.cli.look", "deploy.cli.act", "deploy.cli.ship"
+LOOK, ACT, SHIP, OP = "deploy.cli.look", "deploy.cli.act", "deploy.cli.ship", "deploy.cli.op"
 VERBS: Final = {
-    **dict.fromkeys(("status", "slots", "events", "releases", "operation"), LOOK),
+    **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
+    "op": OP,
     **dict.fromkeys(("pause", "resume"), ACT),
-    **dict.fromkeys(("stage", "deploy", "rollback", "wait", "abort"), SHIP),
+    **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }
 """The module of each verb; the command in it has the verb's name."""
 

@@ -42,6 +42,8 @@ PATIENCE_S = 30.0
 ENDED_S = 3.0
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
+AT_ONCE = 'trial_tape_s = 0\nshadow_pairs = 0\nbake_s = 0\nrings = []\nflip_policy = "any"\n'
+"""Settings of [deploy] for tests that are not about gates: spawn, warm, flip every slot, attest, retire."""
 
 
 class Desk(RehearsalDesk):
@@ -84,9 +86,9 @@ class Desk(RehearsalDesk):
             finally:
                 process.kill()
 
-    def begin_deploy(self, folder: Path) -> str:
+    def begin_deploy(self, folder: Path, *arguments: str) -> str:
         """Begin to deploy and come back at once; the operation's id."""
-        exit_code, reply = self.deploy(folder, "--no-wait")
+        exit_code, reply = self.deploy(folder, "--no-wait", *arguments)
         assert exit_code == 0, reply
         return str(reply["op"])
 
