@@ -8,9 +8,10 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, ACT, SHIP = "deploy.cli.look", "deploy.cli.act", "deploy.cli.ship"
+LOOK, AUDIT, ACT, SHIP = "deploy.cli.look", "deploy.cli.audit", "deploy.cli.act", "deploy.cli.ship"
 VERBS: Final = {
     **dict.fromkeys(("status", "slots", "events", "releases", "operation"), LOOK),
+    **dict.fromkeys(("audit",), AUDIT),
     **dict.fromkeys(("pause", "resume"), ACT),
     **dict.fromkeys(("stage", "deploy", "rollback", "wait", "abort"), SHIP),
 }
