@@ -262,6 +262,14 @@ def _blue_is_not_let_go(audit: Auditor, tell: fx.Tell) -> str:
     return f"{tell.uid} of the active {worker.release} was told to end: {tell.message.reason}" if active else ""
 
 
+def _replaced_by_its_like(audit: Auditor, grant: e.Grant) -> str:
+    """A grant names what its worker runs; outside of an operation that is the active release."""
+    worker, active = audit.sim.workers.living.get(grant.uid), audit.record.active
+    if worker is not None and worker.release != grant.release:
+        return f"{grant} names {grant.release}, its worker runs {worker.release}"
+    return f"{grant} without an operation, active is {active}" if not grant.op and grant.release != active else ""
+
+
 def _all_back_or_all_over(audit: Auditor, step: e.Step) -> str:
     """An operation ends with every slot that has an owner on one release, the one it says trades."""
     result = step.detail.get("result")
@@ -422,6 +430,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I9 the holder missed nothing", e.Grant, _read_everything),
     ("I10 a shadow sends nothing", e.Placing, _wished_by_the_owner),
     ("I11 blue stays", fx.Tell, _blue_is_not_let_go),
+    ("I11 blue stays", e.Grant, _replaced_by_its_like),
     ("I11 blue stays", e.Step, _all_back_or_all_over),
     ("I12 everything ends", TimePassed, _operations_end),
     ("I12 everything ends", TimePassed, _slots_move_on),
