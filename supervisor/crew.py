@@ -44,11 +44,14 @@ class Member:
 
 @dataclass
 class Crew:
-    """Every worker that lives. A uid is never used twice: it names the reign and counts up."""
+    """Every worker that lives. A uid is never used twice: it names the reign and counts up.
+
+    `failures`: how often in a row a worker of a release died before it was steady.
+    """
 
     members: dict[str, Member] = field(default_factory=dict)
     spawned: int = 0
-    failures: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
 
     def hire(self, term: int, release: str, mono_ns: int) -> str:
         """Make room for a worker that is about to be started; return its uid."""
@@ -72,16 +75,16 @@ class Crew:
         return member is not None and member.stage == "ready" and member.whole
 
     def dismiss(self, uid: str, mono_ns: int) -> Member | None:
-        """Forget a worker that is gone; count it as a failure if it never got steady and was not asked to go."""
+        """Forget a worker that is gone; its release failed if it never got steady and was not asked to go."""
         member = self.members.pop(uid, None)
         if member is not None and member.stage != "retiring":
             steady = mono_ns - member.spawned_ns >= STEADY_S * NS
-            self.failures = 0 if steady else self.failures + 1
+            self.failures[member.release] = 0 if steady else self.failures.get(member.release, 0) + 1
         return member
 
-    def respawn_after_s(self) -> float:
-        """How long to wait before the next try."""
-        return RESPAWN_S[min(self.failures, len(RESPAWN_S) - 1)]
+    def respawn_after_s(self, release: str) -> float:
+        """How long to wait before the next try to start a release."""
+        return RESPAWN_S[min(self.failures.get(release, 0), len(RESPAWN_S) - 1)]
 
     def overdue(self, limits: Deploy, head_seq: int, mono_ns: int) -> list[tuple[str, str]]:
         """Workers to be given up, each with the reason in numbers."""

@@ -56,7 +56,7 @@ class Operations:
         self.rollout = rollout.Rollout()
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
-        self._respawn_ns = 0
+        self._not_before_ns: dict[str, int] = {}
         self._old = ""
         self._closing = False
         handover.crossed = self._crossed
@@ -216,7 +216,9 @@ class Operations:
             return
         retired = member.stage == "retiring"
         self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
-        self._respawn_ns = self.board.mono_ns + int(self.board.crew.respawn_after_s() * NS)
+        if not retired:
+            delay_s = self.board.crew.respawn_after_s(member.release)
+            self._not_before_ns[member.release] = self.board.mono_ns + int(delay_s * NS)
         if uid == self.blue:
             self.blue = ""
             if not retired:
@@ -240,9 +242,14 @@ class Operations:
     # --- what time does ---
 
     def ensure_active(self) -> None:
-        """Bring a worker of the active release back if there is none and nobody is about to take over."""
+        """Bring a worker of the active release back if there is none and nobody is about to take over.
+
+        A release whose workers die is given a little longer each time; it never waits for another one's.
+        """
         active = self.board.accounts.active
-        if self.blue or active is None or self.board.mono_ns < self._respawn_ns or self._closing:
+        if self.blue or active is None or self._closing:
+            return
+        if self.board.mono_ns < self._not_before_ns.get(active.release, 0):
             return
         if self.rollout.phase not in {"flipping", "attesting"}:
             self.blue = self._spawn(active.release)

@@ -12,6 +12,7 @@ from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy,
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.crew import RESPAWN_S, STEADY_S
 from supervisor.operations import KEPT, Operation
 from supervisor.rollout import RefusedEvent
 
@@ -252,6 +253,21 @@ def test_slots_of_an_active_worker_that_dies_while_they_cross_go_to_the_candidat
     assert operation(still).phase == "attesting"
     assert (still.asked(ETH).owner, still.asked(ETH).tick) == (GREEN, tick)
     assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
+
+
+def test_a_release_is_started_again_in_its_own_time() -> None:
+    """Candidates that kept crashing make it wait no longer; and it waits for itself although another ended well."""
+    still = a_trading_desk(*BOTH)
+    for number in range(6):
+        still.lose(still.deploy(op=f"op{number}"))
+    assert still.desk.board.crew.failures == {R2.release: 6}
+    still.jump(STEADY_S)
+    still.lose(BLUE)
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-8", R1.release)
+    still.lose("w1-8")
+    assert still.wanted(fx.Spawn)[-1].uid == "w1-8"
+    still.jump(RESPAWN_S[1])
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-9", R1.release)
 
 
 # --- somebody refuses ---
