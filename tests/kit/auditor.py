@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kit.invariants import CHECKS_OF
-from kit.record import Arrived, Record, Restarted, Shown, TickKey, request_name
+from kit.record import Arrived, Record, Restarted, Shown, Starts, TickKey, request_name
 
 from shared import entries as e
 from shared import messages as m
@@ -29,12 +29,12 @@ class Broken(AssertionError):
 
 
 class Auditor:
-    """Looks at everything that happens in one run; `see` raises Broken.
+    """Looks at everything that happens in one run; `see` raises Broken. All times are monotonic.
 
-    `holds`: each slot's newest durable grant; `durable`: orders and cancels that survive the machine; `shown`: ticks on
-    the stream; `answers`: what workers really said, by slot, tick, epoch and worker; `unknown`: orders by slot, and
-    since when; `outcome_ns`, `quiescing_ns`: when a slot last got an outcome, and began to wait for its boundary. All
-    times are monotonic. `ticks`, `flips`, `grants`, `refused`: what the run can be proud of.
+    `holds`: each slot's newest durable grant. `durable`: orders and cancels that survive the machine. `shown`: ticks on
+    the stream. `answers`: what workers really said, by slot, tick, epoch and worker. `unknown`: orders by slot, and
+    since when. `starts`: workers as they come and go. `outcome_ns`, `quiescing_ns`: when a slot last got an outcome,
+    and began to wait for its boundary. `ticks`, `flips`, `grants`, `refused`: what the run went through.
     """
 
     def __init__(self, sim: Sim) -> None:
@@ -50,6 +50,7 @@ class Auditor:
         self.doubtful: set[str] = set()
         self.outcome_ns: dict[str, int] = {}
         self.quiescing_ns: dict[str, int] = {}
+        self.starts = Starts()
         self.seq = 0
         self.at_ns = 0
         self.ticks = self.flips = self.grants = self.refused = 0
@@ -84,6 +85,8 @@ class Auditor:
         elif isinstance(entry, e.Resolved):
             for order_id in list(self.unknown.get(entry.slot, ())):
                 self._follow(order_id)
+        elif isinstance(entry, e.Worker):
+            self.starts.take(entry, self.sim.mono)
         elif isinstance(entry, e.Refused):
             self.refused += 1
 
@@ -146,5 +149,5 @@ class Auditor:
         for order in rebuilt.open_orders():
             if order.state == "unknown":
                 self.unknown.setdefault(order.slot, {})[order.order_id] = self.sim.mono
-        self.outcome_ns, self.quiescing_ns = {}, {}
+        self.outcome_ns, self.quiescing_ns, self.starts = {}, {}, Starts()
         self.holds = dict(self.record.grants)

@@ -25,6 +25,9 @@ from supervisor import effects as fx
 from supervisor.dealing import LOOKUP_S, RECHECK_S
 from supervisor.slotstate import SlotState
 
+PROMPT_S: Final = 0.5
+"""Within this the desk has looked at the time and acted on it."""
+
 if TYPE_CHECKING:
     from kit.auditor import Auditor
 
@@ -327,6 +330,25 @@ def _no_slot_is_silent(audit: Auditor, passed: TimePassed) -> str:
     return ""
 
 
+def _not_too_early(audit: Auditor, worker: e.Worker) -> str:
+    """A release whose workers die is not started again before its delay is over."""
+    again_ns = audit.starts.again_ns.get(worker.release, 0)
+    early = worker.event == "spawned" and worker.release == audit.record.active and audit.sim.mono < again_ns
+    return f"{worker} comes {(again_ns - audit.sim.mono) / NS:.1f} s too early" if early else ""
+
+
+def _in_its_own_time(audit: Auditor, passed: TimePassed) -> str:
+    """When no operation runs, the active release has a worker, or has one when its own delay is over."""
+    sim, starts, active = audit.sim, audit.starts, audit.record.active
+    has_one = any(release == active for release, _ in starts.living.values())
+    if has_one or not active or sim.people.running() is not None:
+        starts.bare_ns = 0
+        return ""
+    starts.bare_ns = starts.bare_ns or sim.mono
+    late_ns = sim.mono - max(starts.bare_ns, starts.again_ns.get(active, 0))
+    return f"{active} has no worker, {late_ns / NS:.1f} s after it should" if late_ns > PROMPT_S * NS else ""
+
+
 def _everything_ended(audit: Auditor, rest: AtRest) -> str:
     """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot."""
     running = [op for op, result in audit.record.ends.items() if not result]
@@ -447,6 +469,8 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("B2 our books are the venue's", AtRest, _no_doubt_is_left),
     ("B2 our books are the venue's", AtRest, _positions_are_the_venues),
     ("B2 our books are the venue's", AtRest, _cash_is_the_trades),
+    ("B3 started again in its own time", e.Worker, _not_too_early),
+    ("B3 started again in its own time", TimePassed, _in_its_own_time),
 )
 """The promise, when it is looked at, and the look."""
 

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from shared import entries as e
 from shared import messages as m
+from shared.clock import NS
 from supervisor.accounts import Accounts
+from supervisor.crew import RESPAWN_S, STEADY_S
 
 MS: Final = 1_000_000
 TickKey = tuple[str, int]
@@ -151,6 +153,31 @@ _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
     e.Step: Record._step,
     e.Gap: Record._gap,
 }
+
+
+@dataclass
+class Starts:
+    """The workers of one reign as they come and go: how often in a row those of a release died before they were steady.
+
+    `again_ns`: when the next one of a release may be started; `bare_ns`: since when the active release has none.
+    """
+
+    living: dict[str, tuple[str, int]] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    again_ns: dict[str, int] = field(default_factory=dict)
+    bare_ns: int = 0
+
+    def take(self, entry: e.Worker, mono_ns: int) -> None:
+        """Follow one word of a worker's life."""
+        if entry.event == "spawned":
+            self.living[entry.uid] = (entry.release, mono_ns)
+        elif entry.event in {"lost", "retired"}:
+            _, spawned_ns = self.living.pop(entry.uid)
+            if entry.event == "lost":
+                steady = mono_ns - spawned_ns >= STEADY_S * NS
+                failures = 0 if steady else self.failures.get(entry.release, 0) + 1
+                self.failures[entry.release] = failures
+                self.again_ns[entry.release] = mono_ns + int(RESPAWN_S[min(failures, len(RESPAWN_S) - 1)] * NS)
 
 
 def request_name(entry: e.Placing | e.Cancelling) -> str:

@@ -22,6 +22,7 @@ from supervisor import operations as operations_room
 from supervisor import rollout, slotstate, verbs
 from supervisor.accounts import Accounts
 from supervisor.board import Board
+from supervisor.crew import RESPAWN_S, Crew
 from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
 from supervisor.desk import Desk
@@ -300,6 +301,15 @@ def fact_not_written(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Board, "write", keep)
 
 
+def failures_shared(patch: pytest.MonkeyPatch) -> None:
+    """A release waits for the failures of every other one."""
+
+    def respawn_after_s(crew: Crew, release: str) -> float:
+        return RESPAWN_S[min(sum(crew.failures.values()), len(RESPAWN_S) - 1)]
+
+    patch.setattr(Crew, "respawn_after_s", respawn_after_s)
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A fault, and the promises of which one must notice it."""
@@ -338,6 +348,7 @@ MUTANTS: Final = (
     Mutant(blindness_hidden, ("I16",)),
     Mutant(term_used_twice, ("I17",), TORN),
     Mutant(fact_not_written, ("B1",)),
+    Mutant(failures_shared, ("B3",)),
 )
 
 
