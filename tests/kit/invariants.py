@@ -321,7 +321,7 @@ def _no_slot_is_silent(audit: Auditor, passed: TimePassed) -> str:
     sim, venue = audit.sim, audit.sim.settings.venue
     owed_s = 5.0 + 2 * sim.settings.ticks.deadline_s + venue.answer_s + 2 * LOOKUP_S
     patience_ns = int((owed_s + venue.unknown_horizon_s + sim.settings.deploy.quiesce_s + SLACK_S) * NS)
-    for slot in sim.settings.lanes():
+    for slot in sim.desk.board.lanes.slots:
         window = sim.desk.board.lanes.window(slot)
         if window is None or slot.name not in audit.record.first_grant_ms:
             audit.outcome_ns.pop(slot.name, None)

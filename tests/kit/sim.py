@@ -138,7 +138,7 @@ class Sim:
         self.settle()
         self.venue.connect()
         self.during(0, self._look)
-        self._every(NS, self.hear_pulse)
+        self._every(2 * NS, self.hear_pulse)
         self._every(NS, self.venue.tell_prices)
         self._every(NS, self.venue.tell_books)
         self._every(NS // 2, self.workers.beat)

@@ -87,14 +87,14 @@ def any_weather(chance: random.Random) -> Weather:
 
 def any_settings(chance: random.Random) -> Settings:
     """Short waits and a fast beat, so that much happens in little time; caps so wide that they are seldom met."""
-    assets = ("BTC", "ETH", "SOL", "XRP")[: chance.choice((1, 2, 3, 4, 4))]
+    assets = ("BTC", "ETH", "SOL", "XRP")[: chance.choice((1, 2, 4, 4))]
     return structs.replace(
         load(environ={}),
         slots=Slots(assets=assets, minutes=chance.choice(((5,), (5,), (5, 15)))),
         ticks=Ticks(
-            snipe_5m_s=chance.choice((90, 300, 300)),
+            snipe_5m_s=chance.choice((90, 300, 300, 300)),
             snipe_15m_s=chance.choice((240, 900)),
-            fast_ms=chance.choice((250, 250, 500, 1000)),
+            fast_ms=chance.choice((250, 250, 250, 250, 1000)),
             event_spacing_ms=200,
             deadline_s=chance.choice((0.3, 0.7, 1.5)),
         ),
