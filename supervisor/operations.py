@@ -214,7 +214,7 @@ class Operations:
             return
         retired = member.stage == "retiring"
         self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
-        part = self.staff.lost(uid, member.release)
+        part = self.staff.lost(member)
         for name in self.turns.slots:
             self.turns.step(name, slotstate.Lost(uid))
         if part == "blue" and not retired:
