@@ -42,7 +42,14 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     sim.run(BUSY_S)
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
     assert sim.audit.flips > 10
-    assert {*sim.audit.record.ends.values()} <= {"OK", "ABORTED", "ROLLED_BACK"}
+    assert {*sim.audit.record.ends.values()} <= {
+        "OK",
+        "ABORTED",
+        "ROLLED_BACK",
+        "NO_BOUNDARY",
+        "GATE_FAILED",
+        "REJECTED",
+    }
 
 
 @pytest.mark.seeds(fixed=4, fresh=3)
