@@ -61,6 +61,11 @@ def planned(deploy: Deploy, verb: str, wishes: Mapping[str, Any]) -> Plan:
         raise BadPlan(str(error)) from error
 
 
+def alone(plan: Plan) -> Plan:
+    """The plan where no release trades: nobody to be compared with, and no slot that could wait with somebody else."""
+    return msgspec.structs.replace(plan, shadow_pairs=0, bake_s=0.0, rings=())
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a slot stands when rings are made: what could be lost in it, and how long its window still runs."""

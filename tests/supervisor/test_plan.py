@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Deploy
-from supervisor.plan import BadPlan, Plan, Standing, make_rings, planned
+from supervisor.plan import BadPlan, Plan, Standing, alone, make_rings, planned
 from supervisor.rollout import Course
 
 
@@ -48,6 +48,13 @@ def test_a_plan_that_cannot_be_names_what_is_wrong_with_it(wishes: dict[str, Any
     """Unknown words and numbers out of bounds."""
     with pytest.raises(BadPlan, match=words):
         planned(Deploy(), "deploy", wishes)
+
+
+def test_the_first_release_of_all_is_compared_with_nobody() -> None:
+    """What else was wished stays."""
+    plan = alone(planned(Deploy(), "deploy", {"hold_before": "flip"}))
+    assert (plan.shadow_pairs, plan.bake_s, plan.rings) == (0, 0, ())
+    assert (plan.trial, plan.hold_before) == (True, "flip")
 
 
 def test_the_canary_can_lose_least_and_resolves_last() -> None:
