@@ -39,6 +39,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     take_back: bool = True
     trail_s: _Market = 0.0
 
+    def values(self) -> dict[str, Any]:
+        """Its fields as plain values, as they are written down and told."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return {**values, "rings": list(self.rings)}
+
     def course(self, rings: int) -> Course:
         """The parts of its walk."""
         bake = self.bake_s > 0
