@@ -107,7 +107,12 @@ class Operations:
         """The rings an operation that began now would have."""
         board = self.board
         standings = [
-            Standing(slot.name, board.accounts.exposure(slot.name), slot.window_s - board.at_ns // NS % slot.window_s)
+            Standing(
+                name=slot.name,
+                exposure_micro=board.accounts.exposure(slot.name),
+                closes_in_s=slot.window_s - board.at_ns // NS % slot.window_s,
+                has_market=board.lanes.window(slot) is not None,
+            )
             for slot in board.lanes.slots
         ]
         return make_rings(op, standings, plan.rings)

@@ -47,6 +47,8 @@ class People:
     def act(self) -> None:
         """One of them wants something."""
         running, chance = self.running(), self.sim.chance
+        if running is not None and self.sim.desk.board.accounts.active is None:
+            return  # nobody interferes with the first release of all: there is none to go back to
         if chance.random() < 0.05:
             verb = chance.choice(("pause", "resume", "resume"))
             self._ask(verb, {"reason": "felt like it"})
