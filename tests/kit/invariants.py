@@ -174,6 +174,12 @@ def _attributable(audit: Auditor, outcome: e.OutcomeOf) -> str:
     return f"{outcome} was decided on {outcome.read_seq}, shown in {shown.seq}" if outcome.read_seq != shown.seq else ""
 
 
+def _shadow_attributable(audit: Auditor, shadow: e.Shadow) -> str:
+    """A shadow's answer is kept under the release that its worker runs, whatever the owner runs."""
+    release, _ = audit.starts.living.get(shadow.by.uid, ("", 0))
+    return "" if shadow.by.release == release != "" else f"{shadow} is by a worker of {release!r}"
+
+
 # --- orders ---
 
 
@@ -221,9 +227,10 @@ def _durable_before_withdrawn(audit: Auditor, withdraw: fx.Withdraw) -> str:
 
 
 def _fill_of_an_intent(audit: Auditor, fill: e.Fill) -> str:
-    """Every fill belongs to an order whose intent was written, and is counted once."""
-    if fill.order_id not in audit.record.placings:
-        return f"{fill} belongs to no intent"
+    """Every fill belongs to an order whose intent was written, is its decider's, and is counted once."""
+    placing = audit.record.placings.get(fill.order_id)
+    if placing is None or placing.by != fill.by:
+        return f"{fill} belongs to {placing}"
     return f"{fill} is counted twice" if (fill.trade_id, fill.order_id) in audit.record.fills else ""
 
 
@@ -469,6 +476,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I12 everything ends", AtRest, _everything_ended),
     ("I14 one operation", e.Step, _one_at_a_time),
     ("I15 attributable", e.OutcomeOf, _attributable),
+    ("I15 attributable", e.Shadow, _shadow_attributable),
     ("I15 attributable", e.Grant, _boundary_told),
     ("I16 the stream is whole", m.Streamed, _stream_is_whole),
     ("I16 the stream is whole", Taped, _tape_is_whole),
