@@ -105,6 +105,7 @@ class Desk:
         self.operations.ensure_active()
         self.markets.watch()
         self.markets.ask_again()
+        self.markets.pay()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:
