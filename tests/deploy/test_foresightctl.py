@@ -36,10 +36,10 @@ def test_help_lists_every_verb() -> None:
     assert verbs_of_help() == list(VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "audit"] + ["audit verify"])
 def test_every_verb_has_help_and_the_same_flags(verb: str) -> None:
     """For programs, and for another desk."""
-    result = CliRunner().invoke(main, [verb, "-h"])
+    result = CliRunner().invoke(main, [*verb.split(), "-h"])
     assert result.exit_code == 0
     assert "-j, --json" in result.stdout
     assert "--state-dir PATH" in result.stdout
