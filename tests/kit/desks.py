@@ -176,7 +176,8 @@ class Desk(RehearsalDesk):
         orders. but: counts of the verdict that a test expects not to be nothing.
         """
         self.settle()
-        self.stop()
+        cut_short = self.stop()
+        assert not cut_short, f"what it wrote last is missing: {cut_short}"
         verdict = verify(self.state)
         if lapsed and verdict.orders_lost_to_heartbeat:
             but["orders_lost_to_heartbeat"] = verdict.orders_lost_to_heartbeat
