@@ -8,10 +8,11 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, ACT, SHIP, OP = "deploy.cli.look", "deploy.cli.act", "deploy.cli.ship", "deploy.cli.op"
+LOOK, AUDIT, ACT, SHIP, OP = (f"deploy.cli.{room}" for room in ("look", "audit", "act", "ship", "op"))
 VERBS: Final = {
     **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
     "op": OP,
+    "audit": AUDIT,
     **dict.fromkeys(("pause", "resume"), ACT),
     **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }

@@ -194,9 +194,13 @@ class Gates(_Section, frozen=True):
     rss_slope_kib_per_min: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1024
     """How fast the candidate's memory may grow; this much is 1.4 GiB a day."""
     rss_max_mib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 512
-    """The most memory it may hold; a healthy worker has 40."""
+    """The most memory it may hold; a healthy worker has 25."""
     bake_ticks_min: Count = 3
     """Ticks the candidate has to answer as the owner before a bake can pass: 15 s of one slot at its slowest beat."""
+    trial_memory_mib: Annotated[int, msgspec.Meta(ge=64, le=65_536)] = 1024
+    """Address space of a replay."""
+    trial_output_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    """What a replay may write; ten minutes of tape give about two."""
 
 
 class Records(_Section, frozen=True):

@@ -384,13 +384,18 @@ Entry = (
 )
 
 
-class Line(_Entry, frozen=True):
-    """One record: its number in the journal, the market's time, the world's time, the reign, and the fact."""
+class Stamp(_Entry, frozen=True):
+    """What every record begins with: its number in the journal, the market's time, the world's time, the reign."""
 
     n: int
     at_ns: int
     wall_ns: int
     term: int
+
+
+class Line(Stamp, frozen=True):
+    """One record: its stamp, and the fact."""
+
     entry: Entry
 
 
@@ -400,6 +405,7 @@ class UnknownEntry(ValueError):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Line)
+_stamps = msgspec.msgpack.Decoder(Stamp)
 
 
 def encode_line(line: Line) -> bytes:
@@ -413,3 +419,11 @@ def decode_line(record: bytes) -> Line:
         return _decoder.decode(record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnknownEntry(f"journal record of {len(record)} bytes: {error}") from error
+
+
+def decode_stamp(record: bytes) -> Stamp:
+    """The stamp of a record, also of one whose fact only a newer release understands. Raises: UnknownEntry."""
+    try:
+        return _stamps.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnknownEntry(f"journal record of {len(record)} bytes has no stamp: {error}") from error

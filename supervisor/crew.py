@@ -42,6 +42,11 @@ class Member:
     rss_kib: int = 0
     modules: tuple[Loaded, ...] = ()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it may be given slots."""
+        return self.stage == "ready" and self.whole
+
 
 @dataclass
 class Crew:
@@ -73,7 +78,7 @@ class Crew:
     def ready(self, uid: str) -> bool:
         """Whether a worker may be given slots."""
         member = self.members.get(uid)
-        return member is not None and member.stage == "ready" and member.whole
+        return member is not None and member.ready
 
     def dismiss(self, uid: str, mono_ns: int) -> Member | None:
         """Forget a worker that is gone; its release failed if it never got steady and was not asked to go."""

@@ -96,6 +96,13 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class EndTrial:
+    """The operation waits for its replays no more: end what still runs of them."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End a worker process at once."""
 
@@ -137,6 +144,7 @@ Effect = (
     | Tell
     | Spawn
     | Try
+    | EndTrial
     | Kill
     | AskListing
     | Watch

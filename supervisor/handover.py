@@ -16,6 +16,7 @@ from shared.slots import in_snipe_window
 from supervisor import slotstate
 from supervisor.accounts import NOBODY
 from supervisor.board import Board
+from supervisor.crew import Member
 from supervisor.effects import Grant, Moment
 from supervisor.slotstate import SlotState
 from supervisor.turns import Turns
@@ -71,10 +72,8 @@ class Handover:
     def try_boundary(self, name: str) -> None:
         """Hand a slot over if its boundary is clean and its new owner has read everything the slot was shown."""
         state = self.turns.slots[name]
-        member = self.board.crew.members.get(state.candidate)
-        if not state.clean or member is None or not self.board.crew.ready(member.uid) or self._not_now(name):
-            return
-        if member.read_seq >= self.turns.tick_seq.get(name, 0):
+        heir = self.board.crew.members.get(state.candidate)
+        if may_cross(state, heir, self.turns.tick_seq.get(name, 0)) and not self._not_now(name):
             self.turns.step(name, slotstate.Commit())
 
     def pass_time(self) -> None:
@@ -180,6 +179,14 @@ class Handover:
             evidence=self.cause.evidence,
             ring=self.cause.ring,
         )
+
+
+def may_cross(state: SlotState, heir: Member | None, shown_seq: int) -> bool:
+    """Whether a slot may pass to its candidate now: at a clean boundary, to one that misses nothing of what was shown.
+
+    Args: shown_seq: the frame of the newest tick the slot was shown.
+    """
+    return state.clean and heir is not None and heir.ready and heir.read_seq >= shown_seq
 
 
 def changed_files(board: Board, was: str, now: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from shared.clock import NS
 from supervisor import rollout, slotstate
 from supervisor.board import Board
 from supervisor.crew import Member, not_staged
-from supervisor.effects import Kill, Moment, Tell, Try
+from supervisor.effects import EndTrial, Kill, Moment, Tell, Try
 from supervisor.evidence import Evidence
 from supervisor.gates import Gate, Tried, Verdict, trial_gates, worst
 from supervisor.handover import Cause, Handover
@@ -214,7 +214,7 @@ class Operations:
             return
         retired = member.stage == "retiring"
         self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
-        part = self.staff.lost(uid, member.release)
+        part = self.staff.lost(member)
         for name in self.turns.slots:
             self.turns.step(name, slotstate.Lost(uid))
         if part == "blue" and not retired:
@@ -368,6 +368,8 @@ class Operations:
             _CARRY_OUT[type(command)](self, command)
         if moved.phase != before.phase:
             self._aim()
+            if before.phase == "trial":
+                self.board.effects.append(EndTrial(operation.op))
 
     def _do_spawn(self, command: rollout.Spawn) -> None:
         release = self.rollout.green

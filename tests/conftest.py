@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("ours", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -11,3 +12,30 @@ settings.load_profile("ours")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, a suite ignores Ctrl-C, and so would every command it starts and interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a pipeline leaves to the night, and how a person goes back to what the night found."""
+    parser.addoption("--run-nightly", action="store_true", help="run what takes minutes as well")
+    parser.addoption("--sim-seed", type=int, metavar="N", help="let the simulated desk live this seed's run")
+    parser.addoption("--kill-seed", type=int, default=1, help="which kill points a pipeline looks at")
+    parser.addoption("--kill-point", action="append", default=[], help="only this one, as a test has printed it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the nightly tests out, rather than skip them: a skip in a pipeline's report would be a question."""
+    if not config.getoption("--run-nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the models looked at, and how each mutant was caught."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    called = [report for report in reports if getattr(report, "when", "") == "call"]
+    told = [text for report in called for name, text in report.user_properties if name == "model"]
+    if told:
+        terminalreporter.section("models")
+        for text in sorted(told):
+            terminalreporter.line(text)

@@ -46,6 +46,11 @@ class Context:
             self._explain(reply)
         sys.exit(reply.exit)
 
+    def found(self, text: str, data: Any) -> NoReturn:
+        """End well with what was read from the disk: nothing was asked of the desk but who trades."""
+        message, trading = text.partition("\n")[0], self.trading()
+        self.finish(Reply(True, EXIT["OK"], "OK", message, False, trading, self._generation(), data=data), text)
+
     def fail(
         self,
         code: str,

@@ -151,6 +151,17 @@ class Desk(RehearsalDesk):
         return psutil.Process(self.supervisor_pid)
 
     @property
+    def lives(self) -> bool:
+        """Whether the supervisor's process runs."""
+        assert self._supervisor is not None
+        return self._supervisor.poll() is None
+
+    def start_again(self) -> None:
+        """Start a supervisor that ended at once, as a service manager does."""
+        assert not self.lives
+        self._start_supervisor()
+
+    @property
     def venue_pid(self) -> int:
         """The venue's process."""
         assert self._venue is not None

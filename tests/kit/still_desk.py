@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kit.sim import NamingSigner, replace_struct
+from kit.signer import NamingSigner
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -61,7 +62,7 @@ def tokens(name: str, start_s: int = START_S) -> tuple[str, str]:
 def a_market(name: str = BTC, start_s: int = START_S, **terms: Any) -> Market:
     """A window's market; `terms` replace single terms."""
     known = m.Terms(f"0x{start_s:x}", 10_000, 5_000_000, 70_000, 1, 150, "spot")
-    return Market(parse_slot(name), start_s, tokens(name, start_s), "v1", False, replace_struct(known, **terms))
+    return Market(parse_slot(name), start_s, tokens(name, start_s), "v1", False, structs.replace(known, **terms))
 
 
 def a_listing(
@@ -81,7 +82,8 @@ class StillDesk:
 
     def __init__(self, *assets: str, **settings: Any) -> None:
         slots = Slots(assets=assets or ("BTC",), minutes=(5,))
-        self.settings: Settings = replace_struct(load(environ={}), **{"slots": slots, "deploy": STRAIGHT, **settings})
+        usual = {"slots": slots, "deploy": STRAIGHT}
+        self.settings: Settings = structs.replace(load(environ={}), **{**usual, **settings})
         self.at_ns, self.mono_ns = (START_S + 10) * NS, 1_000 * NS
         self.journal: list[e.Line] = []
         self.frames: list[m.Streamed] = []
@@ -254,7 +256,7 @@ class StillDesk:
         decision = m.Decision(intents, {"edge": len(intents)})
         seq = self.desk.turns.tick_seq.get(name, 0)
         told = m.Decided(name, asked.tick, state.epoch, seq, 0, asked.parameters, 50, decision)
-        self.do(self.desk.decisions.on_decided, uid or state.owner, replace_struct(told, **changes))
+        self.do(self.desk.decisions.on_decided, uid or state.owner, structs.replace(told, **changes))
 
     # --- people ---
 

@@ -17,7 +17,7 @@ from shared.config import Gates
 from shared.units import MICRO
 from shared.wire import encode
 from supervisor import comparing
-from supervisor.comparing import Comparison, Difference, Sample, Summary, classify
+from supervisor.comparing import Comparison, Difference, Said, Sample, Summary, classify
 
 BLUE, GREEN = e.By("71be04", "p1", 7, "w1-1"), e.By("9f3c21", "p1", 7, "w1-2")
 STANDBY, TRAILING = e.By("71be04", "p1", 7, "w1-3"), e.By("50aa11", "p1", 7, "w1-4")
@@ -316,6 +316,26 @@ def test_a_sample_keeps_the_newest() -> None:
         for percent in (1, 50, 99, 100):
             rank = min(k for k in range(len(newest)) if (k + 1) * 100 >= percent * len(newest))
             assert sample.percentile(percent) == newest[rank]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_pairs_are_those_that_a_naive_reading_finds(seed: int) -> None:
+    """Words come in any order, some twice, some not at all; all entries of a tick laid side by side say the same."""
+    random = Random(seed)
+    said: dict[int, list[Said]] = {}
+    for number in range(30):
+        owner = random.choice([skip(number), outcome(number), outcome(number, orders()), outcome(number, by=STANDBY)])
+        others = [shadow(number, orders()), shadow(number), shadow(number, HOLD, STANDBY), shadow(number, by=TRAILING)]
+        said[number] = [owner, *random.choices(others, k=random.randrange(4))]
+        random.shuffle(said[number])
+    found = compared(*[entry for words in said.values() for entry in words], after_ns=LONG_NS)
+    ended = {tick: words for tick, words in said.items() if "SKIP" not in [getattr(w, "kind", "") for w in words]}
+    blue = {tick: next(w for w in words if w.by.release == BLUE.release) for tick, words in ended.items()}
+    green = {tick: next((w for w in words if w.by == GREEN), None) for tick, words in ended.items()}
+    pairs = [(blue[tick], other) for tick, other in green.items() if other is not None]
+    assert (found.ticks, found.pairs) == (len(ended), len(pairs))
+    assert found.missing == sum(other is None and tick != 0 for tick, other in green.items())
+    assert found.same == sum(bytes(one.decision) == bytes(other.decision) for one, other in pairs)
 
 
 def test_it_is_a_fold_that_anybody_can_repeat() -> None:

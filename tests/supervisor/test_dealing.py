@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, CASH, ETH, START_S, StillDesk, a_trading_desk, buy, tokens
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -436,7 +436,7 @@ def test_an_order_of_a_slot_that_is_no_longer_configured_is_followed_to_its_end(
     still.jump(5)
     still.answer(buy(470_000), name=ETH)
     order = still.wanted(fx.Submit)[-1].order_id
-    still.settings = replace_struct(still.settings, slots=Slots(assets=("BTC",), minutes=(5,)))
+    still.settings = structs.replace(still.settings, slots=Slots(assets=("BTC",), minutes=(5,)))
     still.restart()
     looked_up(still, order, "closed", leg(order))
     assert (state(still, order), still.accounts.cash_micro) == ("closed", CASH - 4_700_000)

@@ -40,6 +40,7 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.do(still.desk.dealing.on_cancel_answer, order, Answer("unknown"), 9)
     still.book(500_000, 490_000)
     still.employ(still.deploy(plan=Plan(trial=True)))
+    still.do(still.desk.operations.abort, "uid:0")
     still.desk.operations.fence("w1-1", "enough")
     still.settle()
     assert still.wished == set(KINDS)

@@ -5,7 +5,6 @@ from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk,
 
 from shared import entries as e
 from shared import messages as m
-from shared.clock import NS
 from shared.config import FlipPolicy
 from supervisor import effects as fx
 from supervisor.handover import changed_files

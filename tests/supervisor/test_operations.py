@@ -7,12 +7,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy, loaded
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.crew import RESPAWN_S, STEADY_S
 from supervisor.gates import Tried
 from supervisor.operation import Operation
 from supervisor.operations import KEPT
@@ -256,6 +257,21 @@ def test_slots_of_an_active_worker_that_dies_while_they_cross_go_to_the_candidat
     assert operation(still).phase == "attesting"
     assert (still.asked(ETH).owner, still.asked(ETH).tick) == (GREEN, tick)
     assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
+
+
+def test_a_release_is_started_again_in_its_own_time() -> None:
+    """Candidates that kept crashing make it wait no longer; and it waits for itself although another ended well."""
+    still = a_trading_desk(*BOTH)
+    for number in range(6):
+        still.lose(still.deploy(op=f"op{number}"))
+    assert still.desk.board.crew.failures == {R2.release: 6}
+    still.jump(STEADY_S)
+    still.lose(BLUE)
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-8", R1.release)
+    still.lose("w1-8")
+    assert still.wanted(fx.Spawn)[-1].uid == "w1-8"
+    still.jump(RESPAWN_S[1])
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-9", R1.release)
 
 
 # --- somebody refuses ---
@@ -803,7 +819,7 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
 
 def test_a_breach_waits_for_a_person_who_wanted_to_decide() -> None:
     """Without automatic rollback the ring stays with the candidate until somebody says so."""
-    still = in_bake(replace_struct(CAREFUL, take_back=False))
+    still = in_bake(structs.replace(CAREFUL, take_back=False))
     still.desk.board.alarm("ledger_differs", f"{GREEN} on BTC/5m at 5: cash")
     still.jump(0.2)
     assert (operation(still).phase, GREEN in still.owners()) == ("held", True)
@@ -856,3 +872,16 @@ def test_a_hold_that_nobody_ends_is_an_abort() -> None:
     still.employ(still.deploy(plan=Plan(hold_before="flip")))
     still.jump(3_600.5)
     assert (operation(still).result, still.owners()) == ("ABORTED", {BLUE})
+
+
+def test_replays_that_nobody_waits_for_are_ended() -> None:
+    """The operation is over before they are; what still comes of them changes nothing."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(trial=True)))
+    assert still.desk.operations.rollout.phase == "trial"
+    assert still.wanted(fx.EndTrial) == []
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert still.wanted(fx.EndTrial) == [fx.EndTrial("op1")]
+    before = len(still.journal)
+    still.do(still.desk.operations.on_trial, "op1", Tried(3, "one"), Tried(3, "other"))
+    assert (len(still.journal), operation(still).result) == (before, "ABORTED")
