@@ -47,15 +47,22 @@ class People:
     def act(self) -> None:
         """One of them wants something."""
         running, chance = self.running(), self.sim.chance
+        if running is not None and self.sim.desk.board.accounts.active is None:
+            return  # nobody interferes with the first release of all: there is none to go back to
         if chance.random() < 0.05:
             verb = chance.choice(("pause", "resume", "resume"))
             self._ask(verb, {"reason": "felt like it"})
         elif running is not None and chance.random() < 0.3:
-            self._ask("abort", {"op": chance.choice((running.op, "", "op-of-yesterday"))})
+            verb = chance.choice(("abort", "promote", "promote"))
+            self._ask(verb, {"op": chance.choice((running.op, "", "op-of-yesterday"))})
         elif chance.random() < 0.2:
             self._move("rollback", "")
         else:
             self._move("deploy", self._pick())
+
+    def _plan(self) -> dict[str, Any]:
+        """Mostly as usual; now and then somebody wants to be asked, or is in a hurry."""
+        return self.sim.chance.choice(({}, {}, {}, {"hold_before": "flip"}, {"hold_before": "retire"}, {"rings": []}))
 
     def register(self) -> None:
         """Tell a new reign what is staged on the disk."""
@@ -92,12 +99,13 @@ class People:
     def _move(self, verb: str, release: str) -> None:
         """Ask for a deploy or rollback; the desk does it, joins what runs, or says that something else does."""
         running, op = self.running(), f"op{self.sim.count}"
-        reply = self._ask(verb, {"release": release, "reason": "a better idea"}, op)
-        if reply.changed:
+        plan = self._plan() if verb == "deploy" else {}
+        reply = self._ask(verb, {"release": release, "reason": "a better idea", "plan": plan}, op)
+        if reply.changed and reply.op == op:
             self.sim.audit.check("I14 one operation", running is None, f"{op} began while {running} ran")
         elif running is None:
             self.sim.audit.check("I14 one operation", reply.code in NOTHING_RUNS, f"nothing runs, and {reply.message}")
-        if reply.changed and self.sim.chancy(0.2):
+        if reply.changed and reply.op == op and self.sim.chancy(0.2):
             again = self._ask(verb, {"release": release}, op)
             self.sim.audit.check("I14 one operation", not again.changed, f"{op} was begun twice")
 
@@ -111,8 +119,10 @@ class People:
 
 def longest_s(deploy: Deploy) -> float:
     """How long an operation may take when every phase of it takes as long as it may."""
-    one_way = deploy.hello_s + deploy.warm_s + deploy.boundary_s + deploy.attest_s + deploy.retire_s
-    return one_way + deploy.boundary_s + 6 * SLACK_S
+    before = deploy.hello_s + deploy.warm_s + deploy.trial_s + deploy.shadow_s + 2 * deploy.hold_s
+    ring = deploy.boundary_s + deploy.attest_s + deploy.bake_s + deploy.bake_grace_s + deploy.hold_s
+    after = deploy.retire_s + deploy.boundary_s
+    return before + (len(deploy.rings) + 1) * ring + after + 20 * SLACK_S
 
 
 def _a_release(number: int) -> e.Release:

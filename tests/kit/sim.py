@@ -284,7 +284,7 @@ def copy(accounts: Accounts) -> Accounts:
     """The same facts, to go on from; what the facts are made of never changes."""
     copied = Accounts()
     for name, value in vars(accounts).items():
-        setattr(copied, name, dict(value) if isinstance(value, dict) else value)
+        setattr(copied, name, type(value)(value) if isinstance(value, dict | set | list) else value)
     return copied
 
 
@@ -305,6 +305,8 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Watch: lambda sim, effect: sim.venue.send_book(effect),
     fx.Refetch: lambda sim, effect: sim.venue.send_book(effect),
     fx.Spawn: lambda sim, effect: sim.workers.spawn(effect),
+    fx.Try: lambda sim, effect: sim.workers.replay(effect),
+    fx.EndTrial: lambda sim, effect: None,
     fx.Tell: lambda sim, effect: sim.workers.tell(effect),
     fx.Kill: lambda sim, effect: sim.workers.kill(effect.uid),
 }

@@ -16,15 +16,16 @@ from msgspec import structs
 from shared import messages as m
 from shared.clock import NS
 from supervisor import effects as fx
+from supervisor.gates import Tried
 
 if TYPE_CHECKING:
     from kit.sim import Sim
 
 MS: Final = 1_000_000
 GOOD: Final = "good"
-BAD: Final = ("mute", "cold", "liar", "forgetful", "crasher", "late_crasher", "sleeper")
-"""What else a release can be: it never greets, is never warm, says that it runs something else, says so when it is
-asked to attest, dies of its first tick, dies of a later one, or takes too long over every answer."""
+BAD: Final = ("moody", "mute", "cold", "liar", "forgetful", "crasher", "late_crasher", "sleeper")
+"""What else a release can be: it decides otherwise each time, never greets, is never warm, says that it runs something
+else, says so when it is asked to attest, dies of its first tick, dies of a later one, or takes too long to answer."""
 _CRASHES_AT: Final = {"crasher": 1, "late_crasher": 9}
 
 
@@ -88,6 +89,16 @@ class ToyWorkers:
             self._do(worker, 3 * MS, self._say, m.Attested(worker.release, modules))
         else:
             self._do(worker, sim.chance.randrange(50 * MS), self._leave)
+
+    def replay(self, effect: fx.Try) -> None:
+        """The tape is replayed through a release twice; one that makes things up says something else each time."""
+        sim = self.sim
+        ticks = 0 if sim.chancy(0.1) else 12
+        first = Tried(ticks, "decisions", "state", 300)
+        moody = self.kinds[effect.release] == "moody"
+        second = Tried(ticks, "other decisions" if moody else "decisions", "state", 300)
+        after_ns = sim.chance.randrange(50 * MS, 900 * MS)
+        sim.during(after_ns, sim.hear, sim.desk.operations.on_trial, effect.op, first, second)
 
     def kill(self, uid: str) -> None:
         """SIGKILL, and the word of it."""

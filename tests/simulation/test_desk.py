@@ -41,8 +41,15 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     sim = Sim(seed, BUSY)
     sim.run(BUSY_S)
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
-    assert sim.audit.flips > 10
-    assert {*sim.audit.record.ends.values()} <= {"OK", "ABORTED", "ROLLED_BACK"}
+    assert sim.audit.flips > 10 or sim.settings.deploy.flip_policy != "any"
+    assert {*sim.audit.record.ends.values()} <= {
+        "OK",
+        "ABORTED",
+        "ROLLED_BACK",
+        "NO_BOUNDARY",
+        "GATE_FAILED",
+        "REJECTED",
+    }
 
 
 @pytest.mark.seeds(fixed=4, fresh=3)
@@ -64,7 +71,7 @@ def test_promises_hold_in_any_weather(seed: int) -> None:
 def test_everything_goes_wrong_at_least_once() -> None:
     """What a rough day is for: each way to skip, to refuse, to end an operation, to lose and to find an order again."""
     seen: Counter[str] = Counter()
-    for seed in range(4):
+    for seed in range(6):
         sim = Sim(seed, ROUGH)
         sim.run(ROUGH_S)
         seen += tally(sim.disk.journal)
