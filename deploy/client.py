@@ -31,8 +31,12 @@ class Unavailable(Exception):
         self.heard = heard
 
 
+class Forbidden(Exception):
+    """The desk belongs to somebody else: its socket may not be used by this user."""
+
+
 def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str = "") -> Reply:
-    """Ask the supervisor one thing. Raises: Unavailable, shared.paths.PathTooLong."""
+    """Ask the supervisor one thing. Raises: Unavailable, Forbidden, shared.paths.PathTooLong."""
     request = Request(verb, args or {}, op, claimed())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as channel:
@@ -43,6 +47,8 @@ def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str 
             return msgspec.json.decode(_read(channel, until_ns), type=Reply)
     except FileNotFoundError:
         raise Unavailable(f"no supervisor runs in {state.root}") from None
+    except PermissionError:
+        raise Forbidden(f"uid {os.getuid()} may not command the desk of {state.root}") from None
     except ConnectionRefusedError:
         raise Unavailable(f"the supervisor of {state.root} is gone; its socket is left behind") from None
     except TimeoutError:

@@ -8,11 +8,13 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, ACT, SHIP = "deploy.cli.look", "deploy.cli.act", "deploy.cli.ship"
+LOOK, AUDIT, ACT, SHIP, OP = (f"deploy.cli.{room}" for room in ("look", "audit", "act", "ship", "op"))
 VERBS: Final = {
-    **dict.fromkeys(("status", "slots", "events", "releases", "operation"), LOOK),
+    **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
+    "op": OP,
+    "audit": AUDIT,
     **dict.fromkeys(("pause", "resume"), ACT),
-    **dict.fromkeys(("stage", "deploy", "rollback", "wait", "abort"), SHIP),
+    **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }
 """The module of each verb; the command in it has the verb's name."""
 

@@ -1,11 +1,17 @@
-"""Numbers on a command line: in a range, and finite. Leaves what they mean to the commands that take them."""
+"""Numbers, durations and texts on a command line, each within its bound. Leaves what they mean to the commands."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
+
+DAY_S: Final = 86_400.0
+MILLISECOND_S: Final = 0.001
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", re.ASCII)
 
 
 class FiniteRange(click.FloatRange):
@@ -17,3 +23,48 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class Duration(click.ParamType[float]):
+    """A time as people write it, read as seconds: 90s, 10m, 2h, 1.5h, 1d; 0 needs no unit.
+
+    Args: most_s, least_s: its bounds. bare: whether a number alone is seconds; else it is refused, for whoever writes
+    `--bake 30` may well mean minutes.
+    """
+
+    name = "duration"
+
+    def __init__(self, most_s: float = DAY_S, *, least_s: float = 0.0, bare: bool = False) -> None:
+        self.most_s, self.least_s, self.bare = most_s, least_s, bare
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a duration. Raises: click.BadParameter: it is none, or too long."""
+        text = str(value)
+        unitless = text == "0" or (self.bare and text.replace(".", "", 1).isdecimal())
+        found = _DURATION.fullmatch(f"{text}s" if unitless else text)
+        if found is None:
+            self.fail(f"{value!r} is no duration; write it like 90s, 10m, 2h or 1.5h.", param, ctx)
+        seconds = float(found[1]) * _UNITS_S[found[2]]
+        if seconds > self.most_s:
+            self.fail(f"{value!r} is longer than {self.most_s / 3_600:g}h.", param, ctx)
+        if seconds < self.least_s:
+            self.fail(f"{value!r} is no time at all; write it like 90s, 10m, 2h or 1.5h.", param, ctx)
+        return seconds
+
+
+class Text(click.ParamType[str]):
+    """Words of a bounded length. Args: most: letters. shape: what all of it has to match; example: such a text."""
+
+    name = "text"
+
+    def __init__(self, most: int, shape: str = "", example: str = "") -> None:
+        self.most, self.shape, self.example = most, shape, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a text. Raises: click.BadParameter: it is too long, or of another shape."""
+        text = str(value)
+        if len(text) > self.most:
+            self.fail(f"{len(text)} letters are over the bound of {self.most}.", param, ctx)
+        if text and self.shape and not re.fullmatch(self.shape, text, re.ASCII):
+            self.fail(f"{value!r} cannot be used; write it like {self.example}.", param, ctx)
+        return text

@@ -25,6 +25,10 @@ ENV_PREFIX: Final = "FORESIGHT__"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Expect = Literal["identical", "change", "any"]
+"""What the operator says of a change: nothing differs, decisions differ within limits, or anything may."""
+FlipPolicy = Literal["calm", "drain", "market-close", "any"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Faults(ValueError):
@@ -97,21 +101,106 @@ class Risk(_Section, frozen=True):
 
 
 class Deploy(_Section, frozen=True):
-    """How long each part of a deploy may take, in real seconds; what is late goes to its default exit."""
+    """What a deploy does unless told otherwise, and how long each part may take; what is late goes to its default exit.
+
+    Real seconds where nothing else is said.
+    """
 
     hello_s: Seconds = 10.0
     warm_s: Seconds = 30.0
+    trial_s: Seconds = 60.0
+    """Until the recent tape was replayed through green twice."""
+    trial_tape_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
+    """How much of the tape that is, market seconds; 0 leaves the trial out."""
+    shadow_pairs: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 20
+    """Ticks that green must have decided in blue's shadow before the gate may pass; 0 leaves the shadow out."""
+    shadow_s: Seconds = 180.0
+    """Until they have come together; then a person is asked."""
+    expect: Expect = "change"
+    """How alike the decisions of both must be: all of them, within the ceilings of [gates], or not at all."""
+    rings: tuple[Count, ...] = (1, 4)
+    """How many slots the first rings have; the last one takes all that are left."""
+    flip_policy: FlipPolicy = "calm"
+    """Where a slot may change hands: outside its entry window, without resting orders, without a position, anywhere."""
     quiesce_s: Seconds = 3.0
     """How long a slot may hold its next tick back while it waits for its clean boundary."""
-    boundary_s: Seconds = 120.0
-    """How long to look for a clean boundary of every slot."""
+    settle_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 2.0
+    """Market seconds after a window's start in which its slot does not change hands either."""
+    boundary_s: Seconds = 600.0
+    """How long to look for a clean boundary of every slot of a ring."""
     attest_s: Seconds = 8.0
     """Until it has said again what it runs and answered a tick as the owner; the slowest beat is a tick in 5 s."""
+    bake_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 15.0
+    """Market seconds for which each ring is watched before the next; 0 leaves the bakes out."""
+    bake_grace_s: Seconds = 60.0
+    """How much longer a bake may take to have seen enough; then the slots go back."""
+    take_back: bool = True
+    """Whether a breach in the bake puts every slot back by itself, or waits for a person."""
+    hold_s: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3_600.0
+    """How long a deploy waits for a person's word; then it is aborted."""
     retire_s: Seconds = 10.0
+    trail_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 0.0
+    """Market seconds for which a retired release's worker goes on deciding in the shadow, for comparison."""
+    standby: bool = True
+    """Whether a second worker of the active release follows, to take over at once when the owner dies."""
     beat_s: Seconds = 5.0
     """A worker whose deciding loop was not heard for this long is lost."""
     lag_max: Count = 200_000
     """Stream frames a worker may be behind before it is fenced: the feed never waits for it."""
+
+
+class Policy(_Section, frozen=True):
+    """Friction on purpose: what a deploy needs before it may begin. Each is overridden with a reason that is kept."""
+
+    reason_required: bool = False
+    cool_down_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 0.0
+    """Market seconds between two deploys."""
+    deploys_per_day: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """At most so many on one day of the market; 0 for no bound."""
+    windows_min: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Resolved windows the active release must have been measured on before it may be replaced."""
+
+
+class Gates(_Section, frozen=True):
+    """What a candidate may do while it is watched. A share is of paired decisions, 0 to 1, and one is never a share."""
+
+    p99_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 150
+    """99 of 100 decisions are made within this, as the worker measures them; a healthy one takes under 5."""
+    late_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+    """A decision that took longer is late: a third of the tick's deadline."""
+    late_max: Share = 0.02
+    missing_s: Seconds = 5.0
+    """Real seconds after the first word on a tick in which the candidate's answer has to be there."""
+    missing_max: Share = 0.02
+    """Ticks the candidate did not answer, as a shadow or, by their deadline, as the owner."""
+    input_max: Share = 0.05
+    """Pairs that decided on different input: more, and the comparison proves nothing either way."""
+    hold_to_order_max: Share = 0.10
+    """Pairs in which the candidate orders where the release before holds."""
+    notional_ratio_max: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 3.0
+    """How many times what the release before wishes to trade the candidate may wish for."""
+    side_max: Share = 0.10
+    """Pairs in which both order, and not the same side of the same token."""
+    orders_min: Count = 10
+    """Orders from which a share of them, or their sum, says anything."""
+    reject_share_max: Share = 0.5
+    """Orders the venue refuses. Immediate ones that meet nobody are among them, hence so many."""
+    rejects_min: Count = 20
+    """Orders sent from which that share is judged."""
+    denied_max: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10
+    """Wishes that risk may deny because of what they are, not because of when they came."""
+    holes_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
+    """Holes in the stream the candidate may see; what it missed it reads from the tape."""
+    rss_slope_kib_per_min: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1024
+    """How fast the candidate's memory may grow; this much is 1.4 GiB a day."""
+    rss_max_mib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 512
+    """The most memory it may hold; a healthy worker has 25."""
+    bake_ticks_min: Count = 3
+    """Ticks the candidate has to answer as the owner before a bake can pass: 15 s of one slot at its slowest beat."""
+    trial_memory_mib: Annotated[int, msgspec.Meta(ge=64, le=65_536)] = 1024
+    """Address space of a replay."""
+    trial_output_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    """What a replay may write; ten minutes of tape give about two."""
 
 
 class Records(_Section, frozen=True):
@@ -143,6 +232,8 @@ class Settings(_Section, frozen=True):
     venue: Venue = Venue()
     risk: Risk = Risk()
     deploy: Deploy = Deploy()
+    policy: Policy = Policy()
+    gates: Gates = Gates()
     records: Records = Records()
     clock: Clock | None = None
     strategy: dict[str, int | float | str | bool] = {}
@@ -310,3 +401,5 @@ def _contradictions(settings: Settings) -> Iterable[str]:
     for asset in settings.slots.assets:
         if not (asset.isalnum() and asset.isupper() and len(asset) <= 8):
             yield f"slots.assets: {asset!r} is no asset; write it like BTC, at most 8 letters"
+    if settings.gates.missing_s <= settings.ticks.deadline_s:
+        yield "gates.missing_s: an answer that still counts must not be missing; let it be over ticks.deadline_s"

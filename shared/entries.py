@@ -121,7 +121,11 @@ class Resting(_Entry, frozen=True):
 
 
 class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
-    """A slot changed hands, after `tick` and before the next. `steps_ms`: what took how long."""
+    """A slot changed hands, after `tick` and before the next. `steps_ms`: what took how long.
+
+    `loaded`: digest and load time in microseconds of each changed module, as the new owner's process told them.
+    `evidence`: what the gates said before it, in words. `ring`: which ring of the operation it belongs to, from 1.
+    """
 
     slot: str
     op: str
@@ -136,6 +140,9 @@ class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
     steps_ms: dict[str, int]
     actor: str
     reason: str
+    loaded: dict[str, tuple[str, int]] = {}
+    evidence: tuple[str, ...] = ()
+    ring: int = 0
 
 
 class Placing(_Entry, frozen=True, tag="INTENT"):
@@ -377,13 +384,18 @@ Entry = (
 )
 
 
-class Line(_Entry, frozen=True):
-    """One record: its number in the journal, the market's time, the world's time, the reign, and the fact."""
+class Stamp(_Entry, frozen=True):
+    """What every record begins with: its number in the journal, the market's time, the world's time, the reign."""
 
     n: int
     at_ns: int
     wall_ns: int
     term: int
+
+
+class Line(Stamp, frozen=True):
+    """One record: its stamp, and the fact."""
+
     entry: Entry
 
 
@@ -393,6 +405,7 @@ class UnknownEntry(ValueError):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Line)
+_stamps = msgspec.msgpack.Decoder(Stamp)
 
 
 def encode_line(line: Line) -> bytes:
@@ -406,3 +419,11 @@ def decode_line(record: bytes) -> Line:
         return _decoder.decode(record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnknownEntry(f"journal record of {len(record)} bytes: {error}") from error
+
+
+def decode_stamp(record: bytes) -> Stamp:
+    """The stamp of a record, also of one whose fact only a newer release understands. Raises: UnknownEntry."""
+    try:
+        return _stamps.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnknownEntry(f"journal record of {len(record)} bytes has no stamp: {error}") from error

@@ -124,20 +124,29 @@ def read(folder: Path, kind: str, from_number: int = 0) -> Iterator[tuple[int, b
 
     Raises: Damaged: a broken record that is no torn end, a missing segment, a chain that does not continue.
     """
-    paths = segments(folder)
-    begin = max((i for i, path in enumerate(paths) if first_number(path) <= from_number), default=0)
-    link, number = None, None
-    for path in paths[begin:]:
-        segment = Segment(path, kind)
-        if number is not None and (segment.first != number or segment.chain != link):
-            raise Damaged(f"{path}: does not continue record {number - 1} of the segment before it")
+    for segment in linked(folder, kind, from_number):
         for n, payload in segment:
             if n >= from_number:
                 yield n, payload
+
+
+def linked(folder: Path, kind: str, from_number: int = 0) -> Iterator[Segment]:
+    """The segments that hold the records from a number on, each to be read to its end before the next is asked for.
+
+    Raises: Damaged: as for `read`.
+    """
+    paths = segments(folder)
+    begin = max((i for i, path in enumerate(paths) if first_number(path) <= from_number), default=0)
+    before: Segment | None = None
+    for path in paths[begin:]:
+        segment = Segment(path, kind)
+        if before is not None and (segment.first, segment.chain) != (before.next, before.chain):
+            raise Damaged(f"{path}: does not continue record {before.next - 1} of the segment before it")
+        yield segment
         if segment.leftover() and path != paths[-1]:
             raise Damaged(f"{path}: record {segment.next} at byte {segment.end} does not check")
         segment.refuse_changed()
-        link, number = segment.chain, segment.next
+        before = segment
 
 
 class Appender:

@@ -29,6 +29,7 @@ _encoder = msgspec.msgpack.Encoder()
 _streamed: msgspec.msgpack.Decoder[Streamed] = msgspec.msgpack.Decoder(Streamed)
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_decision: msgspec.msgpack.Decoder[Decision] = msgspec.msgpack.Decoder(Decision)
 
 
 def encode(message: Streamed | FromWorker | ToWorker | Decision) -> bytes:
@@ -61,6 +62,11 @@ def decode_from_worker(frame: bytes) -> FromWorker:
 def decode_to_worker(frame: bytes) -> ToWorker:
     """What the supervisor says. Raises: BadFrame."""
     return _decode(_to_worker, frame)
+
+
+def decode_decision(frame: bytes) -> Decision:
+    """A decision, as the journal keeps it. Raises: BadFrame."""
+    return _decode(_decision, frame)
 
 
 def common_protocol(theirs: tuple[int, int], ours: tuple[int, int] = PROTOCOLS) -> int:

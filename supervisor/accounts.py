@@ -14,6 +14,7 @@ from msgspec import structs
 
 from shared import entries as e
 from shared.messages import Outcome
+from shared.slots import parse_slot
 from shared.units import cost_of
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 from supervisor.positions import Moved, Position, apply_fill, confirm, take_back
@@ -54,6 +55,7 @@ class Operated:
 
 
 OPERATIONS_KEPT: Final = 64
+ACTIVATIONS_KEPT: Final = 1_000
 
 
 @dataclass
@@ -77,6 +79,14 @@ class Accounts:
     parameters: e.Parameters | None = None
     active: e.Active | None = None
     previous: str = ""
+    activated_ns: list[int] = field(default_factory=list)
+    """When releases became active, market time, oldest first; as many as ACTIVATIONS_KEPT."""
+    measured: set[tuple[str, int]] = field(default_factory=set)
+    """Windows in which the active release has decided, and that were resolved or may still be."""
+    windows_measured: int = 0
+    """How many of them were resolved since it became active."""
+    decisions_measured: int = 0
+    """Ticks it has decided since."""
     term: int = 0
     last_seq: int = 0
     """The newest stream frame anybody is known to have decided on."""
@@ -186,6 +196,8 @@ class Accounts:
         if self.active is not None and self.active.release != entry.release:
             self.previous = self.active.release
         self.active = entry
+        self.activated_ns = [*self.activated_ns[1 - ACTIVATIONS_KEPT :], self.last_ns]
+        self.measured, self.windows_measured, self.decisions_measured = set(), 0, 0
 
     def _on_placing(self, entry: e.Placing) -> None:
         self.orders[entry.order_id] = Order(
@@ -260,6 +272,9 @@ class Accounts:
     def _on_outcome(self, entry: e.OutcomeOf) -> None:
         self.last_ticks[entry.slot] = max(entry.tick, self.last_ticks.get(entry.slot, 0))
         self.last_seq = max(self.last_seq, entry.read_seq)
+        if self.active is not None and entry.kind != "SKIP" and entry.by.release == self.active.release:
+            self.decisions_measured += 1
+            self.measured.add((entry.slot, parse_slot(entry.slot).window_start(entry.tick // 1_000)))
 
     def _on_opened(self, entry: e.Opened) -> None:
         self.windows[entry.slot, entry.start_s] = entry
@@ -279,6 +294,8 @@ class Accounts:
         for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
             self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
         self.winners[window] = entry.winner
+        self.windows_measured += window in self.measured
+        self.measured = {kept for kept in self.measured if kept[0] != entry.slot or kept[1] > entry.start_s}
         self._forget(window)
         self.version += 1
 

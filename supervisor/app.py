@@ -42,6 +42,7 @@ from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
 from supervisor.signing import ClientSigner
 from supervisor.stream import Stream, tail
+from supervisor.trial import Trial
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
 from supervisor.venue.user import subscribe_user
@@ -121,7 +122,10 @@ class App:
         self.ledger = Writer(self.state.ledger_name)
         self.arrivals = Arrivals(self.desk, self._turn, own_key=self._own_key, welcome=self._welcome)
         heard_book = self.arrivals.on_market_frame
-        self.errands = Errands(self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book)
+        self.trial = Trial(self.state, self.clock, self.settings, lambda release: accounts.releases[release].lock)
+        self.errands = Errands(
+            self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run
+        )
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
@@ -427,6 +431,9 @@ class App:
         except CannotStart as error:
             self.desk.operations.on_lost(self._now(), effect.uid, str(error))
 
+    def _end_trial(self, effect: fx.EndTrial) -> None:
+        self.trial.end(effect.op)
+
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)
 
@@ -463,6 +470,7 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Grant: App._grant,
     fx.Tell: App._tell,
     fx.Spawn: App._spawn,
+    fx.EndTrial: App._end_trial,
     fx.Kill: App._kill,
     fx.Watch: App._watch,
 }

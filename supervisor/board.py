@@ -7,7 +7,7 @@ order, for `app` to carry out. Facts change in one way only: an entry is applied
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -29,6 +29,10 @@ NO_DECISION: Final = msgspec.Raw(b"\xc0")
 """No decision, in the bytes of a record."""
 RECENT_MAX: Final = 2_000
 """Entries kept in memory for people who ask what happened."""
+KEYFRAMES_KEPT: Final = 4_096
+"""Keyframes of the stream whose place is remembered: a day and more of them."""
+VENUE_AWAY_S: Final = 30.0
+"""Real seconds for which the venue's word holds that it takes no orders now."""
 
 
 class Board:
@@ -50,6 +54,9 @@ class Board:
         self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
         self.tape_fault = ""
         self.counters: dict[str, int] = {}
+        self._keyframes: deque[tuple[int, int]] = deque(maxlen=KEYFRAMES_KEPT)
+        self._venue_said: tuple[str, int] = ("", 0)
+        self.heard: Callable[[e.Entry], None] = lambda entry: None
         self.recent: deque[tuple[int, e.Entry]] = deque(maxlen=RECENT_MAX)
 
     def now(self, moment: Moment) -> None:
@@ -66,6 +73,14 @@ class Board:
         self.effects.append(Publish(m.Streamed(self.seq, self.at_ns, event), new_segment))
         return self.seq
 
+    def mark_keyframe(self) -> None:
+        """The stream has a keyframe here: a worker can begin to read with the next frame."""
+        self._keyframes.append((self.at_ns, self.seq + 1))
+
+    def seq_since(self, at_ns: int) -> int:
+        """The frame of this reign's first keyframe at a moment of market time or after it; the next frame if none."""
+        return next((seq for marked_ns, seq in self._keyframes if marked_ns >= at_ns), self.seq + 1)
+
     def write(self, entry: e.Entry) -> None:
         """Let a fact be true, and write it down."""
         self.apply(entry)
@@ -76,8 +91,9 @@ class Board:
         self.effects.append(WriteFirst(tuple(entries), tuple(then)))
 
     def apply(self, entry: e.Entry) -> None:
-        """Let a fact be true."""
+        """Let a fact be true, and let whoever gathers evidence hear of it."""
         self.accounts.apply(entry, self.at_ns)
+        self.heard(entry)
         if isinstance(entry, WORTH_TELLING):
             self.recent.append((self.at_ns, entry))
 
@@ -85,6 +101,16 @@ class Board:
         """What is to be done now, in order."""
         effects, self.effects = self.effects, []
         return effects
+
+    def venue_says(self, fault: str) -> None:
+        """The venue answered: that it takes no orders now and why, or as usual."""
+        self._venue_said = (fault, self.mono_ns)
+
+    @property
+    def venue_fault(self) -> str:
+        """Why the venue takes no orders, as it said itself a little while ago; empty when it does."""
+        fault, said_ns = self._venue_said
+        return fault if self.since_s(said_ns) <= VENUE_AWAY_S else ""
 
     def count(self, what: str) -> None:
         """Count something a person may want to know the number of."""

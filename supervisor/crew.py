@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from shared.clock import NS
 from shared.config import Deploy
+from shared.entries import Release
 from shared.messages import Loaded
 
 Stage = Literal["spawned", "greeted", "ready", "retiring"]
@@ -49,11 +50,14 @@ class Member:
 
 @dataclass
 class Crew:
-    """Every worker that lives. A uid is never used twice: it names the reign and counts up."""
+    """Every worker that lives. A uid is never used twice: it names the reign and counts up.
+
+    `failures`: how often in a row a worker of a release died before it was steady.
+    """
 
     members: dict[str, Member] = field(default_factory=dict)
     spawned: int = 0
-    failures: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
 
     def hire(self, term: int, release: str, mono_ns: int) -> str:
         """Make room for a worker that is about to be started; return its uid."""
@@ -77,16 +81,16 @@ class Crew:
         return member is not None and member.ready
 
     def dismiss(self, uid: str, mono_ns: int) -> Member | None:
-        """Forget a worker that is gone; count it as a failure if it never got steady and was not asked to go."""
+        """Forget a worker that is gone; its release failed if it never got steady and was not asked to go."""
         member = self.members.pop(uid, None)
         if member is not None and member.stage != "retiring":
             steady = mono_ns - member.spawned_ns >= STEADY_S * NS
-            self.failures = 0 if steady else self.failures + 1
+            self.failures[member.release] = 0 if steady else self.failures.get(member.release, 0) + 1
         return member
 
-    def respawn_after_s(self) -> float:
-        """How long to wait before the next try."""
-        return RESPAWN_S[min(self.failures, len(RESPAWN_S) - 1)]
+    def respawn_after_s(self, release: str) -> float:
+        """How long to wait before the next try to start a release."""
+        return RESPAWN_S[min(self.failures.get(release, 0), len(RESPAWN_S) - 1)]
 
     def overdue(self, limits: Deploy, head_seq: int, mono_ns: int) -> list[tuple[str, str]]:
         """Workers to be given up, each with the reason in numbers."""
@@ -96,6 +100,19 @@ class Crew:
             if reason:
                 found.append((member.uid, reason))
         return found
+
+
+def not_staged(release: Release, said: str, modules: tuple[Loaded, ...]) -> str:
+    """Why a worker is not what was staged; empty when it is. Args: said, modules: what it says that it has loaded."""
+    if said != release.release:
+        return f"it runs {said}, staged was {release.release}"
+    if not modules:
+        return "it names no module that it has loaded"
+    for loaded in modules:
+        stem = loaded.module.replace(".", "/")
+        if loaded.digest not in {release.modules.get(f"{stem}.py"), release.modules.get(f"{stem}/__init__.py")}:
+            return f"it loaded a {loaded.module} that is not the one that was staged"
+    return ""
 
 
 def _overdue(member: Member, limits: Deploy, head_seq: int, mono_ns: int) -> str:

@@ -96,6 +96,8 @@ class Dealing:
         if order_id not in self.board.accounts.orders:
             return
         said = answer.reason or answer.status
+        if answer.away or answer.verdict == "accepted":
+            self.board.venue_says(answer.away)
         self.board.write(e.Answered(order_id, "place", _state_by(answer), said, took_us, answer.trades))
         if answer.verdict == "rejected":
             self.board.count("orders_rejected")

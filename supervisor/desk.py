@@ -99,10 +99,7 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.dealing.recheck()
-        self.handover.hold_no_longer()
-        self.operations.see_proved()
-        self.operations.give_up_late()
-        self.operations.ensure_active()
+        self.operations.pass_time()
         self.markets.watch()
         self.markets.ask_again()
         self._keep_records()
@@ -200,6 +197,7 @@ class Desk:
     def _publish_keyframe(self) -> None:
         """Everything a fold that starts here must know; every so many begin a new segment of the tape."""
         board, records = self.board, self.board.settings.records
+        board.mark_keyframe()
         parameters = board.accounts.parameters
         assert parameters is not None, "a reign begins with its parameters"
         known = (m.ParametersSet(parameters.digest, parameters.values), *board.lanes.keyframe())

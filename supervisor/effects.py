@@ -86,6 +86,23 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Replay a stretch of the tape through a release twice, for an operation; frames from_seq to to_seq."""
+
+    op: str
+    release: str
+    from_seq: int
+    to_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndTrial:
+    """The operation waits for its replays no more: end what still runs of them."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End a worker process at once."""
 
@@ -126,6 +143,8 @@ Effect = (
     | CatchUp
     | Tell
     | Spawn
+    | Try
+    | EndTrial
     | Kill
     | AskListing
     | Watch

@@ -1,4 +1,4 @@
-"""What has to be asked of the venue and takes a while: each errand is sent off, and its answer is told to the desk.
+"""What takes a while, of the venue or on this machine: each errand is sent off, and its answer is told to the desk.
 
 An errand decides nothing. One that must not fail tries again; one that may is logged, and the desk asks anew.
 """
@@ -6,7 +6,7 @@ An errand decides nothing. One that must not fail tries again; one that may is l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -16,6 +16,7 @@ from supervisor import effects as fx
 from supervisor.arrivals import Turn
 from supervisor.desk import Desk
 from supervisor.feed import UNANSWERED, Discovery, PriceChannel
+from supervisor.gates import Tried
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.settlement import WINDOW_OF_RULE
 from supervisor.venue.frames import BadFrame
@@ -29,7 +30,10 @@ ALWAYS_FOLLOWED_S: Final = frozenset({0, 60})
 
 
 class Errands:
-    """Args: heard_book: takes a fetched book, in the shape of a frame of the market channel."""
+    """Args: heard_book: takes a fetched book, in the shape of a frame of the market channel.
+
+    replayed_twice: what comes of the two replays of a trial.
+    """
 
     def __init__(
         self,
@@ -39,9 +43,11 @@ class Errands:
         gateway: Gateway,
         discovery: Discovery,
         heard_book: Callable[[bytes], None],
+        replayed_twice: Callable[[fx.Try], Awaitable[tuple[Tried, Tried]]],
     ) -> None:
         self._desk, self._turn, self._clock = desk, turn, clock
         self._gateway, self._discovery, self._heard_book = gateway, discovery, heard_book
+        self._replayed_twice = replayed_twice
         self.prices: PriceChannel | None = None
 
     async def place(self, effect: fx.Submit) -> None:
@@ -115,6 +121,12 @@ class Errands:
             return
         self._heard_book(frame)
 
+    async def try_out(self, effect: fx.Try) -> None:
+        """Let the tape be replayed through a candidate."""
+        first, second = await self._replayed_twice(effect)
+        with self._turn() as now:
+            self._desk.operations.on_trial(now, effect.op, first, second)
+
 
 ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] = {
     fx.Submit: Errands.place,
@@ -123,5 +135,6 @@ ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] 
     fx.CatchUp: Errands.catch_up,
     fx.AskListing: Errands.discover,
     fx.Refetch: Errands.refetch,
+    fx.Try: Errands.try_out,
 }
 """Which errand an effect asks for."""

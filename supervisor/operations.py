@@ -1,13 +1,13 @@
 """Deploys and rollbacks, and the workers they move slots between: the rollout's table, carried out.
 
-`blue` is the worker of the active release, `green` the candidate's. The operation lives here, in the supervisor: a lost
-terminal changes nothing. When blue dies another worker of its release is started; when green dies its operation fails.
+The operation lives here, in the supervisor: a lost terminal changes nothing. Whoever dies, `staff` says who follows;
+which slots belong to whom is always computed anew from where the walk stands (`_aim`), never remembered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared import entries as e
@@ -15,109 +15,112 @@ from shared import messages as m
 from shared.clock import NS
 from supervisor import rollout, slotstate
 from supervisor.board import Board
-from supervisor.effects import Kill, Moment, Spawn, Tell
+from supervisor.crew import Member, not_staged
+from supervisor.effects import EndTrial, Kill, Moment, Tell, Try
+from supervisor.evidence import Evidence
+from supervisor.gates import Gate, Tried, Verdict, trial_gates, worst
 from supervisor.handover import Cause, Handover
+from supervisor.operation import Operation, close_left_open, from_journal
+from supervisor.plan import Plan, Standing, make_rings, planned
+from supervisor.staff import Staff
 from supervisor.turns import Turns
 
 KEPT: Final = 64
 """Operations that are remembered for people who ask."""
 WORTH_TELLING_S: Final = 0.5
-"""Real seconds after which it is worth saying what a handover waits for."""
-
-
-@dataclass
-class Operation:
-    """A deploy or rollback as people see it. `steps_ms`: what took how long; `result` is empty while it runs."""
-
-    op: str
-    verb: str
-    green: str
-    blue: str
-    actor: str
-    reason: str
-    began_ns: int
-    phase: str = "idle"
-    phase_ns: int = 0
-    steps_ms: dict[str, int] = field(default_factory=dict)
-    waiting: dict[str, str] = field(default_factory=dict)
-    load_us: dict[str, int] = field(default_factory=dict)
-    flips: int = 0
-    result: str = ""
-    fault: str = ""
+"""Real seconds after which it is worth saying what a phase waits for."""
+LOOK_S: Final = 0.1
+"""Real seconds between two looks at what a gate says."""
+RETRY_S: Final = 1.0
+"""Real seconds before the tape is tried again that had no tick on it yet."""
+POISON_S: Final = 120.0
+"""Real seconds in which the next owner must die as the one before it did for their release to be the cause."""
 
 
 class Operations:
-    """The rollout in progress, if any, and the two workers it is about."""
+    """The rollout in progress, if any, and the workers it is about."""
 
     def __init__(self, board: Board, turns: Turns, handover: Handover) -> None:
         self.board, self.turns, self.handover = board, turns, handover
-        self.blue = ""
-        self.green = ""
+        self.staff = Staff(board)
         self.rollout = rollout.Rollout()
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
-        self._respawn_ns = 0
-        self._old = ""
-        self._closing = False
+        self._evidence: Evidence | None = None
+        self._gates: tuple[Gate, ...] = ()
+        self._looked_ns = 0
+        self._try_ns = 0
+        self._died_of: tuple[tuple[str, str], int] = (("", ""), 0)
         handover.crossed = self._crossed
+        board.heard = self._heard
+
+    @property
+    def blue(self) -> str:
+        """The worker of the active release."""
+        return self.staff.blue
+
+    @property
+    def green(self) -> str:
+        """The candidate's worker."""
+        return self.staff.green
 
     def resume(self) -> None:
-        """After a restart, say how the operations ended that the last reign did not end itself.
-
-        Every slot comes back on the active release, so an operation either got that far or was put back.
-        """
-        accounts = self.board.accounts
-        active = accounts.active.release if accounts.active is not None else ""
-        for op, operated in list(accounts.operations.items()):
-            if operated.result:
-                continue
-            unmoved = "ROLLED_BACK" if operated.flips else "GATE_FAILED"
-            result = "OK" if operated.green == active else unmoved
-            fault = "" if result == "OK" else "the supervisor was restarted while it ran"
-            sides = {"green": operated.green, "blue": operated.blue}
-            step, detail = operated.step, {**sides, "result": result, "fault": fault, "flips": operated.flips}
-            self.board.write(e.Step(op, step.verb, "done", 0, step.actor, step.reason, detail))
+        """After a restart, end what the last reign left open."""
+        close_left_open(self.board)
 
     def known(self, op: str) -> Operation | None:
         """An operation of this reign, or what the journal says of one before it."""
-        if op in self.all:
-            return self.all[op]
         operated = self.board.accounts.operations.get(op)
-        if operated is None:
-            return None
-        step = operated.step
-        told = Operation(op, step.verb, operated.green, operated.blue, step.actor, step.reason, 0, phase=step.phase)
-        told.flips, told.result, told.fault = operated.flips, operated.result, operated.fault
-        return told
+        return self.all.get(op) or (from_journal(op, operated) if operated is not None else None)
 
     # --- what people ask for ---
 
     def begin(
-        self, now: Moment, op: str, verb: str, release: str, actor: str, reason: str, steps_ms: dict[str, int]
+        self,
+        now: Moment,
+        op: str,
+        verb: str,
+        release: str,
+        actor: str,
+        reason: str,
+        steps_ms: dict[str, int],
+        plan: Plan | None = None,
     ) -> Operation:
         """Let a release take over. The caller has seen that nothing else runs and that the release is known."""
         self.board.now(now)
         active = self.board.accounts.active
         operation = Operation(op, verb, release, active.release if active else "", actor, reason, self.board.mono_ns)
         operation.phase_ns, operation.steps_ms = self.board.mono_ns, dict(steps_ms)
+        operation.plan = plan or planned(self.board.settings.deploy, verb, {})
+        operation.rings = self.rings(op, operation.plan)
         self.all[op] = operation
         for old in list(self.all)[:-KEPT]:
             del self.all[old]
         self.current = operation
-        self._roll(rollout.Begin(op, verb, operation.blue, release, actor, reason))
+        course = operation.plan.course(len(operation.rings))
+        self._roll(rollout.Begin(op, verb, operation.blue, release, actor, reason, course))
         return operation
+
+    def rings(self, op: str, plan: Plan) -> tuple[tuple[str, ...], ...]:
+        """The rings an operation that began now would have."""
+        board = self.board
+        standings = [
+            Standing(slot.name, board.accounts.exposure(slot.name), slot.window_s - board.at_ns // NS % slot.window_s)
+            for slot in board.lanes.slots
+        ]
+        return make_rings(op, standings, plan.rings)
 
     def abort(self, now: Moment, actor: str) -> None:
         """Let the operation go back while it still can. Raises: rollout.RefusedEvent: it cannot any more."""
-        self.board.now(now)
-        self.rollout, commands = self._stepped(rollout.Abort(actor))
-        self._carry_out(commands)
+        self._by_hand(now, rollout.Abort(actor))
+
+    def promote(self, now: Moment, actor: str) -> None:
+        """Let an operation that waits for a person go on. Raises: rollout.RefusedEvent: it does not wait for one."""
+        self._by_hand(now, rollout.Promoted(actor))
 
     def close(self, why: str) -> None:
         """The reign ends: let every worker go, and start none."""
-        self._closing = True
-        for uid in list(self.board.crew.members):
-            self._retire(uid, why)
+        self.staff.retire_all(why)
 
     # --- what workers do ---
 
@@ -127,13 +130,13 @@ class Operations:
         member = self.board.crew.members.get(uid)
         if member is None:
             return "nobody expects it"
-        fault = self._not_staged(member.release, hello.release, hello.modules)
+        fault = self._not_staged(member, hello.release, hello.modules)
         if fault:
             return fault
         self.board.crew.update(uid, stage="greeted", pid=pid, modules=hello.modules, heard_ns=self.board.mono_ns)
         self.board.write(e.Worker(uid, member.release, pid, "greeted", f"{len(hello.modules)} modules"))
         if uid == self.green:
-            self._roll(rollout.Greeted())
+            self._greeted(hello.modules)
         return ""
 
     def on_ready(self, now: Moment, uid: str, ready: m.Ready) -> None:
@@ -157,6 +160,8 @@ class Operations:
             return
         self.board.crew.hear(uid, self.board.mono_ns, beat.read_seq)
         self.board.crew.update(uid, decided=beat.decided, rss_kib=beat.rss_kib)
+        if self._evidence is not None and uid == self.green:
+            self._evidence.beat(beat.rss_kib, self.board.mono_ns)
         for name in [name for name, state in self.turns.slots.items() if state.candidate == uid]:
             self.handover.try_boundary(name)
 
@@ -173,19 +178,83 @@ class Operations:
         member = self.board.crew.members.get(uid)
         if member is None or uid != self.green or self.rollout.phase != "attesting":
             return
-        fault = self._not_staged(member.release, attested.release, attested.modules)
+        fault = self._not_staged(member, attested.release, attested.modules)
         if fault:
             self._roll(rollout.Failed(fault))
         else:
             self.board.crew.update(uid, attested=True)
             self.see_proved()
 
+    def on_trial(self, now: Moment, op: str, first: Tried, second: Tried) -> None:
+        """The recent tape was replayed through green twice."""
+        self.board.now(now)
+        if self.current is None or op != self.current.op or self.rollout.phase != "trial":
+            return
+        self._gates = trial_gates(first, second, self.board.settings.gates)
+        if worst(self._gates) == "INCONCLUSIVE":
+            self._try_ns = self.board.mono_ns + int(RETRY_S * NS)
+        else:
+            self._pass_judgement(worst(self._gates))
+
+    def on_breach(self, now: Moment, uid: str, why: str) -> None:
+        """A worker sent what no worker may send."""
+        self.board.now(now)
+        self.board.alarm("bad_frame", f"worker {uid}: {why}")
+        self.fence(uid, why)
+
+    def on_lost(self, now: Moment, uid: str, why: str) -> None:
+        """A worker process is gone."""
+        self.board.now(now)
+        self._lose(uid, why, by_itself=not why.startswith(_FROM_OUTSIDE))
+
+    def _lose(self, uid: str, why: str, *, by_itself: bool) -> None:
+        """A worker is gone, or is treated as if it were: whoever follows it takes its place."""
+        member = self.board.crew.dismiss(uid, self.board.mono_ns)
+        if member is None:
+            return
+        retired = member.stage == "retiring"
+        self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
+        part = self.staff.lost(uid, member.release)
+        for name in self.turns.slots:
+            self.turns.step(name, slotstate.Lost(uid))
+        if part == "blue" and not retired:
+            self._mourn(member, why, by_itself)
+        elif part == "green":
+            self._roll(rollout.Failed(f"its worker {uid} is gone: {why}"))
+        elif part == "old":
+            self._roll(rollout.Gone())
+        self.staff.fill()
+        self._aim()
+
+    def fence(self, uid: str, why: str) -> None:
+        """Take everything from a worker, then end its process: whatever it still says no longer counts."""
+        if uid in self.board.crew.members:
+            self.board.effects.append(Kill(uid))
+            self._lose(uid, why, by_itself=False)
+
+    # --- what time does ---
+
+    def pass_time(self) -> None:
+        """Give up what is late, look at what is proved, bring back who is missing."""
+        self.handover.pass_time()
+        self.see_proved()
+        self._look_at_gates()
+        self._try_again()
+        self._give_up_late()
+        self.staff.pass_time()
+        self.ensure_active()
+
+    def ensure_active(self) -> None:
+        """Bring back who the active release lacks."""
+        if self.staff.fill():
+            self._aim()
+
     def see_proved(self) -> None:
         """Go on when green has shown that it can decide, as far as there is a market to show it on.
 
-        No slot passes to it before it decided on a live tick in blue's shadow, and blue may not go before green
-        answered one as the owner: what crashes on its first tick costs nothing, or is put back. A rollback waits for
-        neither: it goes to what has traded before, and it is in a hurry.
+        No slot passes to it before it decided on a live tick in blue's shadow, and the next ring or the end of blue
+        waits until green answered one as the owner: what crashes on its first tick costs nothing, or is put back. A
+        rollback waits for neither: it goes to what has traded before, and it is in a hurry.
         """
         proved = _PROVED.get(self.rollout.phase)
         if proved is not None and self.green and not self._missing():
@@ -202,56 +271,36 @@ class Operations:
         tried = decided or self.rollout.verb == "rollback" or not self._ticks_come_to(owner)
         return "" if tried else "it decided on no live tick"
 
-    def on_breach(self, now: Moment, uid: str, why: str) -> None:
-        """A worker sent what no worker may send."""
-        self.board.now(now)
-        self.board.alarm("bad_frame", f"worker {uid}: {why}")
-        self.fence(uid, why)
+    def _ticks_come_to(self, uid: str) -> bool:
+        """Whether this worker owns a slot in which a tick will come, or waits for its answer."""
+        window, lane_of = self.board.lanes.window, self.board.lane_of
+        owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
+        return bool(uid) and any(window(lane_of[name]) for name in owned)
 
-    def on_lost(self, now: Moment, uid: str, why: str) -> None:
-        """A worker process is gone, or is treated as if it were."""
-        self.board.now(now)
-        member = self.board.crew.dismiss(uid, self.board.mono_ns)
-        if member is None:
-            return
-        retired = member.stage == "retiring"
-        self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
-        self._respawn_ns = self.board.mono_ns + int(self.board.crew.respawn_after_s() * NS)
-        if uid == self.blue:
-            self.blue = ""
-            if not retired:
-                self.board.alarm("worker_lost", f"{uid} of {member.release}: {why}")
-        for name in self.turns.slots:
-            self.turns.step(name, slotstate.Lost(uid))
-        if uid == self.green:
-            self.green = ""
-            self._roll(rollout.Failed(f"its worker {uid} is gone: {why}"))
-        elif uid == self._old and self.rollout.phase == "retiring":
-            self._roll(rollout.Gone())
-        self.ensure_active()
-        self.handover.arm()
+    def _look_at_gates(self) -> None:
+        """Shadow and bake go on when every gate passes, and end at once when one fails."""
+        judged = self.rollout.phase in {"shadow", "baking"} and self._evidence is not None
+        if judged and self.board.since_s(self._looked_ns) >= LOOK_S:
+            assert self._evidence is not None
+            self._looked_ns = self.board.mono_ns
+            self._gates = self._evidence.gates(self.board.at_ns, self.board.mono_ns)
+            self._pass_judgement(worst(self._gates))
 
-    def fence(self, uid: str, why: str) -> None:
-        """Take everything from a worker, then end its process: whatever it still says no longer counts."""
-        if uid in self.board.crew.members:
-            self.board.effects.append(Kill(uid))
-            self.on_lost(Moment(self.board.at_ns, self.board.mono_ns), uid, why)
+    def _pass_judgement(self, verdict: Verdict) -> None:
+        if verdict == "PASS":
+            self._roll(rollout.Passed())
+        elif verdict == "FAIL":
+            self._roll(rollout.Breached(self._said("FAIL")))
 
-    # --- what time does ---
+    def _said(self, verdict: Verdict) -> str:
+        """What the gates with this verdict say."""
+        return "; ".join(f"{gate.name}: {gate.words}" for gate in self._gates if gate.verdict == verdict)
 
-    def ensure_active(self) -> None:
-        """Bring a worker of the active release back if there is none and nobody is about to take over."""
-        active = self.board.accounts.active
-        if self.blue or active is None or self.board.mono_ns < self._respawn_ns or self._closing:
-            return
-        if self.rollout.phase not in {"flipping", "attesting"}:
-            self.blue = self._spawn(active.release)
-            if self.rollout.phase in {"idle", "spawning", "warming", "retiring"}:
-                self.handover.aim(self.blue, moving=False, cause=Cause())
-            else:
-                self.handover.aim(self.blue, moving=True, cause=self.handover.cause)
+    def _try_again(self) -> None:
+        if self.rollout.phase == "trial" and self._try_ns and self.board.mono_ns >= self._try_ns:
+            self._do_try(rollout.Try())
 
-    def give_up_late(self) -> None:
+    def _give_up_late(self) -> None:
         """Fence workers that are overdue, and end a phase whose deadline passed."""
         board = self.board
         for uid, why in board.crew.overdue(board.settings.deploy, board.seq, board.mono_ns):
@@ -259,126 +308,167 @@ class Operations:
         operation = self.current
         if operation is None:
             return
-        moving = self.rollout.phase in {"flipping", "restoring"}
-        long = board.since_s(operation.phase_ns) > WORTH_TELLING_S
-        operation.waiting = self.handover.waiting() if moving and long else {}
-        if board.since_s(operation.phase_ns) > self._phase_limit_s():
-            self._roll(rollout.Late(self._overdue()))
+        operation.waiting = self._waiting() if board.since_s(operation.phase_ns) > WORTH_TELLING_S else {}
+        if board.since_s(operation.phase_ns) > self._phase_limit_s(operation.plan):
+            self._roll(rollout.Late("; ".join(f"{what}: {why}" for what, why in self._waiting().items())))
 
-    def _ticks_come_to(self, uid: str) -> bool:
-        """Whether this worker owns a slot in which a tick will come, or waits for its answer."""
-        window, lane_of = self.board.lanes.window, self.board.lane_of
-        owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
-        return bool(uid) and any(window(lane_of[name]) for name in owned)
+    def _waiting(self) -> dict[str, str]:
+        """What the phase waits for: by slot, by gate, or in a word."""
+        phase = self.rollout.phase
+        if phase in {"flipping", "restoring"}:
+            return self.handover.waiting()
+        if phase in {"trial", "shadow", "baking"}:
+            return {gate.name: gate.words for gate in self._gates if gate.verdict == "INCONCLUSIVE"}
+        if phase == "held":
+            return {"a person": self.rollout.held_for}
+        return {"green": self._missing()} if self.green else {"blue": "its worker did not go"}
 
-    def _overdue(self) -> str:
-        """What the phase that took too long was waiting for."""
-        if self.rollout.phase in {"flipping", "restoring"}:
-            return "; ".join(f"{slot}: {why}" for slot, why in self.handover.waiting().items())
-        return self._missing() if self.green else "its worker did not go"
+    def _phase_limit_s(self, plan: Plan) -> float:
+        deploy, clock = self.board.settings.deploy, self.board.settings.clock
+        limits = {
+            "spawning": deploy.hello_s + 1,
+            "warming": deploy.warm_s + 1,
+            "trial": deploy.trial_s + 1,
+            "shadow": deploy.shadow_s,
+            "held": deploy.hold_s,
+            "flipping": plan.boundary_s,
+            "attesting": deploy.attest_s,
+            "baking": plan.bake_s / (clock.speed if clock is not None else 1.0) + deploy.bake_grace_s,
+            "retiring": deploy.retire_s + 1,
+            "restoring": deploy.boundary_s,
+        }
+        return limits[self.rollout.phase]
 
     # --- the table, carried out ---
+
+    def _by_hand(self, now: Moment, event: rollout.Event) -> None:
+        self.board.now(now)
+        self._move(*rollout.step(self.rollout, event))
 
     def _roll(self, event: rollout.Event) -> None:
         """Advance the rollout; an event that means nothing in this phase is counted."""
         try:
-            self.rollout, commands = self._stepped(event)
+            moved, commands = rollout.step(self.rollout, event)
         except rollout.RefusedEvent:
             self.board.count("rollout_refused")
             return
-        self._carry_out(commands)
+        self._move(moved, commands)
 
-    def _stepped(self, event: rollout.Event) -> tuple[rollout.Rollout, tuple[rollout.Command, ...]]:
-        moved, commands = rollout.step(self.rollout, event)
-        if moved.phase != self.rollout.phase:
-            self._note_phase(self.rollout.phase, moved.phase)
-        return moved, commands
-
-    def _carry_out(self, commands: tuple[rollout.Command, ...]) -> None:
+    def _move(self, moved: rollout.Rollout, commands: tuple[rollout.Command, ...]) -> None:
+        operation, before = self.current, self.rollout
+        assert operation is not None, "a rollout moves only while its operation runs"
+        self.rollout = moved
+        operation.flips = moved.flipped
+        if moved.phase != before.phase:
+            operation.held_for, operation.after = moved.held_for, moved.after if moved.phase == "held" else ""
+            operation.enter(self.board, moved.phase, self._gates)
+            self._gates, self._try_ns = (), 0
+            operation.ring = moved.ring
         for command in commands:
             _CARRY_OUT[type(command)](self, command)
-
-    def _note_phase(self, before: str, after: str) -> None:
-        operation = self.current
-        assert operation is not None, "a rollout moves only while its operation runs"
-        took_ms = (self.board.mono_ns - operation.phase_ns) // 1_000_000
-        if before != "idle":
-            operation.steps_ms[before] = took_ms
-        operation.phase, operation.phase_ns, operation.waiting = after, self.board.mono_ns, {}
-        detail: dict[str, Any] = {"from": before, "green": operation.green, "blue": operation.blue}
-        member = self.board.crew.members.get(self.green)
-        if before == "spawning" and member is not None:
-            operation.load_us = {loaded.module: loaded.load_us for loaded in member.modules}
-            detail["load_us"] = operation.load_us
-        self._write_step(after, 0 if before == "idle" else took_ms, detail)
-
-    def _write_step(self, phase: str, took_ms: int, detail: dict[str, Any]) -> None:
-        operation = self.current
-        assert operation is not None
-        self.board.write(
-            e.Step(operation.op, operation.verb, phase, took_ms, operation.actor, operation.reason, detail)
-        )
-
-    def _spawn(self, release: str) -> str:
-        uid = self.board.crew.hire(self.board.accounts.term, release, self.board.mono_ns)
-        self.board.write(e.Worker(uid, release, 0, "spawned", ""))
-        self.board.effects.append(Spawn(uid, release))
-        return uid
+        if moved.phase != before.phase:
+            self._aim()
+            if before.phase == "trial":
+                self.board.effects.append(EndTrial(operation.op))
 
     def _do_spawn(self, command: rollout.Spawn) -> None:
-        self.green = self._spawn(self.rollout.green)
+        release = self.rollout.green
+        self.staff.green = self.staff.recall(release)
+        if not self.green:
+            self.staff.green = self.staff.start(release)
+            return
+        self._greeted(self.board.crew.members[self.green].modules)
+        self.see_proved()
+
+    def _greeted(self, modules: tuple[m.Loaded, ...]) -> None:
+        assert self.current is not None
+        self.current.loaded = {loaded.module: (loaded.digest, loaded.load_us) for loaded in modules}
+        self._roll(rollout.Greeted())
+
+    def _do_try(self, command: rollout.Try) -> None:
+        board, self._try_ns = self.board, 0
+        from_seq = board.seq_since(board.at_ns - int(board.settings.deploy.trial_tape_s * NS))
+        board.effects.append(Try(self.rollout.op, self.rollout.green, from_seq, board.seq))
+
+    def _do_compare(self, command: rollout.Compare) -> None:
+        self._evidence = self._gather(None)
+
+    def _do_bake(self, command: rollout.Bake) -> None:
+        assert self.current is not None
+        self._evidence = self._gather(frozenset(self.current.rings[self.rollout.ring]))
+
+    def _gather(self, slots: frozenset[str] | None) -> Evidence:
+        operation, board = self.current, self.board
+        assert operation is not None
+        return Evidence(
+            self.green, operation.blue, operation.plan, board.settings.gates, slots, board.at_ns, board.mono_ns
+        )
 
     def _do_flip(self, command: rollout.Flip) -> None:
-        self.handover.aim(self.green, moving=True, cause=self._cause())
+        """The ring is aimed at already, as every phase's slots are."""
+        self._evidence = None
 
     def _do_attest(self, command: rollout.Attest) -> None:
+        self.board.crew.update(self.green, attested=False)
         self.board.effects.append(Tell(self.green, m.Attest()))
 
     def _do_promote(self, command: rollout.Promote) -> None:
-        self._old, self.blue, self.green = self.blue, self.green, ""
+        assert self.current is not None
+        self._evidence = None
         self.board.write(e.Active(self.rollout.green, self.rollout.op))
-        self.handover.aim(self.blue, moving=False, cause=Cause())
-        if self._old in self.board.crew.members:
-            self._retire(self._old, f"{self.rollout.green} took over")
-        else:
+        trail_s = self.current.plan.trail_s
+        ends = self.staff.promote(self.board.at_ns + int(trail_s * NS) if trail_s else 0)
+        self._aim()
+        if not ends:
             self._roll(rollout.Gone())
 
     def _do_restore(self, command: rollout.Restore) -> None:
-        self.handover.aim(self.blue, moving=True, cause=self._cause())
-        self.ensure_active()
+        self._evidence = None
+        self.staff.fill()
+        self._aim()
         self._see_restored()
 
     def _do_discard(self, command: rollout.Discard) -> None:
         """Let the candidate go; if it still owns slots, because nobody can take them back, it may not decide on."""
-        green, self.green = self.green, ""
-        if any(green in {state.owner, state.candidate} for state in self.turns.slots.values()):
+        self._evidence = None
+        green, self.staff.green = self.green, ""
+        if any(green and green in {state.owner, state.candidate} for state in self.turns.slots.values()):
             self.fence(green, self.rollout.fault)
-        elif green in self.board.crew.members:
-            self._retire(green, self.rollout.fault)
+        else:
+            self.staff.retire(green, self.rollout.fault)
 
     def _do_finish(self, command: rollout.Finish) -> None:
         operation = self.current
         assert operation is not None
-        operation.result, operation.fault, operation.flips = command.result, command.fault, self.rollout.flipped
-        total_ms = (self.board.mono_ns - operation.began_ns) // 1_000_000
-        ended = {"result": command.result, "fault": command.fault, "flips": operation.flips}
-        detail = {"green": operation.green, "blue": operation.blue, **ended}
-        self._write_step("done", total_ms, detail)
+        operation.end(self.board, command.result, command.fault, self.rollout.flipped)
         self.current = None
-        self.handover.aim(self.blue, moving=False, cause=Cause())
+        self._aim()
         if command.result == "ROLLBACK_FAILED":
             self.board.alarm("rollback_failed", f"{operation.op}: not every slot could be given back")
             generation = self.board.accounts.generation + 1
             self.board.write(e.Control(generation, True, "supervisor", "a rollback failed"))
 
-    def _retire(self, uid: str, why: str) -> None:
-        self.board.crew.update(uid, stage="retiring", told_ns=self.board.mono_ns)
-        self.board.effects.append(Tell(uid, m.Retire(why[:500])))
+    # --- who should own what ---
+
+    def _aim(self) -> None:
+        """Point every slot at who should own it, from where the walk stands."""
+        greens = self._green_slots()
+        wanted = {name: self.green if name in greens else self.blue for name in self.turns.slots}
+        plan = self.current.plan if self.current is not None and self.rollout.phase == "flipping" else Plan()
+        self.handover.aim(wanted, policy=plan.flip_policy, cause=self._cause())
+
+    def _green_slots(self) -> frozenset[str]:
+        """The slots that are green's, or shall be: those of every ring the walk has come to."""
+        came = self.rollout.phase in _WITH_GREEN and (self.rollout.phase != "held" or self.rollout.flipped)
+        rings = self.current.rings[: self.rollout.ring + 1] if self.current is not None and came else ()
+        return frozenset(name for ring in rings for name in ring)
 
     def _cause(self) -> Cause:
         operation = self.current
-        assert operation is not None
-        return Cause(operation.op, operation.actor, operation.reason, operation.steps_ms)
+        if operation is None or self.rollout.phase not in {"flipping", "restoring"}:
+            return Cause()
+        ring = self.rollout.ring + 1
+        return Cause(operation.op, operation.actor, operation.reason, operation.steps_ms, operation.evidence, ring)
 
     def _crossed(self, name: str, uid: str) -> None:
         """A slot changed hands; to green also while slots go back, if its grant was on the way to the disk by then."""
@@ -386,52 +476,64 @@ class Operations:
         if operation is None or self.rollout.phase not in {"flipping", "restoring"}:
             return
         if self.board.accounts.owners[name].release == operation.green:
-            self._roll(rollout.Flipped(self.handover.owned_by(uid)))
-            operation.flips = self.rollout.flipped
+            self._roll(rollout.Flipped(self.handover.held_by(uid, self._green_slots())))
         if self.rollout.phase == "restoring":
             self._see_restored()
 
     def _see_restored(self) -> None:
         """Everything is back when the active release owns every slot; a first release that failed leaves none."""
         nobody = self.board.accounts.active is None
-        if nobody or (self.blue and self.handover.owned_by(self.blue)):
+        if nobody or (self.blue and self.handover.held_by(self.blue, self.turns.slots)):
             self._roll(rollout.Restored())
 
-    def _not_staged(self, staged: str, said: str, modules: tuple[m.Loaded, ...]) -> str:
-        """Why a worker is not what was staged; empty when it is."""
-        if said != staged:
-            return f"it runs {said}, staged was {staged}"
-        if not modules:
-            return "it names no module that it has loaded"
-        files = self.board.accounts.releases[staged].modules
-        for loaded in modules:
-            stem = loaded.module.replace(".", "/")
-            if loaded.digest not in {files.get(f"{stem}.py"), files.get(f"{stem}/__init__.py")}:
-                return f"it loaded a {loaded.module} that is not the one that was staged"
-        return ""
+    # --- evidence ---
 
-    def _phase_limit_s(self) -> float:
-        deploy = self.board.settings.deploy
-        limits = {
-            "spawning": deploy.hello_s + 1,
-            "warming": deploy.warm_s + 1,
-            "flipping": deploy.boundary_s,
-            "attesting": deploy.attest_s,
-            "retiring": deploy.retire_s + 1,
-            "restoring": deploy.boundary_s,
-        }
-        return limits[self.rollout.phase]
+    def _heard(self, entry: e.Entry) -> None:
+        if self._evidence is not None:
+            self._evidence.see(entry, self.board.mono_ns)
+
+    def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
+        return not_staged(self.board.accounts.releases[member.release], said, modules)
+
+    def _mourn(self, member: Member, why: str, by_itself: bool) -> None:
+        """An owner died. A release whose next owner dies of the same by itself is the cause: it is taken back."""
+        board = self.board
+        board.alarm("worker_lost", f"{member.uid} of {member.release}: {why}")
+        if not by_itself:
+            return
+        died_of, (last, since_ns) = (member.release, _VARIABLE.sub("", why)), self._died_of
+        self._died_of = died_of, board.mono_ns
+        if died_of == last and board.since_s(since_ns) < POISON_S:
+            self._take_poison_back(member.release, why)
+
+    def _take_poison_back(self, release: str, why: str) -> None:
+        board, previous = self.board, self.board.accounts.previous
+        board.alarm("poison", f"two workers of {release} died of the same: {why}")
+        if self.current is None and previous and previous != release:
+            op = f"poison-{board.accounts.term}-{board.crew.spawned}"
+            reason = f"two workers of {release} died of the same: {why}"
+            now = Moment(board.at_ns, board.mono_ns)
+            self.begin(now, op, "rollback", previous, "supervisor", reason[:500], {})
 
 
-_PROVED: Final[dict[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
+_WITH_GREEN: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting", "baking"})
+"""Phases in which slots are green's, or shall be; a hold only once some are."""
+_PROVED: Final[Mapping[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
     "warming": rollout.Ready,
     "attesting": rollout.Attested,
 }
 """What green has done when nothing is missing in a phase."""
+_VARIABLE: Final = re.compile(r"w?\d[\w./-]*")
+"""What differs between two deaths of one cause: numbers, and names with numbers in them."""
+_FROM_OUTSIDE: Final = "killed by SIGKILL"
+"""What is said of a worker that somebody else ended: that is not its release's doing."""
 _CARRY_OUT: Final[dict[type, Callable[[Operations, Any], None]]] = {
     rollout.Spawn: Operations._do_spawn,
+    rollout.Try: Operations._do_try,
+    rollout.Compare: Operations._do_compare,
     rollout.Flip: Operations._do_flip,
     rollout.Attest: Operations._do_attest,
+    rollout.Bake: Operations._do_bake,
     rollout.Promote: Operations._do_promote,
     rollout.Restore: Operations._do_restore,
     rollout.Discard: Operations._do_discard,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 from msgspec import structs
 
 from shared import entries as e
@@ -13,8 +15,11 @@ from shared.clock import NS
 from shared.units import show_micro, show_usd
 from supervisor.crew import Member
 from supervisor.desk import Desk
+from supervisor.handover import changed_files
 from supervisor.lanes import Window
-from supervisor.operations import Operation
+from supervisor.operation import Operation, Told
+from supervisor.plan import Plan
+from supervisor.policy import Ruling
 from supervisor.slotstate import SlotState
 
 STATUS_SCHEMA = "foresight.status/1"
@@ -53,7 +58,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "decided": desk.decisions.taken,
         "counters": dict(sorted(board.counters.items())),
         "operation": operation_view(desk.operations.current) if desk.operations.current else None,
-        "workers": [_worker(member) for member in board.crew.members.values()],
+        "workers": [_worker(desk, member) for member in board.crew.members.values()],
     }
 
 
@@ -106,7 +111,7 @@ def releases(desk: Desk) -> list[dict[str, Any]]:
 
 
 def operation_view(operation: Operation) -> dict[str, Any]:
-    """An operation: where it stands, how long each part took, what it waits for, how it ended."""
+    """An operation: where it stands, how long each part took, what its gates said, what it waits for, how it ended."""
     return {
         "op": operation.op,
         "verb": operation.verb,
@@ -114,13 +119,55 @@ def operation_view(operation: Operation) -> dict[str, Any]:
         "blue": operation.blue,
         "actor": operation.actor,
         "reason": operation.reason,
+        "plan": msgspec.to_builtins(operation.plan),
+        "rings": [list(ring) for ring in operation.rings],
+        "ring": operation.ring,
         "phase": operation.phase,
+        "held_for": operation.held_for,
+        "after": operation.after,
         "steps_ms": dict(operation.steps_ms),
+        "history": [passage._asdict() for passage in operation.history],
         "waiting": dict(operation.waiting),
-        "load_us": dict(operation.load_us),
+        "gates": [_told(told) for told in operation.told],
+        "loaded": {name: {"digest": digest, "load_us": us} for name, (digest, us) in operation.loaded.items()},
         "flips": operation.flips,
         "result": operation.result,
         "fault": operation.fault,
+    }
+
+
+def _told(told: Told) -> dict[str, Any]:
+    return {"phase": told.phase, "ring": told.ring, **msgspec.to_builtins(told.gate)}
+
+
+def plan_view(desk: Desk, release: str, plan: Plan, op: str, policies: tuple[Ruling, ...]) -> dict[str, Any]:
+    """What a deploy would do: what it changes, what is open, its rings, and why each slot would wait if it came now."""
+    board, accounts = desk.board, desk.board.accounts
+    blue = accounts.active.release if accounts.active is not None else ""
+    return {
+        "green": release_view(desk, release),
+        "blue": release_view(desk, blue) if blue else {},
+        "plan": msgspec.to_builtins(plan),
+        "changed": list(changed_files(board, blue, release)),
+        "positions": [structs.asdict(holding) for holding in accounts.holdings()],
+        "orders": [structs.asdict(resting) for resting in accounts.resting()],
+        "rings": [[_planned(desk, name, plan) for name in ring] for ring in desk.operations.rings(op, plan)],
+        "measured": {
+            "windows": accounts.windows_measured,
+            "decisions": accounts.decisions_measured,
+            "since_ns": accounts.activated_ns[-1] if accounts.activated_ns else 0,
+        },
+        "policies": [asdict(ruling) for ruling in policies],
+    }
+
+
+def _planned(desk: Desk, name: str, plan: Plan) -> dict[str, Any]:
+    slot, board = desk.board.lane_of[name], desk.board
+    return {
+        "slot": name,
+        "exposure_micro": board.accounts.exposure(name),
+        "closes_in_s": slot.window_s - board.at_ns // NS % slot.window_s,
+        "waits": desk.handover.may_move(name, plan.flip_policy),
     }
 
 
@@ -152,9 +199,10 @@ def _owned(desk: Desk, names: Iterable[str]) -> int:
     return sum(1 for name in names if desk.turns.slots[name].owner)
 
 
-def _worker(member: Member) -> dict[str, Any]:
+def _worker(desk: Desk, member: Member) -> dict[str, Any]:
     return {
         "uid": member.uid,
+        "part": desk.operations.staff.part_of(member.uid),
         "release": member.release,
         "pid": member.pid,
         "stage": member.stage,

@@ -19,6 +19,9 @@ from shared.outcomes import EXIT
 from supervisor import report, rollout
 from supervisor.desk import Desk
 from supervisor.effects import Moment
+from supervisor.operation import Operation
+from supervisor.plan import BadPlan, Plan, planned
+from supervisor.policy import Record, Ruling, rulings
 
 EVENTS_MAX: Final = 500
 STEPS_MAX: Final = 32
@@ -77,6 +80,13 @@ class Asked:
         value = self.request.args.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
             raise Refused("USAGE", f"{name} must be a whole number from 0 to {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """An argument that must be true or false; false when it is not there. Raises: Refused."""
+        value = self.request.args.get(name, False)
+        if not isinstance(value, bool):
+            raise Refused("USAGE", f"{name} must be true or false")
         return value
 
 
@@ -157,48 +167,111 @@ def _set_paused(paused: bool) -> Callable[[Asked], Done]:
 def _deploy(asked: Asked) -> Done:
     desk, release = asked.desk, asked.text("release")
     running = desk.operations.current
-    accounts = desk.board.accounts
+    active = desk.board.accounts.active
+    if release not in desk.board.accounts.releases:
+        raise Refused("NOINPUT", f"release {release} is not staged here", "foresightctl releases")
+    plan, dry = _plan(asked, "deploy"), asked.flag("dry_run")
+    if dry:
+        return _dry_run(asked, release, plan)
     if running is not None and running.green == release:
         return Done(f"joined: {running.verb} of {release} is {running.phase}", op=running.op)
     if desk.operations.known(asked.request.op) is not None:
         return Done("this operation was asked for before", op=asked.request.op)
     _nothing_runs(desk)
-    if accounts.active is not None and accounts.active.release == release:
+    if active is not None and active.release == release:
         return Done(f"{release} is active already", data={"already": True})
-    expected = asked.text("expect_active")
-    if expected and (accounts.active is None or not _names(desk, accounts.active.release, expected)):
-        active = accounts.active.release if accounts.active is not None else "none"
+    _as_expected(asked)
+    _policies_allow(asked)
+    return _begin(asked, "deploy", release, plan)
+
+
+def _dry_run(asked: Asked, release: str, plan: Plan) -> Done:
+    """What a deploy would do and meet; nothing is done, nothing written."""
+    desk = asked.desk
+    data = report.plan_view(desk, release, plan, asked.request.op, _rulings(asked))
+    code, message = "OK", f"a deploy of {release} would begin now"
+    try:
+        _nothing_runs(desk)
+        _as_expected(asked)
+        _policies_allow(asked)
+    except Refused as refused:
+        code, message = refused.code, str(refused)
+    return Done(message, {**data, "would": code}, code=code)
+
+
+def _as_expected(asked: Asked) -> None:
+    """Compare and set: whoever names the release they believe to be active is refused when it is another."""
+    expected, active = asked.text("expect_active"), asked.desk.board.accounts.active
+    if expected and (active is None or not _names(asked.desk, active.release, expected)):
+        trading = active.release if active is not None else "none"
         raise Refused(
-            "PRECONDITION", f"{expected} is not the active release; that is {active}", "foresightctl releases"
+            "PRECONDITION", f"{expected} is not the active release; that is {trading}", "foresightctl releases"
         )
-    if release not in accounts.releases:
-        raise Refused("NOINPUT", f"release {release} is not staged here", "foresightctl releases")
-    return _begin(asked, "deploy", release)
+
+
+def _rulings(asked: Asked) -> tuple[Ruling, ...]:
+    board = asked.desk.board
+    accounts = board.accounts
+    record = Record(accounts.activated_ns, accounts.windows_measured, accounts.decisions_measured)
+    return rulings(board.settings.policy, record, asked.text("reason"), board.at_ns)
+
+
+def _policies_allow(asked: Asked) -> None:
+    against = [ruling.words for ruling in _rulings(asked) if ruling.refuses]
+    if against and not asked.text("override"):
+        raise Refused("POLICY", "; ".join(against), "foresightctl deploy --override WHY --reason TEXT")
+
+
+def _plan(asked: Asked, verb: str) -> Plan:
+    wishes = asked.request.args.get("plan", {})
+    try:
+        return planned(asked.desk.board.settings.deploy, verb, wishes if isinstance(wishes, dict) else {"plan": wishes})
+    except BadPlan as error:
+        raise Refused("USAGE", f"not a plan: {error}") from error
 
 
 def _rollback(asked: Asked) -> Done:
     desk, wanted = asked.desk, asked.text("release")
-    accounts = desk.board.accounts
+    accounts, running = desk.board.accounts, desk.operations.current
     if desk.operations.known(asked.request.op) is not None:
         return Done("this operation was asked for before", op=asked.request.op)
+    _as_expected(asked)
+    if running is not None and (not wanted or _names(desk, running.blue, wanted)):
+        return _put_back(asked, running)
     _nothing_runs(desk)
     if not wanted and not accounts.previous:
         raise Refused("NOINPUT", "no release traded before this one", "foresightctl releases")
     release = accounts.previous if not wanted else _find(desk, wanted)
     if accounts.active is not None and accounts.active.release == release:
         return Done(f"{release} is active already", data={"already": True})
-    return _begin(asked, "rollback", release)
+    return _begin(asked, "rollback", release, _plan(asked, "rollback"))
 
 
-def _begin(asked: Asked, verb: str, release: str) -> Done:
+def _put_back(asked: Asked, running: Operation) -> Done:
+    """Take back what runs, if it is still the operation that was meant; one that goes back already is joined."""
+    meant = asked.text("op")
+    if meant not in {"", running.op}:
+        raise Refused("PRECONDITION", f"operation {meant} is not running; that is {running.op}", "foresightctl op list")
+    if running.phase == "restoring":
+        return Done(f"{running.op} is being put back already", op=running.op)
+    try:
+        asked.desk.operations.abort(asked.now, asked.caller.actor)
+    except rollout.RefusedEvent as error:
+        raise Refused("PRECONDITION", f"too late to abort: {error}", "foresightctl rollback") from error
+    return Done(f"{running.op} is being put back", op=running.op, changed=True)
+
+
+def _begin(asked: Asked, verb: str, release: str, plan: Plan) -> Done:
     if not _OP_ID.fullmatch(asked.request.op):
         raise Refused("USAGE", "an operation needs an id of its own, 1 to 64 letters, digits, or any of . _ : -")
     try:
         steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
     except msgspec.ValidationError as error:
         raise Refused("USAGE", f"steps_ms must name whole milliseconds: {error}") from error
+    override = asked.text("override")
+    reason = asked.text("reason") + (f" (policies overridden: {override})" if override else "")
     operation = asked.desk.operations.begin(
-        asked.now, asked.request.op, verb, release, asked.caller.actor, asked.text("reason"), steps
+        asked.now, asked.request.op, verb, release, asked.caller.actor, reason, steps, plan
     )
     return Done(f"{verb} of {release} began", op=operation.op, changed=True)
 
@@ -245,18 +318,28 @@ def _operations(asked: Asked) -> Done:
 
 
 def _abort(asked: Asked) -> Done:
+    return _put_back(asked, _running(asked))
+
+
+def _promote(asked: Asked) -> Done:
+    running = _running(asked)
+    after = running.after
+    try:
+        asked.desk.operations.promote(asked.now, asked.caller.actor)
+    except rollout.RefusedEvent as error:
+        raise Refused(
+            "PRECONDITION", f"{running.op} waits for nobody: {error}", f"foresightctl wait {running.op}"
+        ) from error
+    return Done(f"{running.op} goes on with {after}", op=running.op, changed=True)
+
+
+def _running(asked: Asked) -> Operation:
+    """The operation that runs, if it is the one that is meant. Raises: Refused."""
     running, wanted = asked.desk.operations.current, asked.text("op")
     if running is None or wanted not in {"", running.op}:
-        raise Refused(
-            "NOINPUT",
-            f"operation {wanted} is not running" if wanted else "no operation is running",
-            "foresightctl events",
-        )
-    try:
-        asked.desk.operations.abort(asked.now, asked.caller.actor)
-    except rollout.RefusedEvent as error:
-        raise Refused("PRECONDITION", f"too late to abort: {error}", "foresightctl rollback") from error
-    return Done(f"{running.op} is being put back", op=running.op, changed=True)
+        what = f"operation {wanted} is not running" if wanted else "no operation is running"
+        raise Refused("NOINPUT", what, "foresightctl op list")
+    return running
 
 
 def _find(desk: Desk, wanted: str) -> str:
@@ -285,6 +368,7 @@ _VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
     "rollback": _rollback,
     "operation": _operation,
     "operations": _operations,
+    "promote": _promote,
     "abort": _abort,
 }
 VERBS: Final = tuple(sorted(_VERBS))

@@ -31,6 +31,10 @@ READ_MAX: Final = 64
 """Messages taken from one worker before somebody else has a turn."""
 LOG_TAIL: Final = 400
 """Bytes of a dead worker's output that are told with its death."""
+SURROUNDINGS: Final = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+"""All that a worker sees of the environment: nothing of ours."""
+TRIAL: Final = "trial"
+"""The folder beside the workers' own in which the newest trial left its output."""
 _KEPT: Final = 8
 
 
@@ -77,7 +81,7 @@ class Workers:
                 undo.enter_context(ours)
                 with theirs:
                     started = self._start(uid, release, lock, theirs.fileno())
-                undo.callback(_end_at_once, started)
+                undo.callback(end_at_once, started)
                 pidfd = os.pidfd_open(started.pid)
             except OSError as error:
                 raise CannotStart(f"{release}: {error}") from error
@@ -122,13 +126,15 @@ class Workers:
 
     def _start(self, uid: str, release: str, lock: str, fd: int) -> subprocess.Popen[bytes]:
         folder = self._state.workers / uid
-        command = self._command(uid, release, lock, folder, fd)
+        arguments = ["--uid", uid, "--channel", str(fd), "--scratch", str(folder)]
+        ledger = Path("/dev/shm") / self._state.ledger_name
+        command = confined(self._state, release, lock, arguments, readable=(ledger,), writable=str(folder))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / "output.log").open("ab") as output:
             return subprocess.Popen(
                 command,
                 cwd=self._state.releases / release,
-                env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
+                env={**SURROUNDINGS, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -141,26 +147,7 @@ class Workers:
 
         Nobody else starts workers here, because the caller holds the state folder's lock.
         """
-        scratch = b"--scratch\0" + os.fsencode(self._state.workers) + b"/"
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                pidfd = os.pidfd_open(int(entry.name))
-                try:
-                    if scratch in (entry / "cmdline").read_bytes():
-                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                finally:
-                    os.close(pidfd)
-
-    def _command(self, uid: str, release: str, lock: str, folder: Path, fd: int) -> list[str]:
-        environment = self._state.environments / lock
-        python = environment / "bin" / "python"
-        if not python.exists() or not (self._state.releases / release / "worker").is_dir():
-            raise CannotStart(f"release {release} is not staged completely; type: foresightctl stage PATH")
-        ledger = Path("/dev/shm") / self._state.ledger_name
-        readable = (self._state.releases / release, environment, self._state.tape, ledger, CELL, python.resolve())
-        worker = [str(python), "-m", "worker", "--uid", uid, "--channel", str(fd), "--scratch", str(folder)]
-        cell = [str(python), "-I", "-S", str(CELL), ":".join(map(str, readable)), str(folder), "--"]
-        return cell + worker
+        end_strays("cmdline", b"--scratch\0" + os.fsencode(self._state.workers) + b"/")
 
     def _watch(self, process: Process) -> None:
         process.channel.setblocking(False)
@@ -213,21 +200,55 @@ class Workers:
         if process.ending is not None:
             process.ending.cancel()
         del self._processes[process.uid]
-        self._lost(process.uid, _why(process, status))
+        self._lost(process.uid, process.last_words or how_it_ended(status, process.folder / "output.log"))
 
     def _forget_old(self) -> None:
         """Keep the scratch folders of the last few workers for people who look."""
-        dead = [path for path in self._state.workers.iterdir() if path.name not in self._processes]
+        dead = [path for path in self._state.workers.iterdir() if path.name not in {TRIAL, *self._processes}]
         for path in sorted(dead, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _why(process: Process, status: int) -> str:
-    if process.last_words:
-        return process.last_words
+def confined(
+    state: State, release: str, lock: str, arguments: list[str], *, readable: tuple[Path, ...] = (), writable: str = ""
+) -> list[str]:
+    """The command that runs a release's `python -m worker` in its cell.
+
+    Args: readable: beside the release, its environment and the tape. writable: the folder it may write in, if any.
+    Raises: CannotStart: it is not all there.
+    """
+    environment = state.environments / lock
+    python = environment / "bin" / "python"
+    if not python.exists() or not (state.releases / release / "worker").is_dir():
+        raise CannotStart(f"release {release} is not staged completely; type: foresightctl stage PATH")
+    read = (state.releases / release, environment, state.tape, *readable, CELL, python.resolve())
+    cell = [str(python), "-I", "-S", str(CELL), ":".join(map(str, read)), writable, "--"]
+    return [*cell, str(python), "-m", "worker", *arguments]
+
+
+def end_strays(where: str, said: bytes) -> None:
+    """End every process that has these bytes in a file of /proc: its "cmdline" or its "environ"."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(int(entry.name))
+            try:
+                if said in (entry / where).read_bytes():
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
+
+
+def how_it_ended(status: int, log: Path) -> str:
+    """The end of a process as a person reads it, with the last line of its output."""
     how = f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
-    tail = _tail(process.folder / "output.log")
+    tail = _tail(log)
     return f"{how}; last output: {tail}" if tail else how
+
+
+def end_at_once(started: subprocess.Popen[bytes]) -> None:
+    """Kill a child and reap it."""
+    started.kill()
+    started.wait()
 
 
 def _signal_name(number: int) -> str:
@@ -235,11 +256,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal has a number only
         return f"signal {number}"
-
-
-def _end_at_once(started: subprocess.Popen[bytes]) -> None:
-    started.kill()
-    started.wait()
 
 
 def _tail(path: Path) -> str:

@@ -15,17 +15,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The flag; without it the long runs are left out."""
-    parser.addoption("--run-nightly", action="store_true", help="run what takes too long for every change as well")
+    """What a pipeline leaves to the night, and how a person goes back to what the night found."""
+    parser.addoption("--run-nightly", action="store_true", help="run what takes minutes as well")
+    parser.addoption("--kill-seed", type=int, default=1, help="which kill points a pipeline looks at")
+    parser.addoption("--kill-point", action="append", default=[], help="only this one, as a test has printed it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night unless it was asked for."""
-    if config.getoption("--run-nightly"):
-        return
-    nightly = [item for item in items if item.get_closest_marker("nightly")]
-    items[:] = [item for item in items if not item.get_closest_marker("nightly")]
-    config.hook.pytest_deselected(items=nightly)
+    """Leave the nightly tests out, rather than skip them: a skip in a pipeline's report would be a question."""
+    if not config.getoption("--run-nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

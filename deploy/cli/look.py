@@ -1,4 +1,4 @@
-"""Verbs that look and change nothing: status, slots, releases, events, operation."""
+"""Verbs that look and change nothing: status, slots, releases, events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from deploy.cli.show import (
     age_s,
     ago,
     clock_time,
-    duration,
     one_line,
     release_words,
     stamp,
@@ -157,21 +156,3 @@ def _print_all(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
 def event_line(event: dict[str, Any]) -> str:
     """An event as one line."""
     return f"{clock_time(event['at_ns'])}  {event['kind']:<9} {one_line(event['text'])}"
-
-
-@click.command()
-@click.argument("op")
-@verb
-def operation(context: Context, op: str) -> None:
-    """One operation: where it stands, what took how long, which modules loaded how fast."""
-    reply = client.ask(context.state, "operation", {"op": op})
-    context.finish(reply, _operation_text(reply.data) if reply.ok else "")
-
-
-def _operation_text(data: dict[str, Any]) -> str:
-    lines = [f"{data['verb']} {data['op']}: {data['blue'][:8] or 'nothing'} -> {data['green'][:8]}  by {data['actor']}"]
-    lines += [f"  {step:<12} {duration(took_ms)}" for step, took_ms in data["steps_ms"].items()]
-    slowest = sorted(data["load_us"].items(), key=lambda item: -item[1])[:5]
-    lines += [f"  loaded {module} in {took_us / 1_000:.1f} ms" for module, took_us in slowest]
-    ended = f"{data['result']}: {data['fault']}" if data["fault"] else data["result"]
-    return "\n".join([*lines, f"  {one_line(ended) or data['phase']}, {data['flips']} slots passed"])

@@ -1,40 +1,47 @@
-"""Verbs that move releases: stage, deploy, rollback, wait, abort.
+"""Verbs that move releases: stage, deploy, promote, rollback, abort, wait.
 
 The operation lives in the supervisor. Ctrl-C here detaches and changes nothing; `wait` comes back to it.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from deploy import client
-from deploy.cli.show import Context, duration, release_words, stamp, verb
-from deploy.ranges import FiniteRange
+from deploy.cli.follow import Wait, follow, say, watch
+from deploy.cli.plan import Plan, forecast_screen, plan_options
+from deploy.cli.progress import line
+from deploy.cli.show import Context, release_words, verb
+from deploy.ranges import DAY_S, Duration, Text
 from deploy.release import NotFound, Rejected, Staged, Stager
-from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
 
-POLL_S = 0.05
-GONE_S = 15.0
-"""How long a supervisor may be away in the middle of an operation before its outcome is called unknown."""
-PHASES = {
-    "spawning": "spawn",
-    "warming": "warm",
-    "flipping": "flip",
-    "attesting": "attest",
-    "retiring": "retire",
-    "restoring": "put back",
-}
+TIMEOUT_MAX_S: Final = 30 * DAY_S
+WORDS_MAX: Final = 500
+"""Letters of a reason, as the desk takes them."""
+_ANY: Final = frozenset({"deploy", "rollback"})
+_WORDS = Text(WORDS_MAX)
+_RELEASE = Text(64, r"[A-Za-z0-9]+", "r41 or 9f31c7e0")
+_ID = Text(64, r"[A-Za-z0-9._:-]+", "ci-8841")
+
 _TIMEOUT = click.option(
-    "--timeout", type=FiniteRange(min=0), default=600.0, show_default=True, help="Seconds to wait; 75 if over."
+    "--timeout",
+    "timeout_s",
+    type=Duration(TIMEOUT_MAX_S, bare=True),
+    default="2h",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait: seconds, or 90s, 10m, 2h. Then 75, and the operation goes on.",
 )
-_REASON = click.option("--reason", default="", help="Why, for the journal.")
-_OP = click.option("--id", "op", default="", help="The operation's id; repeating a command under it joins it.")
+_NO_WAIT = click.option("--no-wait", is_flag=True, help="Ask for it and come back at once.")
+_REASON = click.option("--reason", type=_WORDS, default="", help="Why, for the journal.")
+_OP = click.option("--id", "op", type=_ID, default="", help="The operation's id; a command repeated under it joins it.")
+_EXPECT_ACTIVE = click.option(
+    "--expect-active", type=_RELEASE, default="", metavar="RELEASE", help="Refuse (16) unless this release is active."
+)
 
 
 @click.command()
@@ -64,69 +71,122 @@ def stage(context: Context, source: str) -> None:
     show_default=True,
     help="Folder, git revision, r-number or hash; alone, this folder.",
 )
+@plan_options
+@_EXPECT_ACTIVE
+@click.option("--override", type=_WORDS, default="", metavar="WHY", help="Deploy although a policy refuses; says why.")
+@click.option("--dry-run", is_flag=True, help="Stage it, say what a deploy would do, and do nothing.")
 @_REASON
 @_OP
-@click.option("--expect-active", default="", help="Refuse (16) unless this release is active now.")
 @_TIMEOUT
-@click.option("--no-wait", is_flag=True, help="Start it and come back at once.")
+@_NO_WAIT
 @verb
 def deploy(
-    context: Context, source: str, reason: str, op: str, expect_active: str, timeout: float, no_wait: bool
+    context: Context,
+    source: str,
+    plan: Plan,
+    expect_active: str,
+    override: str,
+    dry_run: bool,
+    reason: str,
+    op: str,
+    timeout_s: float,
+    no_wait: bool,
 ) -> None:
-    """Let a new release take over: stage it, warm it, pass each slot on at its clean boundary, retire the old one.
+    """Let a new release take over, ring by ring, each slot at its clean boundary; take it back if it is no good.
 
-    Exit codes: 0 it trades; 10-19 nothing changed, the old release trades; 20 it was put back; 30-39 look now; 75 the
-    wait is over and the operation goes on.
+    What is not said here about how it goes is the desk's setting. Exit codes: 0 it trades, or is held where it was
+    told to; 10-19 nothing changed, the old release trades; 20 it was put back; 30-39 look now; 75 the wait is over, or
+    a person has to decide, and the operation goes on.
     """
-    op = op or client.new_operation_id()
     before = client.ask(context.state, "status").data
     staged = _stage(context, source)
     _register(context, staged)
-    release = staged.indexed.release
     arguments = {
-        "release": release,
+        "release": staged.indexed.release,
         "reason": reason,
         "expect_active": expect_active,
+        "override": override,
+        "plan": plan,
         "steps_ms": {f"stage_{step}": took for step, took in staged.steps_ms.items()},
     }
-    context.op = op
-    begun = client.ask(context.state, "deploy", arguments, op=op)
+    if dry_run:
+        _foresee(context, arguments)
+    context.op = op or client.new_operation_id()
+    begun = client.ask(context.state, "deploy", arguments, op=context.op)
     if begun.ok and begun.op:
-        _say(context, f"Deploying {staged.indexed.name[:-4]}  over  {_over(before)}   op {begun.op}")
-        _say_phase(context, "stage", sum(staged.steps_ms.values()), _stage_words(staged))
-    _follow(context, begun, timeout, no_wait)
+        say(context, f"Deploying {staged.indexed.name[:-4]}  over  {_over(before)}   op {begun.op}")
+        say(context, line("ok", "stage", _stage_words(staged), sum(staged.steps_ms.values())))
+    follow(context, begun, Wait(begun.op, timeout_s), no_wait)
 
 
 @click.command()
-@click.argument("release", default="")
+@click.argument("op")
+@_TIMEOUT
+@_NO_WAIT
+@verb
+def promote(context: Context, op: str, timeout_s: float, no_wait: bool) -> None:
+    """Let an operation go on that is held."""
+    follow(context, client.ask(context.state, "promote", {"op": op}), Wait(op, timeout_s), no_wait)
+
+
+@click.command()
+@click.argument("release", default="", type=_RELEASE)
+@click.option("--op", "running", type=_ID, default="", help="Take back this operation, if it runs, and no other.")
+@_EXPECT_ACTIVE
 @_REASON
 @_OP
 @_TIMEOUT
-@click.option("--no-wait", is_flag=True, help="Start it and come back at once.")
+@_NO_WAIT
 @verb
-def rollback(context: Context, release: str, reason: str, op: str, timeout: float, no_wait: bool) -> None:
-    """Give the slots back to the release before this one, or to the one named (r41, or a hash)."""
-    arguments = {"release": release, "reason": reason}
+def rollback(
+    context: Context,
+    release: str,
+    running: str,
+    expect_active: str,
+    reason: str,
+    op: str,
+    timeout_s: float,
+    no_wait: bool,
+) -> None:
+    """Give the slots back to the release before this one, or to the one named (r41, or a hash).
+
+    A deploy that runs is put back, if the release named is the one it began with.
+    """
+    arguments = {"release": release, "op": running, "expect_active": expect_active, "reason": reason}
     context.op = op or client.new_operation_id()
     reply = client.ask(context.state, "rollback", arguments, op=context.op)
-    _follow(context, reply, timeout, no_wait)
+    follow(context, reply, Wait(reply.op, timeout_s, back=frozenset({"deploy"})), no_wait)
 
 
 @click.command()
 @click.argument("op")
 @_TIMEOUT
 @verb
-def wait(context: Context, op: str, timeout: float) -> None:
-    """Wait for an operation to end; the exit code is its own."""
-    _watch(context, op, timeout)
+def wait(context: Context, op: str, timeout_s: float) -> None:
+    """Wait for an operation to end, or to need a person; the exit code is its own."""
+    watch(context, Wait(op, timeout_s))
 
 
 @click.command()
 @click.argument("op", default="")
+@_TIMEOUT
+@_NO_WAIT
 @verb
-def abort(context: Context, op: str) -> None:
-    """Put a running operation back while that is possible."""
-    context.finish(client.ask(context.state, "abort", {"op": op} if op else {}))
+def abort(context: Context, op: str, timeout_s: float, no_wait: bool) -> None:
+    """Put a running operation back while that is possible; 0 when the release before trades."""
+    reply = client.ask(context.state, "abort", {"op": op} if op else {})
+    follow(context, reply, Wait(reply.op, timeout_s, back=_ANY), no_wait)
+
+
+def _foresee(context: Context, arguments: dict[str, Any]) -> NoReturn:
+    """Show what a deploy would do. It has no id: so a desk that does not know dry runs refuses it."""
+    reply = client.ask(context.state, "deploy", {**arguments, "dry_run": True})
+    if not isinstance(reply.data, dict) or "would" not in reply.data:
+        context.finish(reply)
+    screen = forecast_screen(reply.data)
+    if not (reply.ok or context.as_json):
+        click.echo(screen)
+    context.finish(reply, screen)
 
 
 def _stage(context: Context, source: str) -> Staged:
@@ -136,6 +196,8 @@ def _stage(context: Context, source: str) -> Staged:
         context.fail("NOINPUT", str(error), "foresightctl releases", "foresightctl deploy --green PATH")
     except Rejected as error:
         context.fail("REJECTED", f"rejected: {error}", f"foresightctl stage {source}")
+    except PermissionError as error:
+        context.fail("NOPERM", f"staging: {error}")
     except OSError as error:
         context.fail("IOERR", f"staging: {error}")
 
@@ -167,119 +229,3 @@ def _stage_words(staged: Staged) -> str:
         return f"{len(staged.indexed.modules)} files, staged already"
     environment = "environment made" if "environment" in staged.steps_ms else "environment reused"
     return f"{len(staged.indexed.modules)} files, {environment}, self-check ok"
-
-
-def _follow(context: Context, begun: Reply, timeout: float, no_wait: bool) -> NoReturn:
-    """See an operation through that was just asked for."""
-    if not begun.ok or not begun.op or no_wait:
-        context.finish(begun)
-    _watch(context, begun.op, timeout)
-
-
-def _watch(context: Context, op: str, timeout: float) -> NoReturn:
-    """Tell each phase as it ends; end with the operation's own code."""
-    clock = SystemClock()
-    deadline_ns = clock.monotonic_ns() + int(timeout * NS)
-    told: set[str] = set()
-    reply: Reply | None = None
-    try:
-        while clock.monotonic_ns() < deadline_ns:
-            reply = _operation(context, op, clock)
-            if not reply.ok:
-                context.finish(reply)
-            _tell_phases(context, reply.data, told)
-            if reply.data["result"]:
-                _ended(context, reply)
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        _detached(context, op, "INTERRUPTED", "you left", reply)
-    _detached(context, op, "TEMPFAIL", f"the wait of {timeout:g} s is over", reply)
-
-
-def _operation(context: Context, op: str, clock: SystemClock) -> Reply:
-    """Ask for an operation; a supervisor that is being restarted gets a little time to come back."""
-    gone_ns = clock.monotonic_ns() + int(GONE_S * NS)
-    while True:
-        try:
-            return client.ask(context.state, "operation", {"op": op})
-        except client.Unavailable as error:
-            if clock.monotonic_ns() > gone_ns:
-                text, trading = f"the outcome of {op} cannot be proved: {error}", context.last_known()
-                context.fail("UNKNOWN", text, f"foresightctl wait {op}", "make run", trading=trading)
-            time.sleep(POLL_S)
-
-
-def _tell_phases(context: Context, data: dict[str, Any], told: set[str]) -> None:
-    for phase, name in PHASES.items():
-        if phase in data["steps_ms"] and phase not in told:
-            told.add(phase)
-            _say_phase(context, name, data["steps_ms"][phase], _phase_words(phase, data))
-    for slot, why in data["waiting"].items():
-        if (line := f"{slot}: {why}") not in told:
-            told.add(line)
-            _say(context, f"  ..   waiting for {line}")
-
-
-def _phase_words(phase: str, data: dict[str, Any]) -> str:
-    if phase == "spawning":
-        return f"greeted with the staged hash, {len(data['load_us'])} modules loaded"
-    if phase == "flipping":
-        return f"{data['flips']} slots passed at their clean boundary"
-    tried = ", decides" if data["verb"] == "deploy" else ""
-    if phase == "warming":
-        return f"read the tape, misses nothing{tried}"
-    return f"says it runs what was staged{tried}" if phase == "attesting" else ""
-
-
-def _ended(context: Context, reply: Reply) -> NoReturn:
-    """The operation's result as this command's own."""
-    data, code = reply.data, reply.data["result"]
-    ok = code == "OK"
-    release = release_words({"seq": data.get("green_seq", 0), "hash": data["green"]})
-    text = f"Active: {release}. {data['flips']} slots passed."
-    if ok and data["blue"]:
-        text += "   Undo: " + context.typed(f"foresightctl rollback {data['blue'][:8]}")
-    message = text if ok else f"{data['verb']} of {release} ended {code}: {data['fault']}"
-    hints = () if ok else (f"foresightctl operation {data['op']}", "foresightctl events")
-    final = Reply(
-        ok=ok,
-        exit=EXIT[code],
-        code=code,
-        message=message,
-        changed=ok or data["flips"] > 0,
-        trading=reply.trading,
-        generation=reply.generation,
-        op=data["op"],
-        hint=hints,
-        data=data,
-    )
-    context.finish(final, text)
-
-
-def _detached(context: Context, op: str, code: str, why: str, last: Reply | None) -> NoReturn:
-    """Leave an operation to itself. Args: last: what was heard of it last, if anything."""
-    where = f" in phase {last.data['phase']}" if last is not None else ""
-    reply = Reply(
-        ok=False,
-        exit=EXIT[code],
-        code=code,
-        message=f"{why}; {op} goes on{where}",
-        changed=last is not None and last.data["flips"] > 0,
-        trading=last.trading if last is not None else context.last_known(),
-        generation=last.generation if last is not None else 0,
-        op=op,
-        hint=(f"foresightctl wait {op}",),
-        data=last.data if last is not None else None,
-    )
-    context.finish(reply)
-
-
-def _say(context: Context, line: str) -> None:
-    """Progress goes to standard error, and never animates."""
-    if not context.as_json:
-        prefix = "" if sys.stderr.isatty() else f"{stamp(SystemClock().wall_ns())} "
-        click.echo(f"{prefix}{line}", err=True)
-
-
-def _say_phase(context: Context, name: str, took_ms: int, words: str) -> None:
-    _say(context, f"  ok   {name:<8} {words:<48} {duration(took_ms):>8}")

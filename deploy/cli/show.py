@@ -14,7 +14,7 @@ import click
 import msgspec
 from msgspec import structs
 
-from deploy.client import Unavailable, ask, last_status
+from deploy.client import Forbidden, Unavailable, ask, last_status
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
@@ -45,6 +45,11 @@ class Context:
         else:
             self._explain(reply)
         sys.exit(reply.exit)
+
+    def found(self, text: str, data: Any) -> NoReturn:
+        """End well with what was read from the disk: nothing was asked of the desk but who trades."""
+        message, trading = text.partition("\n")[0], self.trading()
+        self.finish(Reply(True, EXIT["OK"], "OK", message, False, trading, self._generation(), data=data), text)
 
     def fail(
         self,
@@ -105,7 +110,7 @@ class Context:
         """Who trades, as the desk says, or as it said last."""
         try:
             return ask(self.state, "status").trading
-        except (Unavailable, PathTooLong):
+        except (Unavailable, Forbidden, PathTooLong):
             return self.last_known()
 
     def _generation(self) -> int:
@@ -132,6 +137,11 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
             command(context, **arguments)
         except Unavailable as error:
             context.unavailable(error)
+        except Forbidden as error:
+            context.fail("NOPERM", str(error), "sudo -u OWNER foresightctl ...", trading=context.last_known())
+        except msgspec.ValidationError as error:
+            text = f"the desk's answer cannot be read, it is of another version of Foresight: {error}"
+            context.fail("INTERNAL", text, "foresightctl --version")
         except PathTooLong as error:
             context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
         except KeyboardInterrupt:
@@ -180,7 +190,24 @@ def stamp(at_ns: int) -> str:
 
 def duration(ms: int) -> str:
     """Milliseconds for a person."""
-    return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+    if ms < 60_000:
+        return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1_000), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours}h {minutes_left:02d}m" if hours else f"{minutes}m {seconds:02d}s"
+
+
+def span(seconds: float) -> str:
+    """A time as one types it in an option: 90s, 10m, 2h."""
+    for unit, unit_s in (("h", 3_600), ("m", 60)):
+        if seconds and seconds % unit_s == 0:
+            return f"{seconds / unit_s:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things: 1 slot, 2 slots."""
+    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def one_line(text: str) -> str:

@@ -69,7 +69,8 @@ class Answer:
     """What became of an order as far as its answer tells.
 
     `verdict`: accepted (it exists), rejected (it does not), or unknown (it may). `status`: live, matched, delayed or
-    unmatched. `trades`: ids of the trades it made at once; their fills come over the user channel.
+    unmatched. `trades`: ids of the trades it made at once; their fills come over the user channel. `away`: why the
+    venue takes no orders at all just now, if that is what it says.
     """
 
     verdict: Literal["accepted", "rejected", "unknown"]
@@ -77,6 +78,7 @@ class Answer:
     order_id: str = ""
     trades: tuple[str, ...] = ()
     reason: str = ""
+    away: str = ""
 
 
 class _OrderAnswer(msgspec.Struct):
@@ -96,6 +98,8 @@ _order_answer: msgspec.json.Decoder[_OrderAnswer] = msgspec.json.Decoder(_OrderA
 _error_answer: msgspec.json.Decoder[_ErrorAnswer] = msgspec.json.Decoder(_ErrorAnswer)
 
 _REFUSED_WHILE_503: Final = ("post-only mode", "trading is disabled", "cancel-only")
+RESTARTING: Final = 425
+"""What every request is answered with while the matching engine restarts."""
 
 
 def parse_order_answer(http: int, body: bytes) -> Answer:
@@ -103,10 +107,10 @@ def parse_order_answer(http: int, body: bytes) -> Answer:
     if http == 200:
         return _accepted(body)
     reason = _error_text(body) or f"HTTP {http}"
-    definite = http in {400, 401, 403, 404, 425, 429} or (
-        http == 503 and any(text in reason for text in _REFUSED_WHILE_503)
-    )
-    return Answer("rejected" if definite else "unknown", reason=reason)
+    closed = next((text for text in _REFUSED_WHILE_503 if http == 503 and text in reason), "")
+    definite = bool(closed) or http in {400, 401, 403, 404, RESTARTING, 429}
+    away = "the venue restarts" if http == RESTARTING else closed and f"the venue says: {closed}"
+    return Answer("rejected" if definite else "unknown", reason=reason, away=away)
 
 
 def _accepted(body: bytes) -> Answer:

@@ -60,6 +60,17 @@ def test_nobody_is_there(state: State) -> None:
     assert said(state) == f"the supervisor of {state.root} is gone; its socket is left behind"
 
 
+def test_a_desk_of_somebody_else_may_not_be_asked(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses; that is another thing than nobody being there."""
+
+    def refuse(self: socket.socket, address: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(client.socket.socket, "connect", refuse)
+    with pytest.raises(client.Forbidden, match=r"uid \d+ may not command the desk of "):
+        client.ask(state, "status")
+
+
 def test_a_supervisor_that_does_not_answer_is_not_waited_for_for_ever(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from kit.commands import NEVER
-from kit.desks import CTL, TWO_ASSETS, Desk, a_desk
+from kit.desks import AT_ONCE, CTL, TWO_ASSETS, Desk, a_desk
 from kit.releases import ROOT
 
 from deploy.foresightctl import VERBS, main
@@ -36,10 +36,10 @@ def test_help_lists_every_verb() -> None:
     assert verbs_of_help() == list(VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_and_the_same_flags(verb: str) -> None:
+@pytest.mark.parametrize("words", [["op", "show"], ["op", "list"], *([verb] for verb in VERBS if verb != "op")])
+def test_every_verb_has_help_and_the_same_flags(words: list[str]) -> None:
     """For programs, and for another desk."""
-    result = CliRunner().invoke(main, [verb, "-h"])
+    result = CliRunner().invoke(main, [*words, "-h"])
     assert result.exit_code == 0
     assert "-j, --json" in result.stdout
     assert "--state-dir PATH" in result.stdout
@@ -69,7 +69,7 @@ def test_the_version_is_the_distributions() -> None:
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """A desk that trades, judged when everybody has had their way with it."""
-    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nhello_s = {HELLO_S}\n") as desk:
+    with a_desk(settings=f"{TWO_ASSETS}[deploy]\n{AT_ONCE}hello_s = {HELLO_S}\n") as desk:
         yield desk
         desk.judged()
 
@@ -97,7 +97,7 @@ class TestOnADesk:
     def test_looking_changes_nothing(self, desk: Desk) -> None:
         """Every look is good, is one document, and says who trades."""
         op = desk.said_by(e.Step)[0].op
-        for arguments in (["status"], ["slots"], ["releases"], ["events"], ["operation", op]):
+        for arguments in (["status"], ["slots"], ["releases"], ["events"], ["op", "show", op], ["op", "list"]):
             code, answer = desk.ctl(*arguments)
             assert (code, answer["ok"], answer["changed"]) == (0, True, False)
             assert trades(desk, answer)
@@ -156,10 +156,42 @@ class TestOnADesk:
 
     def test_a_second_operation_has_to_wait(self, desk: Desk, held: str) -> None:
         """14, with the id of the first."""
-        for arguments in (("deploy", "--green", str(desk.release(strategy=None))), ("rollback", "r1")):
+        for arguments in (("deploy", "--green", str(desk.release(strategy=None))), ("rollback", "r2")):
             code, answer = desk.ctl(*arguments)
             assert (code, answer["code"], answer["changed"]) == (14, "LOCKED", False)
             assert any(f"foresightctl wait {held}" in hint for hint in answer["hint"])
+
+    def test_a_rollback_takes_a_running_deploy_back(self, desk: Desk) -> None:
+        """It is the same wish; of another operation than the one that runs it is refused."""
+        op = desk.begin_deploy(desk.release("never_ready()"))
+        desk.until_phase("warming")
+        assert desk.ctl("rollback", "--op", "01ANOTHER")[0] == 16
+        code, answer = desk.ctl("rollback", "--op", op)
+        assert (code, answer["op"], answer["data"]["result"]) == (0, op, "ABORTED")
+        assert trades(desk, answer)
+
+    def test_a_deploy_is_held_where_it_was_told_to_and_promoted(self, desk: Desk) -> None:
+        """Each of the three commands ends well; whoever promotes sees it through."""
+        folder = desk.release("takes_its_time()")
+        code, answer = desk.deploy(folder, "--hold-before", "flip")
+        assert (code, answer["code"], answer["changed"]) == (0, "OK", False)
+        assert trades(desk, answer)
+        assert desk.ctl("wait", answer["op"])[0] == 0
+        code, promoted = desk.ctl("promote", answer["op"])
+        assert (code, promoted["changed"], promoted["trading"]["hash"]) == (0, True, answer["data"]["green"])
+        assert desk.ctl("promote", answer["op"])[0] == 66
+        assert desk.ctl("rollback")[0] == 0
+
+    def test_a_dry_run_begins_nothing(self, desk: Desk) -> None:
+        """It says what would happen, with the code it would have; the journal has not one step more."""
+        before = len(desk.said_by(e.Step))
+        folder = desk.release("answers_slowly(0.01)")
+        code, answer = desk.deploy(folder, "--dry-run", "--rings", "1,2,all", "--flip-policy", "calm")
+        assert (code, answer["code"], answer["changed"]) == (0, "OK", False)
+        assert [len(ring) for ring in answer["data"]["rings"]] == [1, 2, 1]
+        assert "worker/unruly.py" in answer["data"]["changed"]
+        assert desk.deploy(folder, "--dry-run", "--expect-active", "r99")[0] == 16
+        assert len(desk.said_by(e.Step)) == before
 
     def test_the_same_release_again_joins_the_operation(self, desk: Desk, held: str) -> None:
         """It is the wait of another command."""
@@ -185,7 +217,14 @@ class TestOnADesk:
 
     @pytest.mark.parametrize(
         "arguments",
-        [("rollback", "r99"), ("wait", "nope"), ("operation", "nope"), ("abort",), ("deploy", "--green", "?")],
+        [
+            ("rollback", "r99"),
+            ("wait", "nope"),
+            ("op", "show", "nope"),
+            ("promote", "nope"),
+            ("abort",),
+            ("deploy", "--green", "?"),
+        ],
     )
     def test_what_is_not_there_is_not_found(self, arguments: tuple[str, ...], desk: Desk) -> None:
         """66, and what is there is named."""
@@ -200,4 +239,5 @@ class TestOnADesk:
         desk.deploy(desk.release(strategy=None))
         ran = subprocess.run(command, capture_output=True, text=True, check=True, env={"FORCE_COLOR": "1"})
         assert not any(word in ran.stdout + ran.stderr for word in NEVER)
-        assert [line.split()[2] for line in ran.stderr.splitlines()] == ["spawn", "warm", "flip", "attest", "retire"]
+        lines = [line.split() for line in ran.stderr.splitlines()]
+        assert [line[2] for line in lines if line[1] != ".."] == ["spawn", "warm", "flip", "attest", "retire"]

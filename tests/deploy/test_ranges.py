@@ -1,11 +1,11 @@
-"""deploy.ranges: what no clock can run at and no wait can last is refused on the command line."""
+"""deploy.ranges: what no clock can run at, no wait can last and no duration can be is refused on the command line."""
 
 from __future__ import annotations
 
 import click
 import pytest
 
-from deploy.ranges import FiniteRange
+from deploy.ranges import DAY_S, Duration, FiniteRange
 
 
 @pytest.mark.parametrize("said", ["nan", "inf", "-inf", "1e999", "0", "11", "fast"])
@@ -24,3 +24,33 @@ def test_a_range_without_an_upper_bound_ends_all_the_same() -> None:
 def test_a_number_of_the_range_is_read() -> None:
     """With its bounds."""
     assert [FiniteRange(1, 10).convert(said, None, None) for said in ("1", "2.5", "10")] == [1.0, 2.5, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("90s", 90.0), ("10m", 600.0), ("2h", 7_200.0), ("1.5h", 5_400.0), ("1d", DAY_S), ("0", 0.0)]
+)
+def test_a_duration_is_read_as_people_write_it(said: str, seconds: float) -> None:
+    """In seconds, whatever the unit."""
+    assert Duration().convert(said, None, None) == seconds
+
+
+@pytest.mark.parametrize("said", ["30", "", "m", "-5m", "5 m", "5min", "1e3s", "nan", "inf", "٣s", "1.5.5h", "5M"])
+def test_what_is_no_duration_is_refused_with_an_example(said: str) -> None:
+    """A number alone as well: whoever writes 30 may mean minutes."""
+    with pytest.raises(click.BadParameter, match="write it like 90s, 10m, 2h"):
+        Duration().convert(said, None, None)
+
+
+@pytest.mark.parametrize("said", ["24.1h", "2d", "999999999d"])
+def test_a_duration_has_a_longest(said: str) -> None:
+    """Everything has a bound, and the refusal names it."""
+    with pytest.raises(click.BadParameter, match="is longer than 24h"):
+        Duration().convert(said, None, None)
+
+
+def test_a_wait_may_be_a_number_of_seconds() -> None:
+    """Where nothing else can be meant; a default comes as a number."""
+    wait = Duration(bare=True)
+    assert [wait.convert(said, None, None) for said in ("0.3", "600", 600.0, "10m")] == [0.3, 600.0, 600.0, 600.0]
+    with pytest.raises(click.BadParameter):
+        wait.convert("nan", None, None)

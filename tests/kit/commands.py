@@ -32,3 +32,10 @@ def document(result: Result) -> dict[str, Any]:
     assert isinstance(answer["changed"], bool)
     assert "state" in answer["trading"]
     return answer
+
+
+def told(stderr: str) -> list[str]:
+    """Lines of progress, without their time stamps, which they have where nobody watches."""
+    stamped = [line.split(" ", 1) for line in stderr.splitlines() if line.startswith("20")]
+    assert all(at[-1] == "Z" and len(at) == 20 for at, _ in stamped)
+    return [line for _, line in stamped]

@@ -137,12 +137,77 @@ def an_operation(result: str = "", **fields: Any) -> dict[str, Any]:
         "actor": "uid:1000 ci:github-8841",
         "reason": "recalibrated",
         "phase": "idle" if result else "warming",
-        "steps_ms": {"stage_copy": 12, "spawning": 93},
+        "steps_ms": {"stage_copy": 12},
         "waiting": {},
-        "load_us": {"worker.app": 3_700, "worker.view": 800},
+        "loaded": {
+            "worker.app": {"digest": "aa11bb22cc33", "load_us": 3_700},
+            "worker.view": {"digest": "dd44ee55ff66", "load_us": 800},
+        },
         "flips": 0,
         "result": result,
         "fault": "" if result in {"", "OK"} else "it was not heard for 5.0 s",
+        "rings": [["BTC/15m"], ["BTC/5m", "ETH/5m"]],
+        "ring": 0,
+        "held_for": "",
+        "after": "idle",
+        "plan": {},
+        "gates": [],
+        "history": a_history("spawning", "warming"),
+    } | fields
+
+
+def a_history(*phases: str) -> list[dict[str, Any]]:
+    """Phases one after the other, each 93 ms long, a second apart."""
+    return [
+        {"phase": phase, "at_ns": (1_784_851_287 + number) * 10**9, "took_ms": 93}
+        for number, phase in enumerate(phases)
+    ]
+
+
+def a_gate(phase: str, verdict: str = "PASS", *, name: str = "late", ring: int = 1) -> dict[str, Any]:
+    """What one gate found in a phase."""
+    numbers = {"late": 0, "answers": 240}
+    return {
+        "phase": phase,
+        "ring": ring,
+        "name": name,
+        "verdict": verdict,
+        "words": "0 of 240 answers over 150 ms",
+        "numbers": numbers,
+    }
+
+
+def a_forecast(would: str = "OK", **fields: Any) -> dict[str, Any]:
+    """What a dry run of r42 over r41 says, three slots in two rings."""
+    place = {"slot": "BTC/15m", "exposure_micro": 0, "closes_in_s": 600, "waits": ""}
+    busy = {"slot": "BTC/5m", "exposure_micro": 3_100_000, "closes_in_s": 187, "waits": "an order in flight"}
+    return {
+        "green": {"seq": 42, "hash": GREEN},
+        "blue": {"seq": 41, "hash": BLUE},
+        "plan": a_plan(),
+        "changed": ["worker/strategy.py"],
+        "positions": [{"slot": "BTC/5m", "outcome": "Up", "size_micro": 5_000_000}],
+        "orders": [{"slot": "BTC/5m", "side": "SELL", "open_micro": 5_000_000}],
+        "rings": [[place], [busy, place | {"slot": "ETH/5m"}]],
+        "measured": {"windows": 317, "decisions": 28_512, "since_ns": 1_784_800_000 * 10**9},
+        "policies": [{"name": "reason", "words": "a reason is given", "refuses": False}],
+        "would": would,
+    } | fields
+
+
+def a_plan(**fields: Any) -> dict[str, Any]:
+    """A plan as the desk resolves it."""
+    return {
+        "expect": "change",
+        "trial": True,
+        "shadow_pairs": 240,
+        "bake_s": 600.0,
+        "rings": [1, 4],
+        "hold_before": "",
+        "flip_policy": "calm",
+        "boundary_s": 120.0,
+        "take_back": True,
+        "trail_s": 43_200.0,
     } | fields
 
 

@@ -42,6 +42,8 @@ PATIENCE_S = 30.0
 ENDED_S = 3.0
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
+AT_ONCE = 'trial_tape_s = 0\nshadow_pairs = 0\nbake_s = 0\nrings = []\nflip_policy = "any"\n'
+"""Settings of [deploy] for tests that are not about gates: spawn, warm, flip every slot, attest, retire."""
 
 
 class Desk(RehearsalDesk):
@@ -84,9 +86,9 @@ class Desk(RehearsalDesk):
             finally:
                 process.kill()
 
-    def begin_deploy(self, folder: Path) -> str:
+    def begin_deploy(self, folder: Path, *arguments: str) -> str:
         """Begin to deploy and come back at once; the operation's id."""
-        exit_code, reply = self.deploy(folder, "--no-wait")
+        exit_code, reply = self.deploy(folder, "--no-wait", *arguments)
         assert exit_code == 0, reply
         return str(reply["op"])
 
@@ -147,6 +149,17 @@ class Desk(RehearsalDesk):
     def supervisor(self) -> psutil.Process:
         """The supervisor's process."""
         return psutil.Process(self.supervisor_pid)
+
+    @property
+    def lives(self) -> bool:
+        """Whether the supervisor's process runs."""
+        assert self._supervisor is not None
+        return self._supervisor.poll() is None
+
+    def start_again(self) -> None:
+        """Start a supervisor that ended at once, as a service manager does."""
+        assert not self.lives
+        self._start_supervisor()
 
     @property
     def venue_pid(self) -> int:

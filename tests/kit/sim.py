@@ -28,6 +28,7 @@ from supervisor.accounts import Accounts, rebuild
 from supervisor.admission import Draft, Signed
 from supervisor.desk import Desk
 from supervisor.effects import Moment
+from supervisor.gates import Tried
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
@@ -46,7 +47,8 @@ def sim_settings() -> Settings:
     risk = replace_struct(
         settings.risk, total_max_usd=5_000, slot_max_usd=2_000, asset_max_usd=2_000, day_loss_max_usd=10_000
     )
-    return replace_struct(settings, slots=Slots(assets=("BTC", "ETH"), minutes=(5,)), risk=risk)
+    deploy = replace_struct(settings.deploy, shadow_pairs=4, bake_s=5.0, rings=(1,), flip_policy="any", shadow_s=30.0)
+    return replace_struct(settings, slots=Slots(assets=("BTC", "ETH"), minutes=(5,)), risk=risk, deploy=deploy)
 
 
 def replace_struct(struct: Any, **changes: Any) -> Any:
@@ -352,6 +354,17 @@ class Sim:
     def _do_spawn(self, effect: fx.Spawn) -> None:
         self.workers[effect.uid] = ToyWorker(effect.uid, effect.release)
         self.during(self.reigns, self.chance.randrange(20 * MS, 200 * MS), lambda: self._greet(effect.uid))
+
+    def _do_try(self, effect: fx.Try) -> None:
+        tried = Tried(3, "same", "same", 100)
+        self.during(
+            self.reigns,
+            self.chance.randrange(100 * MS, 900 * MS),
+            lambda: self.desk.operations.on_trial(self.now(), effect.op, tried, tried),
+        )
+
+    def _do_endtrial(self, effect: fx.EndTrial) -> None:
+        """What still runs of it is told to an operation that does not wait for it any more."""
 
     def _do_tell(self, effect: fx.Tell) -> None:
         worker = self.workers.get(effect.uid)

@@ -15,13 +15,15 @@ from kit.sim import NamingSigner, replace_struct
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
-from shared.config import Settings, Slots, load
+from shared.config import Deploy, Settings, Slots, load
 from shared.messages import Level, Outcome
 from shared.slots import parse_slot
 from supervisor import effects as fx
 from supervisor.accounts import Accounts, rebuild
 from supervisor.desk import Desk
 from supervisor.effects import Moment
+from supervisor.operation import Operation
+from supervisor.plan import Plan
 from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
@@ -31,6 +33,8 @@ START_S = 1_784_851_200
 """Midnight, the start of a window of every slot; a desk begins ten seconds later."""
 CASH = 1_000_000_000
 BTC, ETH = "BTC/5m", "ETH/5m"
+STRAIGHT = Deploy(boundary_s=120, trial_tape_s=0, shadow_pairs=0, rings=(), bake_s=0, flip_policy="any", standby=False)
+"""A deploy without trial, shadow, rings and bakes, and no standby: what is tested with it is the walk itself."""
 T = TypeVar("T")
 
 
@@ -77,7 +81,7 @@ class StillDesk:
 
     def __init__(self, *assets: str, **settings: Any) -> None:
         slots = Slots(assets=assets or ("BTC",), minutes=(5,))
-        self.settings: Settings = replace_struct(load(environ={}), slots=slots, **settings)
+        self.settings: Settings = replace_struct(load(environ={}), **{"slots": slots, "deploy": STRAIGHT, **settings})
         self.at_ns, self.mono_ns = (START_S + 10) * NS, 1_000 * NS
         self.journal: list[e.Line] = []
         self.frames: list[m.Streamed] = []
@@ -254,12 +258,16 @@ class StillDesk:
 
     # --- people ---
 
-    def deploy(self, release: e.Release = R2, op: str = "op1", verb: str = "deploy") -> str:
+    def deploy(self, release: e.Release = R2, op: str = "op1", verb: str = "deploy", plan: Plan | None = None) -> str:
         """Let a release take over; returns its worker."""
         self.desk.register(release)
         begin = self.desk.operations.begin
-        self.do(begin, op, verb, release.release, "uid:1000", "better", {"verify": 4})
+        self.do(begin, op, verb, release.release, "uid:1000", "better", {"verify": 4}, plan)
         return self.desk.operations.green
+
+    def operation(self) -> Operation:
+        """The newest operation of this reign, running or ended."""
+        return list(self.desk.operations.all.values())[-1]
 
     # --- what came of it ---
 

@@ -55,6 +55,12 @@ def test_made_up_time_is_refused_for_real_money() -> None:
         config.load(environ={"FORESIGHT__MODE": "live", "FORESIGHT__CLOCK__SPEED": "60"})
 
 
+def test_an_answer_that_still_counts_is_not_missing() -> None:
+    """A comparison that waits less than the tick's deadline would call the owner's own word missing."""
+    with pytest.raises(config.Faults, match="must not be missing"):
+        config.load(environ={"FORESIGHT__GATES__MISSING_S": "1.5"})
+
+
 def test_strategy_parameters_pass_through_and_have_a_name() -> None:
     """Their names are the release's business; their digest changes with any of them."""
     one = config.load(environ={"FORESIGHT__STRATEGY__STAKE_USD": "5"})

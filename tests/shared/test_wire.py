@@ -49,6 +49,7 @@ def test_a_workers_answer_is_read_back_as_it_was(decision: m.Decision) -> None:
     assert read == answer
     assert isinstance(read, m.Decided)
     assert wire.encode(read.decision) == wire.encode(decision)
+    assert wire.decode_decision(wire.encode(decision)) == decision
 
 
 def test_frames_are_messagepack_arrays_that_anybody_can_read() -> None:
@@ -60,7 +61,7 @@ def test_frames_are_messagepack_arrays_that_anybody_can_read() -> None:
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_frame_are_refused_by_name(noise: bytes) -> None:
     """Never a crash, never a guess."""
-    for decode in (wire.decode_streamed, wire.decode_from_worker, wire.decode_to_worker):
+    for decode in (wire.decode_streamed, wire.decode_from_worker, wire.decode_to_worker, wire.decode_decision):
         try:
             decode(noise)
         except wire.BadFrame as error:

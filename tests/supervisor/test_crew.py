@@ -87,16 +87,16 @@ def test_a_worker_that_ends_early_makes_the_next_wait_longer() -> None:
     crew, uid = a_crew()
     waits = []
     for _ in range(7):
-        waits.append(crew.respawn_after_s())
+        waits.append(crew.respawn_after_s("9f31"))
         crew.dismiss(uid, after(1))
         uid = crew.hire(3, "9f31", START_NS)
     assert waits == [*RESPAWN_S, RESPAWN_S[-1]]
     crew.dismiss(uid, after(STEADY_S))
-    assert crew.respawn_after_s() == RESPAWN_S[0]
+    assert crew.respawn_after_s("9f31") == RESPAWN_S[0]
     told = crew.hire(3, "9f31", START_NS)
     crew.update(told, stage="retiring")
     crew.dismiss(told, after(1))
-    assert crew.respawn_after_s() == RESPAWN_S[0]
+    assert crew.respawn_after_s("9f31") == RESPAWN_S[0]
 
 
 def test_nobody_is_dismissed_twice() -> None:
@@ -106,4 +106,4 @@ def test_nobody_is_dismissed_twice() -> None:
     assert gone is not None
     assert gone.uid == uid
     assert crew.dismiss(uid, after(2)) is None
-    assert crew.failures == 1
+    assert crew.failures == {"9f31": 1}

@@ -10,6 +10,7 @@ from kit.still_desk import a_trading_desk, buy
 
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.plan import Plan
 from supervisor.venue.requests import Answer
 
 KINDS = get_args(fx.Effect)
@@ -38,7 +39,8 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.answer(m.Cancel(order))
     still.do(still.desk.dealing.on_cancel_answer, order, Answer("unknown"), 9)
     still.book(500_000, 490_000)
-    still.deploy()
+    still.employ(still.deploy(plan=Plan(trial=True)))
+    still.do(still.desk.operations.abort, "uid:0")
     still.desk.operations.fence("w1-1", "enough")
     still.settle()
     assert still.wished == set(KINDS)

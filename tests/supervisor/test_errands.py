@@ -20,6 +20,7 @@ from supervisor import errands
 from supervisor.effects import Moment
 from supervisor.errands import Errands
 from supervisor.feed import Discovery, PriceChannel
+from supervisor.gates import Tried
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.venue.discovery import BadMarket, Listing, Market
 from supervisor.venue.frames import BadFrame
@@ -48,7 +49,8 @@ class Sent:
         self.gateway, self.discovery = AsyncMock(Gateway), AsyncMock(Discovery)
         self.gateway.key = MagicMock()
         heard = self.books.append
-        self.errands = Errands(self.desk, self.turn, Watch(), self.gateway, self.discovery, heard)
+        self.replays = AsyncMock()
+        self.errands = Errands(self.desk, self.turn, Watch(), self.gateway, self.discovery, heard, self.replays)
 
     @contextmanager
     def turn(self) -> Iterator[Moment]:
@@ -197,3 +199,12 @@ def test_a_fetched_book_is_heard_like_any_other() -> None:
         sent.off(fx.Refetch("1"))
     assert sent.books == [b"book"]
     sent.discovery.book.assert_awaited_with("1")
+
+
+def test_what_came_of_a_trial_is_told_to_the_operation_it_was_for() -> None:
+    """Both replays, in their order."""
+    sent, effect, tried = Sent(), fx.Try("op1", "9f31", 5, 9), (Tried(3, "a"), Tried(3, "b"))
+    sent.replays.return_value = tried
+    sent.off(effect)
+    sent.replays.assert_awaited_once_with(effect)
+    sent.desk.operations.on_trial.assert_called_once_with(NOW, "op1", *tried)

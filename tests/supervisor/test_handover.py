@@ -1,11 +1,14 @@
 """How a slot changes hands."""
 
 import pytest
-from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk, buy, loaded
+from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk, buy, loaded, tokens
 
 from shared import entries as e
 from shared import messages as m
+from shared.config import FlipPolicy
+from supervisor import effects as fx
 from supervisor.handover import changed_files
+from supervisor.plan import Plan
 from supervisor.venue.requests import Answer
 from supervisor.venue.user import TradeLeg
 
@@ -249,3 +252,113 @@ def test_everybody_is_told_of_a_crossing_by_the_slots_name() -> None:
     still.hold()
     assert crossed == [(BTC, green), (ETH, green)]
     assert loaded(R2) == still.desk.board.crew.members[green].modules
+
+
+# --- where a slot may change hands ---
+
+
+def why_not(still: StillDesk, policy: FlipPolicy = "calm", name: str = BTC) -> str:
+    """Why a slot may not change hands now."""
+    return still.desk.handover.may_move(name, policy)
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (20.0, ""),
+        (209.5, ""),
+        (210.0, "its window resolves in 90 s"),
+        (299.0, "its window resolves in 1 s"),
+        (301.0, "its window has just begun"),
+        (302.0, ""),
+    ],
+)
+def test_a_slot_stays_where_it_is_around_its_entry_and_its_resolution(second: float, why: str) -> None:
+    """From the entry window on to a little after the next window has begun."""
+    still = a_trading_desk()
+    if second > 270:
+        still.to_s(270)
+        still.open(start_s=START_S + 300)
+    still.to_s(second)
+    assert why_not(still) == why
+    assert why_not(still, "any") == ""
+
+
+def test_a_slot_without_a_market_waits_for_nothing() -> None:
+    """It has no window that could resolve."""
+    still = a_trading_desk("BTC", "ETH")
+    still.to_s(400)
+    assert still.desk.board.lanes.window(still.desk.board.lane_of[BTC]) is None
+    still.feeds()
+    assert why_not(still) == ""
+
+
+def test_no_slot_moves_while_a_feed_is_away() -> None:
+    """Whoever takes over should see what it takes over."""
+    still = a_trading_desk()
+    still.do(still.desk.markets.on_feed, "user", "closed by the venue")
+    assert why_not(still) == "the user feed is away"
+
+
+@pytest.mark.parametrize(
+    ("away", "why"), [("the venue restarts", "the venue restarts"), ("the venue says: post-only mode", "post-only")]
+)
+def test_no_slot_moves_while_the_venue_takes_no_orders(away: str, why: str) -> None:
+    """By its own word, until it takes one again or has said nothing for a while."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.answer(buy(480_000))
+    order = still.wanted(fx.Submit)[-1].order_id
+    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no", away=away), 900)
+    assert why in why_not(still)
+    still.jump(30.5)
+    still.price()
+    assert why_not(still) == ""
+
+
+def test_drain_waits_for_resting_orders_and_market_close_for_positions() -> None:
+    """Each policy waits for what the one before it does, and for more."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.answer(buy(480_000))
+    order = still.wanted(fx.Submit)[-1].order_id
+    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    assert (why_not(still), why_not(still, "drain")) == ("", "orders of it rest")
+    token = tokens(BTC)[0]
+    leg = TradeLeg("t1", order, token, "BUY", 480_000, 10_000_000, True, "MATCHED")
+    still.do(still.desk.dealing.on_leg, leg)
+    assert (why_not(still, "drain"), why_not(still, "market-close")) == (
+        "",
+        "it holds a position until its window ends",
+    )
+
+
+def test_a_slot_armed_as_its_entry_window_begins_goes_back_to_its_owner() -> None:
+    """It is not held over, and it crosses when the next window has begun; nothing is skipped."""
+    still = a_trading_desk()
+    still.to_s(204)
+    green = still.deploy(plan=Plan(flip_policy="calm", boundary_s=600))
+    still.hello(green)
+    still.jump(5)
+    still.ready(green)
+    assert still.state().phase == "quiescing"
+    still.jump(1)
+    assert still.state().phase == "owned"
+    still.hold()
+    still.to_s(270)
+    still.open(start_s=START_S + 300)
+    assert still.state().owner == "w1-1"
+    assert still.desk.operations.handover.waiting()[BTC].startswith("its window resolves in")
+    still.to_s(303)
+    assert still.state().owner == green
+    assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
+
+
+def test_a_slot_nobody_owns_waits_for_nothing() -> None:
+    """In its entry window too: somebody has to decide."""
+    still = a_trading_desk()
+    still.to_s(250)
+    still.lose("w1-1")
+    still.jump(0.25)
+    still.employ(still.desk.operations.blue)
+    assert still.owners() == {still.desk.operations.blue}

@@ -7,13 +7,17 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from kit.sim import replace_struct
 from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy, loaded
 
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
-from supervisor.operations import KEPT, Operation
-from supervisor.rollout import RefusedEvent
+from supervisor.gates import Tried
+from supervisor.operation import Operation
+from supervisor.operations import KEPT
+from supervisor.plan import Plan
+from supervisor.rollout import Hold, RefusedEvent
 
 BLUE, GREEN = "w1-1", "w1-2"
 BOTH = ("BTC", "ETH")
@@ -133,7 +137,7 @@ def test_each_part_of_a_deploy_says_how_long_it_took() -> None:
     still.jump(0.3)
     still.ready(green)
     assert operation(still).steps_ms == {"verify": 4, "spawning": 400, "warming": 300, "flipping": 0}
-    assert operation(still).load_us == {"worker.strategy": 900, "shared.units": 900}
+    assert operation(still).loaded == {"worker.strategy": ("digest 2", 900), "shared.units": ("digest 0", 900)}
     assert [step.took_ms for step in still.said(e.Step) if step.op == "op1"] == [0, 400, 300, 0]
 
 
@@ -420,7 +424,7 @@ def test_a_deploy_after_a_first_release_that_failed_starts_the_desk() -> None:
     [
         ("spawning", 11, "no greeting for 11.0 s"),
         ("warming", 41, "not warm after 41.0 s"),
-        ("attesting", 8.1, "attesting took too long: its worker did not answer"),
+        ("attesting", 8.1, "attesting took too long: green: its worker did not answer"),
     ],
 )
 def test_every_phase_has_a_deadline(phase: str, seconds: float, fault: str) -> None:
@@ -616,7 +620,8 @@ def test_an_operation_that_ended_is_known_after_a_restart() -> None:
     ended = operation(still)
     still.restart()
     known = operation(still)
-    assert known == replace(ended, began_ns=0, phase="done", phase_ns=0, steps_ms={}, load_us={})
+    unknown = {"steps_ms": {}, "loaded": {}, "history": [], "rings": (), "plan": Plan()}
+    assert known == replace(ended, began_ns=0, phase="done", phase_ns=0, **unknown)
     assert still.desk.operations.known("op9") is None
 
 
@@ -667,3 +672,200 @@ def test_when_the_reign_ends_every_worker_is_let_go_and_none_is_started() -> Non
     still.jump(10)
     assert len(still.wanted(fx.Spawn)) == spawned
     assert still.accounts.active == e.Active(R1.release, "start-1")
+
+
+# --- what has to be proved before the next slot moves ---
+
+CAREFUL = Plan(expect="any", trial=True, shadow_pairs=2, rings=(1,), bake_s=5.0)
+SAME = Tried(12, "digest", "state", 300)
+
+
+def on_trial(plan: Plan = CAREFUL) -> StillDesk:
+    """A careful deploy whose candidate is ready: the tape is being replayed through it."""
+    still = a_trading_desk(*BOTH)
+    still.employ(still.deploy(plan=plan))
+    return still
+
+
+def in_shadow(plan: Plan = CAREFUL) -> StillDesk:
+    """Both replays were the same."""
+    still = on_trial(plan)
+    still.do(still.desk.operations.on_trial, "op1", SAME, SAME)
+    return still
+
+
+def decide_on(still: StillDesk, ticks: int) -> None:
+    """Both decide on every slot's next ticks, the owner first."""
+    for _ in range(ticks):
+        still.jump(5)
+        for name in still.desk.turns.slots:
+            owner = still.state(name).owner
+            other = GREEN if owner == BLUE else BLUE
+            still.answer(name=name)
+            still.answer(name=name, uid=other)
+    still.jump(0.2)
+
+
+def in_bake(plan: Plan = CAREFUL) -> StillDesk:
+    """The first ring was flipped and attested."""
+    still = in_shadow(plan)
+    decide_on(still, 1)
+    still.hold()
+    still.beat(GREEN)
+    still.attest(GREEN)
+    still.jump(0.2)
+    return still
+
+
+def test_the_recent_tape_is_replayed_through_the_candidate() -> None:
+    """From a keyframe up to now, by a process of its own; what it says while nobody asks means nothing."""
+    still = on_trial()
+    asked = still.wanted(fx.Try)[-1]
+    assert (asked.op, asked.release) == ("op1", R2.release)
+    assert 0 < asked.from_seq < asked.to_seq <= still.desk.board.seq
+    still.do(still.desk.operations.on_trial, "another", SAME, SAME)
+    assert operation(still).phase == "trial"
+    still.do(still.desk.operations.on_trial, "op1", SAME, SAME)
+    assert operation(still).phase == "shadow"
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [(replace(SAME, digest="other"), "two replays"), (Tried(fault="raised: ValueError"), "ValueError")],
+)
+def test_a_candidate_that_does_not_repeat_itself_is_rejected(second: Tried, words: str) -> None:
+    """Nothing changed, and the fault says in what."""
+    still = on_trial()
+    still.do(still.desk.operations.on_trial, "op1", SAME, second)
+    assert (operation(still).result, operation(still).flips) == ("REJECTED", 0)
+    assert words in operation(still).fault
+
+
+def test_a_tape_without_a_tick_is_tried_again_until_there_is_one() -> None:
+    """No data is never a pass, and no failure either until the phase's time is over."""
+    still = on_trial()
+    still.do(still.desk.operations.on_trial, "op1", Tried(), Tried())
+    assert operation(still).phase == "trial"
+    still.jump(1.1)
+    assert len(still.wanted(fx.Try)) == 2
+    still.jump(60)
+    assert operation(still).result == "GATE_FAILED"
+
+
+def test_no_slot_moves_before_enough_was_decided_in_the_shadow() -> None:
+    """Ticks that both decided on; then the first ring's slot is armed and no other."""
+    still = in_shadow()
+    still.jump(2)
+    assert operation(still).waiting["pairs"] == "0 of 2 paired decisions"
+    assert still.owners() == {BLUE}
+    decide_on(still, 1)
+    assert operation(still).phase == "attesting"
+    assert sorted(state.owner for state in still.desk.turns.slots.values()) == [BLUE, GREEN]
+    assert [told.gate.verdict for told in operation(still).told] == ["PASS"] * len(operation(still).told)
+
+
+def test_a_shadow_without_decisions_asks_a_person_in_the_end() -> None:
+    """Who lets it go on, or does not."""
+    still = in_shadow()
+    still.jump(180.5)
+    assert (operation(still).phase, operation(still).after) == ("held", "flipping")
+    assert "0 of 2 paired decisions" in operation(still).held_for
+    still.do(still.desk.operations.promote, "uid:1000")
+    assert operation(still).phase == "flipping"
+
+
+def test_ring_after_ring_is_baked_before_the_next() -> None:
+    """The bake has its time, and its ticks of the ring's own slots."""
+    still = in_bake()
+    first, second = (ring[0] for ring in operation(still).rings)
+    assert (operation(still).phase, still.state(first).owner, still.state(second).owner) == ("baking", GREEN, BLUE)
+    decide_on(still, 2)
+    assert operation(still).phase == "baking"
+    assert "ticks" in operation(still).waiting
+    decide_on(still, 1)
+    still.beat(GREEN)
+    still.hold()
+    assert still.state(second).owner == GREEN
+    assert operation(still).ring == 1
+
+
+def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
+    """At once, under the next epoch; the other slots never moved."""
+    still = in_bake()
+    still.desk.board.alarm("ledger_differs", f"{GREEN} on BTC/5m at 5: cash")
+    still.jump(0.2)
+    still.hold()
+    still.beat(BLUE)
+    assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+    assert "alarms" in operation(still).fault
+    assert sorted(state.epoch for state in still.desk.turns.slots.values()) == [1, 3]
+
+
+def test_a_breach_waits_for_a_person_who_wanted_to_decide() -> None:
+    """Without automatic rollback the ring stays with the candidate until somebody says so."""
+    still = in_bake(replace_struct(CAREFUL, take_back=False))
+    still.desk.board.alarm("ledger_differs", f"{GREEN} on BTC/5m at 5: cash")
+    still.jump(0.2)
+    assert (operation(still).phase, GREEN in still.owners()) == ("held", True)
+    still.do(still.desk.operations.abort, "uid:1000")
+    still.hold()
+    still.beat(BLUE)
+    assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+
+
+def test_a_bake_that_sees_too_little_goes_back() -> None:
+    """Past its grace."""
+    still = in_bake()
+    still.jump(65.5)
+    still.hold()
+    still.beat(BLUE)
+    assert operation(still).result == "ROLLED_BACK"
+    assert "baking took too long: ticks" in operation(still).fault
+
+
+def test_the_active_worker_that_dies_in_the_bake_is_brought_back_beside_the_candidate() -> None:
+    """The candidate keeps its ring; the other slots wait for another worker of their own release."""
+    still = in_bake()
+    first, second = (ring[0] for ring in operation(still).rings)
+    still.lose(BLUE, "killed by SIGKILL")
+    still.jump(0.25)
+    again = still.desk.operations.blue
+    still.employ(again)
+    assert (still.state(first).owner, still.state(second).owner) == (GREEN, again)
+    assert operation(still).phase == "baking"
+
+
+@pytest.mark.parametrize(("hold", "owner"), [("shadow", BLUE), ("flip", BLUE), ("retire", GREEN)])
+def test_a_deploy_waits_for_a_person_where_it_was_told_to(hold: Hold, owner: str) -> None:
+    """And goes on at their word; nobody is held twice."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(hold_before=hold)))
+    still.hold()
+    still.attest(GREEN)
+    assert (operation(still).phase, operation(still).held_for, still.owners()) == ("held", "as asked", {owner})
+    still.do(still.desk.operations.promote, "uid:1000")
+    with pytest.raises(RefusedEvent, match="Promoted while"):
+        still.do(still.desk.operations.promote, "uid:1000")
+    come_to_rest(still)
+    assert operation(still).result == "OK"
+
+
+def test_a_hold_that_nobody_ends_is_an_abort() -> None:
+    """After its time."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(hold_before="flip")))
+    still.jump(3_600.5)
+    assert (operation(still).result, still.owners()) == ("ABORTED", {BLUE})
+
+
+def test_replays_that_nobody_waits_for_are_ended() -> None:
+    """The operation is over before they are; what still comes of them changes nothing."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(trial=True)))
+    assert still.desk.operations.rollout.phase == "trial"
+    assert still.wanted(fx.EndTrial) == []
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert still.wanted(fx.EndTrial) == [fx.EndTrial("op1")]
+    before = len(still.journal)
+    still.do(still.desk.operations.on_trial, "op1", Tried(3, "one"), Tried(3, "other"))
+    assert (len(still.journal), operation(still).result) == (before, "ABORTED")

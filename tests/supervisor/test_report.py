@@ -61,6 +61,7 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
     assert status["workers"] == [
         {
             "uid": "w1-1",
+            "part": "blue",
             "release": R1.release,
             "pid": 100,
             "stage": "ready",
@@ -216,10 +217,23 @@ def test_an_operation_says_where_it_stands() -> None:
         "blue": R1.release,
         "actor": "uid:1000",
         "reason": "better",
+        "plan": msgspec.to_builtins(operation.plan),
+        "rings": [[BTC]],
+        "ring": 0,
         "phase": "warming",
+        "held_for": "",
+        "after": "",
         "steps_ms": {"verify": 4, "spawning": 300},
+        "history": [
+            {"phase": "spawning", "at_ns": still.at_ns - 300_000_000, "took_ms": 300},
+            {"phase": "warming", "at_ns": still.at_ns, "took_ms": -1},
+        ],
         "waiting": {},
-        "load_us": {"worker.strategy": 900, "shared.units": 900},
+        "gates": [],
+        "loaded": {
+            "worker.strategy": {"digest": "digest 2", "load_us": 900},
+            "shared.units": {"digest": "digest 0", "load_us": 900},
+        },
         "flips": 0,
         "result": "",
         "fault": "",
@@ -259,6 +273,7 @@ def test_an_event_has_its_kind_and_its_plain_values() -> None:
         "cash_micro": CASH,
         "actor": "uid:1000",
         "reason": "better",
+        "ring": 1,
     }
 
 

@@ -1,6 +1,7 @@
 """How one release takes over from another."""
 
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,11 @@ from supervisor.rollout import (
     Abort,
     Attest,
     Attested,
+    Bake,
     Begin,
+    Breached,
+    Compare,
+    Course,
     Discard,
     Failed,
     Finish,
@@ -20,13 +25,16 @@ from supervisor.rollout import (
     Gone,
     Greeted,
     Late,
+    Passed,
     Promote,
+    Promoted,
     Ready,
     RefusedEvent,
     Restore,
     Restored,
     Rollout,
     Spawn,
+    Try,
     step,
 )
 
@@ -45,7 +53,7 @@ def through(*events: rollout.Event) -> tuple[Rollout, list[rollout.Command]]:
 def test_a_deploy_walks_from_spawn_to_retire() -> None:
     """Each part in its turn, and the old worker goes last."""
     walk, commands = through(BEGIN, Greeted(), Ready(), Flipped(False), Flipped(True), Attested(), Gone())
-    assert commands == [Spawn(), Flip(), Attest(), Promote(), Finish("OK", "")]
+    assert commands == [Spawn(), Flip(0), Attest(), Promote(), Finish("OK", "")]
     assert (walk.phase, walk.flipped, walk.result) == ("idle", 2, "OK")
 
 
@@ -101,6 +109,113 @@ def test_a_retired_worker_that_lingers_does_not_hold_the_operation() -> None:
     assert through(BEGIN, Greeted(), Ready(), Flipped(True), Attested(), Late("x"))[1][-1] == Finish("OK", "")
 
 
+FULL = Course(trial=True, shadow=True, rings=3, bake=True)
+TRIED = (Greeted(), Ready(), Passed(), Passed())
+"""Up to the first boundary of a full course."""
+RING = (Flipped(True), Attested(), Passed())
+
+
+def a_course(*events: rollout.Event, **changes: Any) -> tuple[Rollout, list[rollout.Command]]:
+    """A walk on the full course, or one that differs from it."""
+    return through(replace(BEGIN, course=replace(FULL, **changes)), *events)
+
+
+def test_a_full_course_is_tried_compared_and_baked_ring_by_ring() -> None:
+    """Each part before the next; blue goes when the last ring was baked."""
+    walk, commands = a_course(*TRIED, *RING, *RING, *RING, Gone())
+    ring = [Attest(), Bake()]
+    start = [Spawn(), Try(), Compare()]
+    assert commands == [*start, Flip(0), *ring, Flip(1), *ring, Flip(2), *ring, Promote(), Finish("OK", "")]
+    assert (walk.phase, walk.ring, walk.flipped) == ("idle", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("course", "way", "commands"),
+    [
+        ({"trial": False}, (Greeted(), Ready()), [Spawn(), Compare()]),
+        ({"shadow": False}, (Greeted(), Ready(), Passed()), [Spawn(), Try(), Flip(0)]),
+        ({"trial": False, "shadow": False}, (Greeted(), Ready()), [Spawn(), Flip(0)]),
+        ({"rings": 1, "bake": False}, (*TRIED, Flipped(True), Attested()), [Promote()]),
+        ({"rings": 2, "bake": False}, (*TRIED, Flipped(True), Attested()), [Flip(1)]),
+    ],
+)
+def test_parts_that_a_course_leaves_out_are_passed_over(
+    course: dict[str, Any], way: tuple[rollout.Event, ...], commands: list[rollout.Command]
+) -> None:
+    """The walk goes on with the next one."""
+    assert a_course(*way, **course)[1][-len(commands) :] == commands
+
+
+@pytest.mark.parametrize(
+    ("hold", "course", "way", "after"),
+    [
+        ("shadow", {}, (Greeted(), Ready(), Passed()), "shadow"),
+        ("shadow", {"shadow": False}, (Greeted(), Ready(), Passed()), "flipping"),
+        ("flip", {}, TRIED, "flipping"),
+        ("retire", {"rings": 1}, (*TRIED, *RING), "retiring"),
+    ],
+)
+def test_a_walk_waits_for_a_person_where_it_was_told_to(
+    hold: rollout.Hold, course: dict[str, Any], way: tuple[rollout.Event, ...], after: str
+) -> None:
+    """And goes on at their word, once."""
+    walk, _ = a_course(*way, hold=hold, **course)
+    assert (walk.phase, walk.after, walk.held_for) == ("held", after, rollout.AS_ASKED)
+    walk, _ = step(walk, Promoted("uid:0"))
+    assert (walk.phase, walk.held_for) == (after, "")
+
+
+@pytest.mark.parametrize(
+    ("event", "result", "fault"),
+    [
+        (Abort("uid:0"), "ABORTED", "aborted by uid:0"),
+        (Late("a person: as asked"), "ABORTED", "held for a person (as asked) took too long: a person: as asked"),
+        (Failed("died"), "GATE_FAILED", "died"),
+    ],
+)
+def test_a_hold_ends_without_a_word_too(event: rollout.Event, result: str, fault: str) -> None:
+    """Before the first boundary nothing changed; after it the slots are put back first."""
+    walk, commands = a_course(*TRIED, event, hold="flip")
+    assert (commands[-2:], walk.phase) == ([Discard(), Finish(result, fault)], "idle")  # type: ignore[arg-type]
+    walk, commands = a_course(*TRIED, *RING, event, hold="retire", rings=1)
+    assert (commands[-1], walk.phase, walk.result) == (Restore(), "restoring", result)
+
+
+def test_a_shadow_that_has_not_seen_enough_asks_a_person() -> None:
+    """No data is never a pass; nobody's word is none either."""
+    walk, _ = a_course(*TRIED[:3], Late("pairs: 3 of 20"))
+    assert (walk.phase, walk.after) == ("held", "flipping")
+    assert walk.held_for == "shadow took too long: pairs: 3 of 20"
+    assert step(walk, Promoted("uid:0"))[1] == (Flip(0),)
+    assert step(walk, Late("a person"))[0].result == "GATE_FAILED"
+
+
+@pytest.mark.parametrize("event", [Breached("rejects: 9 of 20"), Late("ticks: 0 of 2"), Failed("died"), Abort("x")])
+def test_a_bake_that_is_not_passed_puts_every_slot_back(event: rollout.Event) -> None:
+    """Also one that has not seen enough in time."""
+    walk, commands = a_course(*TRIED, *RING, *RING[:2], event, Restored())
+    assert commands[-3:] == [Restore(), Discard(), Finish("ROLLED_BACK", walk.fault)]
+
+
+@pytest.mark.parametrize("event", [Breached("rejects: 9 of 20"), Late("ticks: 0 of 2")])
+def test_a_breach_waits_for_a_person_who_wanted_to_decide(event: rollout.Event) -> None:
+    """They let it go on with the next ring, or take it back."""
+    walk, _ = a_course(*TRIED, *RING[:2], event, take_back=False)
+    assert (walk.phase, walk.after) == ("held", "flipping")
+    assert step(walk, Promoted("uid:0"))[1] == (Flip(1),)
+    assert step(walk, Abort("uid:0"))[1] == (Restore(),)
+
+
+def test_a_death_in_the_bake_is_put_back_whatever_was_wanted() -> None:
+    """Somebody has to trade."""
+    assert a_course(*TRIED, *RING[:2], Failed("died"), take_back=False)[1][-1] == Restore()
+
+
+def test_a_release_that_cannot_replay_the_tape_is_rejected() -> None:
+    """As one that does not import: nothing changed."""
+    assert a_course(Greeted(), Ready(), Breached("differs"))[1][-1] == Finish("REJECTED", "differs")
+
+
 def test_a_second_deploy_is_refused_while_one_runs() -> None:
     """Two never interleave."""
     walk, _ = through(BEGIN)
@@ -112,6 +227,9 @@ SAMPLES: dict[type, rollout.Event] = {
     Begin: BEGIN,
     Greeted: Greeted(),
     Ready: Ready(),
+    Passed: Passed(),
+    Breached: Breached("x"),
+    Promoted: Promoted("x"),
     Flipped: Flipped(False),
     Attested: Attested(),
     Gone: Gone(),
@@ -124,8 +242,12 @@ MOVES = {
     "idle": {Begin},
     "spawning": {Greeted, Failed, Late, Abort},
     "warming": {Ready, Failed, Late, Abort},
+    "trial": {Passed, Breached, Failed, Late, Abort},
+    "shadow": {Passed, Breached, Failed, Late, Abort},
+    "held": {Promoted, Failed, Late, Abort},
     "flipping": {Flipped, Failed, Late, Abort},
     "attesting": {Attested, Failed, Late, Abort},
+    "baking": {Passed, Breached, Failed, Late, Abort},
     "retiring": {Gone, Late},
     "restoring": {Flipped, Restored, Late},
 }
@@ -135,7 +257,7 @@ MOVES = {
 @pytest.mark.parametrize("kind", rollout.EVENTS, ids=lambda kind: kind.__name__)
 def test_every_phase_stands_beside_every_event(phase: rollout.Phase, kind: type) -> None:
     """A pair is in the table, or it is refused and nothing changes."""
-    walk = Rollout(phase=phase)
+    walk = Rollout(phase=phase, after="flipping")
     if kind in MOVES[phase]:
         step(walk, SAMPLES[kind])
     else:
@@ -146,14 +268,29 @@ def test_every_phase_stands_beside_every_event(phase: rollout.Phase, kind: type)
 def test_every_phase_has_a_deadline_and_an_end() -> None:
     """Late always leads nearer to idle, and from everywhere idle is reached when nobody says anything else."""
     for phase in rollout.PHASES[1:]:
-        walk = Rollout(phase=phase)
+        walk = Rollout(phase=phase, flipped=1)
         for _ in range(3):
             if walk.phase != "idle":
                 walk, _ = step(walk, Late("silence"))
         assert walk.phase == "idle"
 
 
-@given(st.lists(st.sampled_from(list(SAMPLES.values())), max_size=25))
+COURSES = st.builds(
+    Course,
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 3),
+    st.booleans(),
+    st.sampled_from(get_args(rollout.Hold)),
+    st.booleans(),
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(list(SAMPLES.values())[1:]) | st.builds(replace, st.just(BEGIN), course=COURSES), max_size=40
+    )
+)
 def test_an_operation_ends_once_and_only_with_its_result(events: list[rollout.Event]) -> None:
     """One Finish for each Begin that was taken, and the candidate is discarded unless it trades."""
     walk, begun, finished = Rollout(), 0, list[rollout.Command]()

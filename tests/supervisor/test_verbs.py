@@ -390,6 +390,6 @@ def test_every_verb_is_on_this_page() -> None:
     """A new one brings its test."""
     assert set(verbs.VERBS) == {
         *("status", "slots", "releases", "events", "operations", "operation"),
-        *("pause", "resume", "register", "deploy", "rollback", "abort"),
+        *("pause", "resume", "register", "deploy", "rollback", "promote", "abort"),
     }
     assert a_release(9).seq == 9

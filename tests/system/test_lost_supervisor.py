@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections import Counter
 from time import sleep
 
 import pytest
+from kit.aftermath import forgotten, posted_once
 from kit.desks import Desk, a_desk, ended, eventually, stopped
 from kit.meddler import Meddler
 
@@ -155,28 +155,10 @@ def killed(desk: Desk) -> Accounts:
     return rebuild(desk.lines())
 
 
-def forgotten(desk: Desk, before: Accounts) -> list[str]:
-    """Orders and positions that were there before and that nothing in the journal accounts for now."""
-    now = rebuild(desk.lines())
-    gone = [f"order {o.order_id}" for o in before.open_orders() if o.order_id not in now.orders]
-    for key, position in before.positions.items():
-        if position.size_micro and key not in now.positions and key[:2] not in now.winners:
-            gone.append(f"position {key}")
-    gone += [f"epoch of {n}" for n, was in before.owners.items() if now.owners[n].epoch <= was.epoch]
-    return gone
-
-
 def unanswered(desk: Desk, accounts: Accounts) -> set[str]:
     """Orders the venue has, and nobody has told us so."""
     pending = {order.order_id for order in accounts.open_orders() if order.state in {"pending", "unknown"}}
     return pending & {line["order_id"] for line in desk.venue_lines("order")}
-
-
-def posted_once(desk: Desk) -> bool:
-    """Whether the venue got each order once, and refused none as a copy."""
-    orders = Counter(line["order_id"] for line in desk.venue_lines("order"))
-    copies = [line for line in desk.venue_lines("reject") if "uplicate" in str(line)]
-    return set(orders.values()) <= {1} and not copies
 
 
 def slot_is_blocked(desk: Desk) -> list[bool]:

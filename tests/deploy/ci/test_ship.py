@@ -94,6 +94,28 @@ def test_it_waits_again_for_the_same_operation(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("code", [0, 75])
+def test_a_deploy_that_is_held_ends_the_step(tmp_path: Path, code: int) -> None:
+    """A person decides; waiting again would not help, and nobody may believe that the new release trades."""
+    data = {"green": "5e0f3c11aa00", "blue": "9f31c7e0bb11", "phase": "held", "history": [{"phase": "spawning"}]}
+    shipped = ship(tmp_path, [(code, a_reply(code, data=data))])
+    assert (shipped.exit, len(shipped.called)) == (code, 1)
+    assert f"held; type: {tmp_path}/foresightctl promote {OP} or " in shipped.out
+    assert "trades" not in shipped.out
+
+
+def test_how_it_shall_go_is_passed_on(tmp_path: Path) -> None:
+    """Further words for the deploy, and for nothing else."""
+    late = a_reply(75)
+    shipped = ship(
+        tmp_path, [(75, late), (0, a_reply(0))], SHIP_FLAGS="--expect identical  --bake 10m", SHIP_WAIT_S="7"
+    )
+    assert shipped.called == [
+        "deploy --green a-branch --expect identical --bake 10m --json --timeout 7",
+        f"wait {OP} --json --timeout 7",
+    ]
+
+
 def test_its_patience_has_an_end(tmp_path: Path) -> None:
     """After the last wait the code stays 75, and the line says how to go on waiting."""
     shipped = ship(tmp_path, [(75, a_reply(75))] * 3, SHIP_WAITS_MAX="2")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from kit.clocks import eventually
 from kit.commands import NEVER, ctl, document
-from kit.desk_socket import BLUE, OP, PlayedDesk, a_reply, a_slot, a_status, an_operation
+from kit.desk_socket import OP, PlayedDesk, a_reply, a_slot, a_status, an_operation
 from kit.releases import ROOT
 
 from deploy.cli.look import status_screen
@@ -182,43 +182,3 @@ def test_a_follower_of_a_desk_that_goes_is_told(state: State) -> None:
     with PlayedDesk(state, events=[a_reply(data=[EVENT]), b""]):
         result = ctl(state, "events", "-f")
     assert (result.exit_code, result.stdout) == (69, "00:01:27  fill      BTC/5m filled BUY Up 5 at 0.61\n")
-
-
-# --- operation ---
-
-
-def test_an_operation_says_what_took_how_long(state: State) -> None:
-    """From which release to which, by whom, the slowest modules, and how it ended."""
-    ended = an_operation("OK", flips=10, steps_ms={"stage_copy": 12, "flipping": 1_250})
-    with PlayedDesk(state, operation=a_reply(data=ended)) as desk:
-        result = ctl(state, "operation", OP)
-    assert desk.heard[0].args == {"op": OP}
-    assert result.stdout.splitlines() == [
-        f"deploy {OP}: a1b2c3d4 -> 9f31c7e0  by uid:1000 ci:github-8841",
-        "  stage_copy   12 ms",
-        "  flipping     1.2 s",
-        "  loaded worker.app in 3.7 ms",
-        "  loaded worker.view in 0.8 ms",
-        "  OK, 10 slots passed",
-    ]
-
-
-def test_an_operation_says_why_it_failed_or_where_it_stands(state: State) -> None:
-    """Whatever it is: the look itself is good."""
-    failed, first = an_operation("GATE_FAILED"), an_operation(blue="")
-    with PlayedDesk(state, operation=[a_reply(data=failed), a_reply(data=first)]):
-        assert ctl(state, "operation", OP).stdout.endswith(
-            "  GATE_FAILED: it was not heard for 5.0 s, 0 slots passed\n"
-        )
-        result = ctl(state, "operation", OP)
-    assert result.stdout.startswith(f"deploy {OP}: nothing -> 9f31c7e0")
-    assert result.stdout.endswith("  warming, 0 slots passed\n")
-    assert result.exit_code == 0
-
-
-def test_an_operation_nobody_knows_is_not_found(state: State) -> None:
-    """66, and who trades."""
-    with PlayedDesk(state, operation=a_reply("NOINPUT", "no operation nope", hint=("foresightctl events",))):
-        result = ctl(state, "operation", "nope")
-    assert result.exit_code == 66
-    assert f"  trading  r41 {BLUE[:8]}, TRADING\n" in result.stderr

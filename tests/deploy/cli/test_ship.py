@@ -1,176 +1,25 @@
-"""Verbs that move releases: every way an operation can end is a code of its own, and a text that says who trades."""
+"""Verbs that move releases: what each asks of the desk, and what it does with the answer."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
-from kit.clocks import eventually
-from kit.commands import NEVER, ctl, document
-from kit.desk_socket import OP, TRADING, PlayedDesk, a_reply, a_status, an_operation
-from kit.releases import ROOT, STRATEGY, a_checkout, another_checkout
+from kit.commands import ctl, document, told
+from kit.desk_socket import OP, TRADING, PlayedDesk, a_forecast, a_reply, a_status, an_operation
+from kit.releases import STRATEGY, a_checkout, another_checkout
 
-from deploy.cli import ship
 from deploy.release import index
 from shared.outcomes import EXIT
 from shared.paths import State
 
-CTL = [sys.executable, "-m", "deploy.foresightctl"]
-ENDS = {
-    "OK": (0, 10),
-    "GATE_FAILED": (11, 0),
-    "NO_BOUNDARY": (12, 0),
-    "ABORTED": (13, 0),
-    "ROLLED_BACK": (20, 4),
-    "UNKNOWN": (30, 4),
-    "ROLLBACK_FAILED": (31, 4),
-    "SPLIT": (32, 10),
-}
-"""How an operation can end: the exit code, and how many slots have passed on."""
 BEGUN = a_reply(message="deploy began", op=OP, changed=True)
-
-
-def told(stderr: str) -> list[str]:
-    """Lines of progress, without their time stamps, which they have where nobody watches."""
-    stamped = [line.split(" ", 1) for line in stderr.splitlines() if line.startswith("20")]
-    assert all(at[-1] == "Z" and len(at) == 20 for at, _ in stamped)
-    return [line for _, line in stamped]
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> str:
     """A folder that can be staged."""
     return str(a_checkout(tmp_path / "checkout"))
-
-
-# --- how it ended ---
-
-
-@pytest.mark.parametrize("result", ENDS)
-def test_an_operation_ends_with_its_own_code(result: str, state: State) -> None:
-    """For people and for programs alike; something changed if a slot passed on."""
-    code, flips = ENDS[result]
-    view = an_operation(result, flips=flips)
-    with PlayedDesk(state, operation=[a_reply(data=an_operation()), a_reply(data=view)]):
-        answer = document(ctl(state, "wait", OP, "--json"))
-        people = ctl(state, "wait", OP)
-    assert (answer["exit"], answer["code"], answer["changed"]) == (code, result, flips > 0)
-    assert (answer["data"], answer["op"], answer["trading"]) == (view, OP, TRADING)
-    assert people.exit_code == code
-
-
-def test_success_says_how_to_take_it_back(state: State) -> None:
-    """The result is on standard output, one line; what took how long is on standard error."""
-    steps = {"stage_copy": 12, "spawning": 93, "warming": 1_900, "flipping": 3, "attesting": 4, "retiring": 6}
-    view = an_operation("OK", flips=10, steps_ms=steps)
-    with PlayedDesk(state, operation=a_reply(data=view)):
-        result = ctl(state, "wait", OP)
-    assert result.stdout == "Active: r42 9f31c7e0. 10 slots passed.   Undo: foresightctl rollback a1b2c3d4\n"
-    assert [line.split()[1] for line in told(result.stderr)] == ["spawn", "warm", "flip", "attest", "retire"]
-    assert told(result.stderr)[1].endswith("   1.9 s")
-
-
-def test_the_first_release_has_nothing_to_go_back_to(state: State) -> None:
-    """So nothing is offered."""
-    with PlayedDesk(state, operation=a_reply(data=an_operation("OK", blue="", flips=4))):
-        assert ctl(state, "wait", OP).stdout == "Active: r42 9f31c7e0. 4 slots passed.\n"
-
-
-def test_failure_says_why_who_trades_and_where_to_look(state: State) -> None:
-    """In that order."""
-    with PlayedDesk(state, operation=a_reply(data=an_operation("GATE_FAILED"))):
-        result = ctl(state, "wait", OP)
-    assert result.stdout == ""
-    assert [line for line in result.stderr.splitlines() if not line.startswith("20")] == [
-        "foresightctl: deploy of r42 9f31c7e0 ended GATE_FAILED: it was not heard for 5.0 s",
-        "  trading  r41 a1b2c3d4, TRADING",
-        f"  next     foresightctl operation {OP}",
-        "  next     foresightctl events",
-    ]
-
-
-def test_each_phase_and_each_wait_is_told_once(state: State) -> None:
-    """However often the desk is asked meanwhile."""
-    waits = an_operation(phase="flipping", waiting={"BTC/5m": "an unanswered order"})
-    views = [an_operation(steps_ms={}), an_operation(), an_operation(), waits, waits, an_operation("OK", waiting={})]
-    with PlayedDesk(state, operation=[a_reply(data=view) for view in views]):
-        result = ctl(state, "wait", OP)
-    lines = told(result.stderr)
-    assert [line.split()[0] for line in lines] == ["ok", ".."]
-    assert lines[1] == "  ..   waiting for BTC/5m: an unanswered order"
-
-
-def test_an_operation_nobody_knows(state: State) -> None:
-    """Is not found: 66, at once."""
-    with PlayedDesk(state, operation=a_reply("NOINPUT", "no operation nope")):
-        assert document(ctl(state, "wait", "nope", "-j"))["exit"] == 66
-
-
-# --- leaving it ---
-
-
-def test_a_wait_that_is_over_leaves_the_operation_alone(state: State) -> None:
-    """75: it goes on, here is how to come back."""
-    with PlayedDesk(state, operation=a_reply(data=an_operation(flips=2))):
-        people = ctl(state, "wait", OP, "--timeout", "0.2")
-        answer = document(ctl(state, "wait", OP, "--timeout", "0.2", "--json"))
-    assert people.exit_code == 75
-    assert people.stderr.splitlines()[-3:] == [
-        f"foresightctl: the wait of 0.2 s is over; {OP} goes on in phase warming",
-        "  trading  r41 a1b2c3d4, TRADING",
-        f"  next     foresightctl wait {OP}",
-    ]
-    assert (answer["code"], answer["changed"], answer["op"], answer["data"]["flips"]) == ("TEMPFAIL", True, OP, 2)
-    assert answer["hint"] == [f"foresightctl wait {OP}"]
-
-
-@pytest.mark.parametrize("said", ["-1", "nan", "inf"])
-def test_a_wait_is_a_finite_time(said: str, state: State) -> None:
-    """What no clock can count to is a slip of the command line, before anything is asked."""
-    assert ctl(state, "wait", OP, "--timeout", said).exit_code == 2
-
-
-@pytest.mark.parametrize("as_json", [False, True], ids=["for people", "for programs"])
-def test_ctrl_c_leaves_the_operation_alone(as_json: bool, state: State) -> None:
-    """130, and not a word to the desk: to abort is a verb of its own."""
-    with PlayedDesk(state, operation=a_reply(data=an_operation())) as desk:
-        command = [*CTL, "wait", OP, "--state-dir", str(state.root), *(["--json"] if as_json else [])]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert eventually(lambda: len(desk.heard) >= 3)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert {request.verb for request in desk.heard} == {"operation"}
-    assert not any(word in out + err for word in NEVER)
-    if as_json:
-        assert '"exit":130,"code":"INTERRUPTED"' in out
-    else:
-        assert f"foresightctl: you left; {OP} goes on in phase warming\n" in err
-
-
-def test_a_supervisor_that_comes_back_is_waited_for(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is started again in the middle of an operation, and knows how that ended."""
-    monkeypatch.setattr(ship, "GONE_S", 30.0)
-    with PlayedDesk(state, operation=a_reply(data=an_operation())) as before:
-        codes: list[int] = []
-        waiter = threading.Thread(target=lambda: codes.append(ctl(state, "wait", OP).exit_code))
-        waiter.start()
-        assert eventually(lambda: before.heard)
-    with PlayedDesk(state, operation=a_reply(data=an_operation("ROLLED_BACK"))):
-        waiter.join(30)
-    assert codes == [20]
-
-
-def test_a_supervisor_that_stays_away_makes_the_outcome_unknown(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """30: a person is needed now."""
-    monkeypatch.setattr(ship, "GONE_S", 0.2)
-    answer = document(ctl(state, "wait", OP, "--json"))
-    assert (answer["exit"], answer["code"], answer["trading"]["state"]) == (30, "UNKNOWN", "UNKNOWN")
-    assert f"the outcome of {OP} cannot be proved: no supervisor runs in " in answer["message"]
 
 
 # --- deploy ---
@@ -330,13 +179,29 @@ def test_staging_needs_no_desk(state: State, checkout: str) -> None:
 
 
 def test_a_rollback_names_a_release_or_none(state: State) -> None:
-    """The desk knows which one came before."""
+    """The desk knows which one came before; whoever wants to be sure says what they expect."""
     with PlayedDesk(state, rollback=BEGUN, operation=a_reply(data=an_operation("OK", verb="rollback"))) as desk:
         assert ctl(state, "rollback", "--reason", "losing").exit_code == 0
-        assert ctl(state, "rollback", "r40", "--id", "01K").exit_code == 0
+        expecting = ("--op", "01RUNS", "--expect-active", "r42")
+        assert ctl(state, "rollback", "r40", "--id", "01K", *expecting).exit_code == 0
     first, second = desk.asked("rollback")
-    assert (first.args, len(first.op)) == ({"release": "", "reason": "losing"}, 26)
-    assert (second.args, second.op) == ({"release": "r40", "reason": ""}, "01K")
+    nothing = {"release": "", "op": "", "expect_active": "", "reason": ""}
+    assert (first.args, len(first.op)) == (nothing | {"reason": "losing"}, 26)
+    assert second.args == nothing | {"release": "r40", "op": "01RUNS", "expect_active": "r42"}
+    assert second.op == "01K"
+
+
+def test_a_rollback_of_a_deploy_that_runs_waits_until_it_is_back(state: State) -> None:
+    """It joined the deploy, which ends rolled back: what was asked for holds."""
+    with PlayedDesk(state, rollback=BEGUN, operation=a_reply(data=an_operation("ROLLED_BACK", flips=2))):
+        answer = document(ctl(state, "rollback", "--json"))
+    assert (answer["exit"], answer["op"], answer["changed"]) == (0, OP, True)
+
+
+def test_a_rollback_that_is_taken_back_itself_is_no_rollback(state: State) -> None:
+    """13: the release that should have gone trades on."""
+    with PlayedDesk(state, rollback=BEGUN, operation=a_reply(data=an_operation("ABORTED", verb="rollback"))):
+        assert ctl(state, "rollback").exit_code == 13
 
 
 def test_a_rollback_with_nothing_before_it(state: State) -> None:
@@ -347,10 +212,121 @@ def test_a_rollback_with_nothing_before_it(state: State) -> None:
 
 def test_abort_is_a_verb(state: State) -> None:
     """Of the operation that runs, or of the one that is named and no other."""
-    with PlayedDesk(state, abort=a_reply(message=f"{OP} is being put back", changed=True)) as desk:
-        assert ctl(state, "abort").stdout == f"{OP} is being put back\n"
+    begun = a_reply(message=f"{OP} is being put back", op=OP, changed=True)
+    with PlayedDesk(state, abort=begun, operation=a_reply(data=an_operation("ABORTED"))) as desk:
+        assert ctl(state, "abort", "--no-wait").stdout == f"{OP} is being put back\n"
         assert document(ctl(state, "abort", OP, "-j"))["changed"]
-    assert [request.args for request in desk.heard] == [{}, {"op": OP}]
+    assert [request.args for request in desk.asked("abort")] == [{}, {"op": OP}]
+    assert [request.args for request in desk.asked("operation")] == [{"op": OP}]
+
+
+def test_promote_lets_an_operation_go_on_and_sees_it_through(state: State) -> None:
+    """The one that is named; a late command cannot hit the next deploy."""
+    answers = {"promote": a_reply(message="goes on", op=OP, changed=True)}
+    with PlayedDesk(state, **answers, operation=a_reply(data=an_operation("OK", flips=18))) as desk:
+        assert ctl(state, "promote", OP).stdout.startswith("Active: r42 9f31c7e0. 18 slots passed.")
+        assert ctl(state, "promote", OP, "--no-wait").stdout == "goes on\n"
+        assert ctl(state, "promote").exit_code == 2
+    assert [request.args for request in desk.asked("promote")] == [{"op": OP}] * 2
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [("PRECONDITION", 16), ("NOINPUT", 66)])
+def test_what_is_not_held_cannot_be_promoted(code: str, exit_code: int, state: State) -> None:
+    """Because it runs, or because nobody knows it."""
+    with PlayedDesk(state, promote=a_reply(code, "it is not held")):
+        assert ctl(state, "promote", OP).exit_code == exit_code
+
+
+# --- how it shall go, and what would happen ---
+
+
+def test_a_plan_is_asked_of_the_desk_as_it_was_said(state: State, checkout: str) -> None:
+    """What was not said is left to the desk's settings."""
+    said = (
+        *("--expect", "change", "--no-trial", "--shadow", "240", "--bake", "10m", "--rings", "1,4,all"),
+        *("--hold-before", "flip", "--flip-policy", "drain", "--boundary-timeout", "90s", "--no-auto-rollback"),
+        *("--trail", "12h", "--override", "the exchange moves tonight"),
+    )
+    answers = {"status": a_reply(data=a_status()), "register": a_reply(), "deploy": BEGUN}
+    with PlayedDesk(state, **answers) as desk:
+        ctl(state, "deploy", "--green", checkout, "--no-wait", *said)
+        ctl(state, "deploy", "--green", checkout, "--no-wait")
+    first, second = (request.args for request in desk.asked("deploy"))
+    assert first["plan"] == {
+        "expect": "change",
+        "trial": False,
+        "shadow_pairs": 240,
+        "bake_s": 600.0,
+        "rings": [1, 4],
+        "hold_before": "flip",
+        "flip_policy": "drain",
+        "boundary_s": 90.0,
+        "take_back": False,
+        "trail_s": 43_200.0,
+    }
+    assert (first["override"], second["override"], second["plan"]) == ("the exchange moves tonight", "", {})
+
+
+WRONG = {
+    "--expect": ("same", "'identical', 'change', 'any'"),
+    "--shadow": ("-1", "0<=x<=100000"),
+    "--bake": ("30", "write it like 90s, 10m, 2h"),
+    "--rings": ("1;4", "like 1,4,all"),
+    "--hold-before": ("bake", "'shadow', 'flip', 'retire'"),
+    "--flip-policy": ("now", "'calm', 'drain', 'market-close', 'any'"),
+    "--boundary-timeout": ("0", "is no time at all"),
+    "--trail": ("8d", "is longer than 168h"),
+    "--override": ("x" * 501, "501 letters are over the bound of 500"),
+    "--reason": ("x" * 501, "501 letters are over the bound of 500"),
+    "--id": ("my deploy", "write it like ci-8841"),
+    "--expect-active": ("r41;r42", "write it like r41 or 9f31c7e0"),
+    "--timeout": ("nan", "write it like 90s, 10m, 2h"),
+}
+
+
+@pytest.mark.parametrize("flag", WRONG)
+def test_what_cannot_be_meant_is_refused_in_one_line(flag: str, state: State, checkout: str) -> None:
+    """2, before anything is staged or asked; the line names the flag and what can be written."""
+    said, words = WRONG[flag]
+    result = ctl(state, "deploy", "--green", checkout, flag, said)
+    assert (result.exit_code, result.stdout) == (2, "")
+    fault = result.stderr.splitlines()[-1]
+    assert fault.startswith(f"Error: Invalid value for '{flag}': ")
+    assert words in fault
+    assert not state.releases.exists()
+
+
+def test_a_dry_run_shows_what_would_happen_and_begins_nothing(state: State, checkout: str) -> None:
+    """0 if it would start. It has no id: a desk that knows no dry runs refuses it instead of deploying."""
+    answers = {"status": a_reply(data=a_status()), "register": a_reply(), "deploy": a_reply(data=a_forecast())}
+    with PlayedDesk(state, **answers) as desk:
+        people = ctl(state, "deploy", "--green", checkout, "--dry-run")
+        answer = document(ctl(state, "deploy", "--green", checkout, "--dry-run", "-j"))
+    assert (people.exit_code, people.stderr) == (0, "")
+    assert people.stdout.startswith("would      deploy r42 9f31c7e0 over r41 a1b2c3d4: it would start\n")
+    assert (answer["code"], answer["changed"], answer["data"]) == ("OK", False, a_forecast())
+    assert [(request.op, request.args["dry_run"]) for request in desk.asked("deploy")] == [("", True)] * 2
+    assert not desk.asked("operation")
+
+
+@pytest.mark.parametrize("would", ["POLICY", "LOCKED", "PRECONDITION"])
+def test_a_dry_run_ends_with_the_code_a_deploy_would(would: str, state: State, checkout: str) -> None:
+    """The screen is there all the same; who trades is said as always."""
+    refusal = a_reply(would, "no", data=a_forecast(would))
+    answers = {"status": a_reply(data=a_status()), "register": a_reply(), "deploy": refusal}
+    with PlayedDesk(state, **answers):
+        people = ctl(state, "deploy", "--green", checkout, "--dry-run")
+        answer = document(ctl(state, "deploy", "--green", checkout, "--dry-run", "-j"))
+    assert people.exit_code == EXIT[would] == answer["exit"]
+    assert people.stdout.startswith("would      deploy r42 9f31c7e0 over r41 a1b2c3d4: 1")
+    assert people.stderr.splitlines() == ["foresightctl: no", "  trading  r41 a1b2c3d4, TRADING"]
+
+
+def test_a_dry_run_that_is_refused_says_so(state: State, checkout: str) -> None:
+    """By a desk that does not know it, or for what is wrong with the request."""
+    answers = {"status": a_reply(data=a_status()), "register": a_reply(), "deploy": a_reply("USAGE", "needs an id")}
+    with PlayedDesk(state, **answers):
+        assert ctl(state, "deploy", "--green", checkout, "--dry-run").exit_code == 2
 
 
 def test_two_releases_that_differ_have_two_hashes(state: State, tmp_path: Path) -> None:

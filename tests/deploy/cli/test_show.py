@@ -11,19 +11,24 @@ from click.testing import CliRunner
 from kit.commands import ctl, document
 from kit.desk_socket import BLUE, TRADING, PlayedDesk, a_reply, a_status
 
+from deploy import client
+from deploy.cli import show
 from deploy.cli.show import (
     Context,
     ago,
     clock_time,
+    counted,
     duration,
     one_line,
     release_words,
+    span,
     stamp,
     table,
     trading_words,
     verb,
 )
-from deploy.client import Unavailable
+from deploy.client import Forbidden, Unavailable
+from deploy.ranges import Duration
 from shared.clock import NS, SystemClock
 from shared.paths import State
 
@@ -64,6 +69,30 @@ def test_a_folder_with_odd_letters_can_be_typed() -> None:
     """It is quoted for the shell."""
     context = Context(State(Path("/a b/$c")), as_json=False, named=True)
     assert context.typed("foresightctl status") == "foresightctl status --state-dir '/a b/$c'"
+
+
+def test_a_desk_of_somebody_else_may_not_be_commanded(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """77, whatever the verb; and nobody is told who trades that may not know."""
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise Forbidden("uid 1000 may not command the desk of s")
+
+    monkeypatch.setattr(client, "ask", refuse)
+    monkeypatch.setattr(show, "ask", refuse)
+    for words in (["status"], ["pause"], ["wait", "01K"], ["deploy"], ["op", "list"]):
+        result = ctl(state, *words)
+        assert (result.exit_code, result.stdout) == (77, "")
+        assert result.stderr.startswith("foresightctl: uid 1000 may not command the desk of s\n  trading  not known\n")
+
+
+def test_an_answer_that_cannot_be_read_is_a_fault_of_ours(state: State) -> None:
+    """1, with what is wrong and who trades, not a traceback: the desk may be older or newer than this command."""
+    with PlayedDesk(state, status=a_reply(data=a_status()), operation=a_reply(data={"op": "01K", "verb": 7})):
+        for words in (["op", "show", "01K"], ["wait", "01K"]):
+            result = ctl(state, *words)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert "another version of Foresight: Expected `str`, got `int`" in result.stderr
+            assert "  trading  r41 a1b2c3d4, TRADING\n" in result.stderr
 
 
 def test_nobody_answers(state: State) -> None:
@@ -180,9 +209,20 @@ def test_times_are_utc() -> None:
     assert (clock_time(at_ns), stamp(at_ns)) == ("00:01:27", "2026-07-24T00:01:27Z")
 
 
-@pytest.mark.parametrize(("ms", "text"), [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (61_250, "61.2 s")])
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (59_940, "59.9 s"),
+        (61_250, "1m 01s"),
+        (3_599_900, "1h 00m"),
+        (5_400_000, "1h 30m"),
+    ],
+)
 def test_short_times_for_people(ms: int, text: str) -> None:
-    """Milliseconds until they are a second."""
+    """Milliseconds until they are a second, tenths until they are a minute, then as a clock would."""
     assert duration(ms) == text
 
 
@@ -198,3 +238,17 @@ def test_long_times_for_people(age_s: float, text: str) -> None:
 def test_columns_stand_under_one_another() -> None:
     """As wide as their widest cell, without spaces at the end."""
     assert table([("A", "LONG"), ("wide", "b"), ("c", "")]) == "A     LONG\nwide  b\nc"
+
+
+def test_one_thing_is_not_many() -> None:
+    """And none are many."""
+    assert [counted(number, "slot") for number in (0, 1, 2)] == ["0 slots", "1 slot", "2 slots"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (0.5, "0.5s"), (90, "90s"), (600, "10m"), (5_400, "90m"), (7_200, "2h")]
+)
+def test_a_span_can_be_typed_again(seconds: float, text: str) -> None:
+    """It is read back as what it was."""
+    assert span(seconds) == text
+    assert Duration().convert(text, None, None) == seconds

@@ -1,0 +1,240 @@
+"""The trial of a candidate: a stretch of the tape replayed through it twice, each time in a process of its own.
+
+The processes live in a worker's cell, and harder: no folder to write in, no ledger, low priority, bounds on time,
+memory and output. The second one hashes strings from another seed, so that what depends on the order of a set, on an
+address or on the time of day shows. Leaves to `operations` which stretch it is, and to `gates` what follows.
+
+What always holds: the loop waits for nothing here; a process that nobody waits for any more is ended by its pidfd, and
+one that a cut-off reign left behind by the next reign; the output of the newest trial stays for people who look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from itertools import zip_longest
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from shared.clock import Clock
+from shared.config import Settings
+from shared.paths import State
+from shared.records import segments
+from supervisor.effects import Try
+from supervisor.gates import Tried
+from supervisor.workers import SURROUNDINGS, TRIAL, CannotStart, confined, end_at_once, end_strays, how_it_ended
+
+NICENESS: Final = 10
+"""Below everything that trades."""
+SEEDS: Final = ("0", "1")
+"""Of the hash of strings, in the two replays; the first is every worker's."""
+MARK: Final = "FORESIGHT_TRIAL"
+"""The environment variable by which a replay is known to belong to a state folder."""
+STOPPED: Final = "it was stopped: nobody waits for it"
+_SUMMARY_MAX: Final = 64 << 10
+_PIECE: Final = 1 << 20
+_NAMED_MAX: Final = 80
+_T = TypeVar("_T")
+
+
+class _Summary(msgspec.Struct):
+    """The last line of a replay, as far as it matters here."""
+
+    ticks: Annotated[int, msgspec.Meta(ge=0)]
+    state: str
+
+
+class _Line(msgspec.Struct):
+    """The line of a tick, as far as it names it."""
+
+    slot: str
+    tick: int
+
+
+class Trial:
+    """One trial at a time. Args: lock_of: the worker lock of a release."""
+
+    def __init__(self, state: State, clock: Clock, settings: Settings, lock_of: Callable[[str], str]) -> None:
+        self._state, self._clock, self._limits, self._lock_of = state, clock, settings.gates, lock_of
+        self._trial_s, self._began_s = settings.deploy.trial_s, 0.0
+        self._folder = state.workers / TRIAL
+        self._loop = asyncio.get_running_loop()
+        self._alone = asyncio.Lock()
+        self._wanted: Try | None = None
+        self._pidfd: int | None = None
+        self._mark = str(state.workers.absolute())
+        end_strays("environ", os.fsencode(f"{MARK}={self._mark}\0"))
+
+    async def run(self, effect: Try) -> tuple[Tried, Tried]:
+        """Replay twice; what came of each. One that begins while another runs ends that one first."""
+        self._stop()
+        async with self._alone:
+            if not segments(self._state.tape):
+                return Tried(), Tried()
+            self._wanted, self._began_s = effect, self._loop.time()
+            first = await self._replay(effect, 0)
+            if first.fault:
+                return first, Tried()
+            second = await self._replay(effect, 1)
+            if not second.fault and second.digest != first.digest:
+                second = replace(second, differs=await asyncio.to_thread(self._difference))
+            return first, second
+
+    def end(self, op: str) -> None:
+        """End what runs for an operation, if anything does; whoever waits for it is told that it was stopped."""
+        if self._wanted is not None and self._wanted.op == op:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._wanted = None
+        if self._pidfd is not None:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def _replay(self, effect: Try, number: int) -> Tried:
+        began_ns = self._clock.monotonic_ns()
+        try:
+            status = await self._run(effect, number)
+            took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
+            fault = self._fault(effect, number, status)
+            tried = Tried(fault=fault) if fault else await asyncio.to_thread(self._read, number)
+        except (CannotStart, OSError) as error:
+            return Tried(fault=str(error))
+        return replace(tried, took_ms=took_ms)
+
+    async def _run(self, effect: Try, number: int) -> int | None:
+        """Start a replay and wait for its end; its status, None when it is cut off. Raises: CannotStart, OSError."""
+        if self._wanted is not effect:
+            return None
+        started = self._start(effect, number)
+        try:
+            pidfd = os.pidfd_open(started.pid)
+        except OSError:
+            end_at_once(started)
+            raise
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._began_s + self._trial_s):
+                return await self._ended(started, pidfd)
+        return None
+
+    def _start(self, effect: Try, number: int) -> subprocess.Popen[bytes]:
+        stretch = ["--from", str(effect.from_seq), "--to", str(effect.to_seq)]
+        arguments = ["--replay", str(self._state.tape), *stretch]
+        command = confined(self._state, effect.release, self._lock_of(effect.release), arguments)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._output(number).open("wb") as output, self._log(number).open("wb") as log:
+            started = subprocess.Popen(
+                command,
+                cwd=self._state.releases / effect.release,
+                env={**SURROUNDINGS, "PYTHONHASHSEED": SEEDS[number], MARK: self._mark},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._bound(started.pid)
+        return started
+
+    def _bound(self, pid: int) -> None:
+        """Take from a child what it may not have; it has only just begun to put its cell on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+            for what, most in (
+                (resource.RLIMIT_AS, self._limits.trial_memory_mib << 20),
+                (resource.RLIMIT_FSIZE, self._limits.trial_output_mib << 20),
+                (resource.RLIMIT_CPU, round(self._trial_s) + 1),  # also when nobody is left to end it
+            ):
+                resource.prlimit(pid, what, (most, most))
+
+    async def _ended(self, started: subprocess.Popen[bytes], pidfd: int) -> int:
+        """Wait for the end of a process; when nobody waits any more it is ended."""
+        gone = asyncio.Event()
+        self._loop.add_reader(pidfd, gone.set)
+        self._pidfd = pidfd
+        try:
+            await gone.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # nothing to one that has ended
+            await gone.wait()
+            self._pidfd = None
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+            status = started.wait()
+        return status
+
+    def _fault(self, effect: Try, number: int, status: int | None) -> str:
+        """Why a replay did not end well; empty when it did."""
+        if self._wanted is not effect:
+            return STOPPED
+        written = max(path.stat().st_size for path in (self._output(number), self._log(number)))
+        if written >= self._limits.trial_output_mib << 20:
+            return f"it wrote more than {self._limits.trial_output_mib} MiB"
+        if status is None:
+            return f"the trial was not done after {self._trial_s:g} s"
+        return how_it_ended(status, self._log(number)) if status else ""
+
+    def _read(self, number: int) -> Tried:
+        """What a replay that ended well has written: its decisions, and a summary in the last line."""
+        path = self._output(number)
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            file.seek(max(0, size - _SUMMARY_MAX))
+            tail = file.read()
+        line = tail.rstrip(b"\n").rpartition(b"\n")[2]
+        summary = _understood(line, _Summary)
+        if summary is None:
+            said = line[:_NAMED_MAX].decode(errors="replace")
+            return Tried(fault=f"its last line is no summary: {said!r}")
+        return Tried(summary.ticks, _digest(path, size - len(tail) + tail.rindex(line)), summary.state)
+
+    def _difference(self) -> str:
+        with contextlib.suppress(OSError):
+            return first_difference(self._output(0), self._output(1))
+        return ""
+
+    def _output(self, number: int) -> Path:
+        return self._folder / f"decisions-{number + 1}.jsonl"
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"output-{number + 1}.log"
+
+
+def first_difference(one: Path, other: Path) -> str:
+    """The first tick whose line differs in two files, as slot and number; the line itself where it names none."""
+    with one.open("rb") as file, other.open("rb") as again:
+        for line, differing in zip_longest(file, again, fillvalue=b""):
+            if line != differing:
+                return _named(line) or _named(differing) or f"{line[:_NAMED_MAX]!r}"
+    return ""
+
+
+def _named(line: bytes) -> str:
+    found = _understood(line, _Line)
+    return f"{found.slot} {found.tick}" if found is not None else ""
+
+
+def _understood(line: bytes, kind: type[_T]) -> _T | None:
+    """A line of a release's output, which may be anything."""
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _digest(path: Path, size: int) -> str:
+    """The name of the first `size` bytes of a file."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while size > 0 and (piece := file.read(min(size, _PIECE))):
+            digest.update(piece)
+            size -= len(piece)
+    return digest.hexdigest()
