@@ -1,9 +1,9 @@
 """One operation from its beginning to its end, as a model: the rollout's own table in a world that does what it can.
 
-`rollout.step` decides; here are green's worker that greets, warms, answers, lies and dies, blue's that dies and comes
-back, gates that pass, fail and never say anything, slots that cross one by one, people who abort and promote at any
-moment, deadlines, and a supervisor that is started anew. Every course is walked: with and without trial, shadow and
-bake, one to three rings, each hold, taking back by itself or not.
+`rollout.step` decides, and `close_left_open` after a restart. Here are green's worker that greets, warms, answers, lies
+and dies, blue's that dies and comes back, gates that pass, fail and never say anything, slots that cross one by one,
+people who abort and promote at any moment, deadlines, and a supervisor that is started anew. Every course is walked:
+with and without trial, shadow and bake, one to three rings, each hold, taking back by itself or not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from typing import Final, NamedTuple, get_args
 
 from models.explorer import Broken, Move
 
+from shared import entries as e
+from shared.config import Settings
 from supervisor import rollout
+from supervisor.accounts import Accounts
+from supervisor.board import Board
+from supervisor.operation import close_left_open
 from supervisor.rollout import Course, Hold, Rollout
 
 COURSES: Final = [
@@ -71,9 +76,19 @@ class World(NamedTuple):
     result: str = ""
 
 
+@cache
 def ended_by_restart(promoted: bool, crossed: int) -> str:
-    """How a supervisor that begins ends the operation of the one before."""
-    return "OK" if promoted else "ROLLED_BACK" if crossed else "GATE_FAILED"
+    """How a supervisor that begins ends the operation of the one before: what it writes, from what the journal says."""
+    accounts, by = Accounts(), e.By("green", "", 1, "w1")
+    accounts.apply(e.Active("blue", ""), 0)
+    accounts.apply(e.Step("op", "deploy", "spawning", 0, "", "", {"green": by.release, "blue": "blue"}), 0)
+    for number in range(crossed):
+        accounts.apply(e.Grant(f"slot {number}", by.epoch, by.uid, by.release, by.parameters, "op"), 0)
+    if promoted:
+        accounts.apply(e.Active(by.release, "op"), 0)
+    board = Board(Settings(), accounts, seq=0, pid=0, code="")
+    close_left_open(board)
+    return accounts.operations["op"].result
 
 
 Stepped = tuple[Rollout, tuple[rollout.Command, ...]]
