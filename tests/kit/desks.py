@@ -44,15 +44,19 @@ POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 AT_ONCE = 'trial_tape_s = 0\nshadow_pairs = 0\nbake_s = 0\nrings = []\nflip_policy = "any"\n'
 """Settings of [deploy] for tests that are not about gates: spawn, warm, flip every slot, attest, retire."""
+PLAIN = f"[deploy]\n{AT_ONCE}standby = false\n"
+"""What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
 
 
 class Desk(RehearsalDesk):
-    """A rehearsal desk with the handles a test needs. Args: settings: TOML, over the rehearsal's own."""
+    """A rehearsal desk with the handles a test needs. Args: settings, under: TOML, over the rehearsal's own."""
 
-    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None) -> None:
+    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None, under: str = "") -> None:
+        (root / "under.toml").write_text(under)
         (root / "test.toml").write_text(settings)
         self.root, self.meddler, self.said = root, meddler, list[str]()
-        super().__init__(State(root / "s"), World(None, speed), (root / "test.toml",), self.said.append)
+        configs = (root / "under.toml", root / "test.toml")
+        super().__init__(State(root / "s"), World(None, speed), configs, self.said.append)
         self._checkouts = 0
 
     # --- steering ---
@@ -227,13 +231,15 @@ def a_desk(
     strategy: Path | None = BUSY,
     opened: bool = True,
     tape_mib: int = 0,
+    careful: bool = False,
 ) -> Iterator[Desk]:
     """A desk that decides, with orders and positions if `opened`, and nothing of it afterwards.
 
     Args: unruly: how its first release misbehaves. tape_mib: room for the tape, on a disk of its own; 0 for ours.
+    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself.
     """
     root = Path(tempfile.mkdtemp(prefix="fs-"))
-    desk = Desk(root, settings, speed, meddler)
+    desk = Desk(root, settings, speed, meddler, "" if careful else PLAIN)
     try:
         desk.state.root.mkdir(mode=0o700)
         desk.state.tape.mkdir(mode=0o700)
