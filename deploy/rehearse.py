@@ -195,11 +195,10 @@ class Rehearsal:
         strategies = sorted(path.stem for path in PLAYBOOK.glob("*.py"))
         every_s = (self.minutes * 60 - WARM_S) / self.deploys
         for number in range(self.deploys):
-            due_s = WARM_S + every_s * number
-            self._pass_until(due_s)
+            self._pass_until(WARM_S + every_s * number)
             strategy = strategies[number % len(strategies)]
             with self._variant(strategy, number // len(strategies)) as folder:
-                status = self._wait_for_something_open(due_s + every_s * STOP_WAITING)
+                status = self._wait_for_something_open(self._market_s() + every_s * STOP_WAITING)
                 self._deploy(strategy, folder, status)
 
     @contextmanager
