@@ -51,7 +51,9 @@ class People:
     # --- what they do ---
 
     def act(self) -> None:
-        """One of them wants something."""
+        """One of them wants something, once anything trades."""
+        if not self.sim.audit.record.active:
+            return
         running, chance = self.running(), self.sim.chance
         if chance.random() < 0.05:
             verb = chance.choice(("pause", "resume", "resume"))
