@@ -131,16 +131,11 @@ class Auditor:
         elif mine.pop(order_id, None) is not None:
             self.doubtful.add(order.slot)
 
-    def relearn(self, lines: Iterable[e.Line], tape_seq: int) -> None:
-        """The journal's or the tape's end was lost: what was written or shown there has not been."""
+    def relearn(self, lines: Iterable[e.Line]) -> None:
+        """The journal's end was lost: what was written there has not been."""
         self.record = Record()
         for line in lines:
             self.record.take(line)
-        self.seq = tape_seq
-        self.shown = {key: shown for key, shown in self.shown.items() if shown.seq <= tape_seq}
-        self.last_shown = {}
-        for slot, tick in self.shown:
-            self.last_shown[slot] = max(tick, self.last_shown.get(slot, 0))
 
     def restarted(self, rebuilt: Accounts, before: Accounts | None) -> None:
         """A new reign begins with what the journal says."""
@@ -151,3 +146,13 @@ class Auditor:
                 self.unknown.setdefault(order.slot, {})[order.order_id] = self.sim.mono
         self.outcome_ns, self.quiescing_ns, self.starts = {}, {}, Starts()
         self.holds = dict(self.record.grants)
+        self._forget_what_was_not_taped()
+
+    def _forget_what_was_not_taped(self) -> None:
+        """A tick that is not on the tape was shown to nobody who still lives."""
+        disk = self.sim.disk
+        taped = {(slot, tick) for _, slot, tick in disk.ticks}
+        self.shown = {key: s for key, s in self.shown.items() if key in taped}
+        self.seq, self.last_shown = disk.seq, {}
+        for slot, tick in self.shown:
+            self.last_shown[slot] = max(tick, self.last_shown.get(slot, 0))

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from kit.people import SLACK_S, longest_s
-from kit.record import MS, Arrived, AtRest, Restarted, TickKey, TimePassed, TurnEnded, request_name
+from kit.people import SLACK_S, STEP_MAX_S, longest_s
+from kit.record import MS, Arrived, AtRest, Restarted, Taped, TickKey, TimePassed, TurnEnded, request_name
 from kit.toy_venue import FEE, OPENING_CASH
 from kit.toy_workers import GOOD
 
@@ -70,6 +70,8 @@ def _read_everything(audit: Auditor, grant: e.Grant) -> str:
     shown = audit.shown.get((grant.slot, audit.last_shown.get(grant.slot, 0)))
     if worker is None or shown is None:
         return "" if worker is not None else f"{grant.slot} was granted to {grant.uid}, which does not live"
+    if not worker.whole:
+        return f"{grant.slot} was granted to {grant.uid}, which misses frames for good"
     read_seq = worker.whole_until(audit.seq)
     if read_seq < shown.seq:
         return f"{grant.slot} was granted to {grant.uid}, which read up to {read_seq}; {shown.tick.tick} is {shown.seq}"
@@ -172,6 +174,12 @@ def _attributable(audit: Auditor, outcome: e.OutcomeOf) -> str:
     return f"{outcome} was decided on {outcome.read_seq}, shown in {shown.seq}" if outcome.read_seq != shown.seq else ""
 
 
+def _shadow_attributable(audit: Auditor, shadow: e.Shadow) -> str:
+    """A shadow's answer is kept under the release that its worker runs, whatever the owner runs."""
+    release, _ = audit.starts.living.get(shadow.by.uid, ("", 0))
+    return "" if shadow.by.release == release != "" else f"{shadow} is by a worker of {release!r}"
+
+
 # --- orders ---
 
 
@@ -219,9 +227,10 @@ def _durable_before_withdrawn(audit: Auditor, withdraw: fx.Withdraw) -> str:
 
 
 def _fill_of_an_intent(audit: Auditor, fill: e.Fill) -> str:
-    """Every fill belongs to an order whose intent was written, and is counted once."""
-    if fill.order_id not in audit.record.placings:
-        return f"{fill} belongs to no intent"
+    """Every fill belongs to an order whose intent was written, is its decider's, and is counted once."""
+    placing = audit.record.placings.get(fill.order_id)
+    if placing is None or placing.by != fill.by:
+        return f"{fill} belongs to {placing}"
     return f"{fill} is counted twice" if (fill.trade_id, fill.order_id) in audit.record.fills else ""
 
 
@@ -319,7 +328,7 @@ def _doubt_ends(audit: Auditor, passed: TimePassed) -> str:
 def _no_slot_is_silent(audit: Auditor, passed: TimePassed) -> str:
     """A slot whose window is open gets an outcome within the sum of all that may delay one."""
     sim, venue = audit.sim, audit.sim.settings.venue
-    owed_s = 5.0 + 2 * sim.settings.ticks.deadline_s + venue.answer_s + 2 * LOOKUP_S
+    owed_s = 5.0 + STEP_MAX_S + 2 * sim.settings.ticks.deadline_s + venue.answer_s + 2 * LOOKUP_S
     patience_ns = int((owed_s + venue.unknown_horizon_s + sim.settings.deploy.quiesce_s + SLACK_S) * NS)
     for slot in sim.desk.board.lanes.slots:
         window = sim.desk.board.lanes.window(slot)
@@ -368,16 +377,23 @@ def _stream_is_whole(audit: Auditor, frame: m.Streamed) -> str:
     """Frames follow one another without a hole, unless the journal says which are missing; time never runs back."""
     if frame.at_ns < audit.at_ns:
         return f"frame {frame.seq} is older than the one before it"
-    missing = f"tape: frames {audit.seq + 1} to {frame.seq - 1}:"
-    if frame.seq != audit.seq + 1 and not audit.record.gap.startswith(missing):
-        return f"frame {frame.seq} follows {audit.seq}, the last gap is {audit.record.gap!r}"
-    return ""
+    return _hole(audit, audit.seq, frame.seq)
+
+
+def _tape_is_whole(audit: Auditor, taped: Taped) -> str:
+    """So does what is written to the tape."""
+    return _hole(audit, taped.after, taped.seq)
+
+
+def _hole(audit: Auditor, before: int, seq: int) -> str:
+    named = seq == before + 1 or audit.record.gap.startswith(f"tape: frames {before + 1} to {seq - 1}:")
+    return "" if named else f"frame {seq} follows {before}, the last gap is {audit.record.gap!r}"
 
 
 def _blindness_is_told(audit: Auditor, tick: m.Tick) -> str:
-    """A tick that is shown while a feed is not there says that entries are closed."""
-    hidden = audit.sim.venue.down and not tick.entries
-    return f"{tick.slot} {tick.tick} hides that {sorted(audit.sim.venue.down)} are down" if hidden else ""
+    """A tick that is shown while a feed or the tape is not there says that entries are closed."""
+    down = audit.sim.venue.down | ({"tape"} if audit.sim.disk.tape_full else set())
+    return f"{tick.slot} {tick.tick} hides that {sorted(down)} are down" if down and not tick.entries else ""
 
 
 def _one_reign(audit: Auditor, line: e.Line) -> str:
@@ -460,8 +476,10 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I12 everything ends", AtRest, _everything_ended),
     ("I14 one operation", e.Step, _one_at_a_time),
     ("I15 attributable", e.OutcomeOf, _attributable),
+    ("I15 attributable", e.Shadow, _shadow_attributable),
     ("I15 attributable", e.Grant, _boundary_told),
     ("I16 the stream is whole", m.Streamed, _stream_is_whole),
+    ("I16 the stream is whole", Taped, _tape_is_whole),
     ("I16 the stream is whole", m.Tick, _blindness_is_told),
     ("I17 one reign", e.Line, _one_reign),
     ("I18 no silent slot", TimePassed, _no_slot_is_silent),

@@ -26,6 +26,12 @@ SLACK_S: Final = 2.0
 """What a bound may be passed by: one look at the time, and a disk that takes its time."""
 
 
+STEP_MAX_S: Final = 3.0
+"""How far the market's clock may step, forth or back."""
+SLEEP_MAX_S: Final = 1.5
+"""How long the desk's process may be stopped; it hears of everything afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """An operation that has not ended, and since when, monotonic."""

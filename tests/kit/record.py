@@ -29,6 +29,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Taped:
+    """A frame was written to the tape, which ended with frame `after`."""
+
+    seq: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """Something arrived at the desk, and all that it wanted done about it is done."""
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from kit.auditor import Auditor
-from kit.people import People
-from kit.record import AtRest, TimePassed, TurnEnded
+from kit.people import SLEEP_MAX_S, STEP_MAX_S, People
+from kit.record import AtRest, Taped, TimePassed, TurnEnded
 from kit.signer import NamingSigner
 from kit.toy_disk import ToyDisk
 from kit.toy_venue import ToyVenue
@@ -169,12 +169,31 @@ class Sim:
             (self.weather.worker_stalls, self.workers.stall),
             (self.weather.feed_drops, self.venue.drop_feed),
             (self.weather.people_act, self.people.act),
+            (self.weather.desk_sleeps, self._sleep),
+            (self.weather.clock_steps, self._step_clock),
+            (self.weather.tape_fills, self._fill_tape),
             (self.weather.supervisor_stopped, self._stop),
             (self.weather.supervisor_killed, self._kill),
             (self.weather.power_fails, self._lose_power),
         ):
             if self.alive and self.chancy(chance):
                 strike()
+
+    def _sleep(self) -> None:
+        self.mono += self.chance.randrange(int(SLEEP_MAX_S * NS))
+
+    def _step_clock(self) -> None:
+        self._market_ns += self.chance.randrange(int(-STEP_MAX_S * NS), int(STEP_MAX_S * NS))
+
+    def _fill_tape(self) -> None:
+        if not self.disk.tape_full:
+            self.disk.tape_full = True
+            self.hear(self.desk.on_tape, "no space left", self.disk.seq + 1)
+            self.during(self.chance.randrange(5 * NS), self._mend_tape)
+
+    def _mend_tape(self) -> None:
+        self.disk.tape_full = False
+        self.hear(self.desk.on_tape, "", self.disk.seq + 1)
 
     def _stop(self) -> None:
         self.stopping = True
@@ -198,8 +217,9 @@ class Sim:
         self.reign += 1
         self.workers.end_of_file()
         lose()
+        self.disk.tape_full = False
         if had != (len(self.disk.journal), self.disk.seq):
-            self.audit.relearn(self.disk.journal, self.disk.seq)
+            self.audit.relearn(self.disk.journal)
             half_way = True
         rebuilt = self._rebuilt()
         self.audit.restarted(rebuilt, None if half_way else known)
@@ -252,6 +272,8 @@ class Sim:
                 raise Killed
 
     def _publish(self, effect: fx.Publish) -> None:
+        if not self.disk.tape_full:
+            self.audit.see(Taped(effect.frame.seq, self.disk.seq))
         self.disk.publish(effect.frame)
         self.audit.published(effect.frame)
         if isinstance(effect.frame.event, m.Tick):

@@ -29,6 +29,7 @@ from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
+from supervisor.venue.user import TradeLeg
 
 START_S = 1_784_851_200
 """Midnight, the start of a window of every slot; a desk begins ten seconds later."""
@@ -194,6 +195,12 @@ class StillDesk:
         for feed in ("market", "user", "prices"):
             self.do(self.desk.markets.on_feed, feed, fault)
 
+    def caught_up(self, *legs: TradeLeg) -> None:
+        """The venue answers every question about our trades; nothing of ours rests."""
+        for effect in [want for want in self.wants if isinstance(want, fx.CatchUp)]:
+            self.wants.remove(effect)
+            self.do(self.desk.dealing.on_caught_up, list(legs), set())
+
     def open(self, name: str = BTC, start_s: int = START_S, **listing: Any) -> None:
         """The venue lists a window's market."""
         self.do(self.desk.markets.on_listing, parse_slot(name), start_s, a_listing(name, start_s, **listing), True)
@@ -308,6 +315,7 @@ def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
     still = StillDesk(*assets, **settings)
     still.begin()
     still.feeds()
+    still.caught_up()
     still.do(still.desk.dealing.on_balance, CASH)
     green = still.desk.operations.green
     still.employ(green)

@@ -20,11 +20,15 @@ TICKS_KEPT: Final = 4_000
 
 
 class ToyDisk:
-    """`journal`: its lines. `seq`: the last frame on the tape; `ticks`: slot and number of those on it, newest last."""
+    """`journal`: its lines. `seq`: the last frame on the tape. `ticks`: those on the tape: frame, slot and number.
+
+    `tape_full`: nothing more fits on the tape's disk; the journal's has its room reserved.
+    """
 
     def __init__(self) -> None:
         self.journal: list[e.Line] = []
         self.seq = 0
+        self.tape_full = False
         self.ticks: deque[tuple[int, str, int]] = deque(maxlen=TICKS_KEPT)
         self._flushed = (0, 0)
         self._durable = 0
@@ -36,7 +40,9 @@ class ToyDisk:
         return line
 
     def publish(self, frame: m.Streamed) -> None:
-        """Append a frame to the tape."""
+        """Append a frame to the tape, if there is room."""
+        if self.tape_full:
+            return
         self.seq = frame.seq
         if isinstance(frame.event, m.Tick):
             self.ticks.append((frame.seq, frame.event.slot, frame.event.tick))

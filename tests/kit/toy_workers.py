@@ -31,7 +31,10 @@ _CRASHES_AT: Final = {"crasher": 1, "late_crasher": 9}
 
 @dataclass
 class ToyWorker:
-    """One process. `read_seq`: it has missed nothing up to there. `missed`: ticks the stream skipped for it."""
+    """One process. `read_seq`: it has missed nothing up to there. `missed`: ticks the stream skipped for it.
+
+    `whole`: what it missed it could read from the tape.
+    """
 
     uid: str
     release: str
@@ -39,6 +42,7 @@ class ToyWorker:
     pid: int
     reads: bool = False
     ready: bool = False
+    whole: bool = True
     read_seq: int = 0
     decided: int = 0
     asleep_until_ns: int = 0
@@ -160,7 +164,12 @@ class ToyWorkers:
             act(worker, *args)
 
     def _say(self, worker: ToyWorker, message: m.FromWorker) -> None:
-        self.sim.arrivals.on_worker(worker.uid, worker.pid, message)
+        """Over the channel, in order; what a worker says of itself may also come whenever it comes."""
+        sim = self.sim
+        if isinstance(message, m.Beating | m.Attested) and sim.chancy(sim.weather.answer_late):
+            sim.during(sim.chance.randrange(5 * NS), sim.arrivals.on_worker, worker.uid, worker.pid, message)
+        else:
+            sim.arrivals.on_worker(worker.uid, worker.pid, message)
 
     def _greet(self, worker: ToyWorker) -> None:
         modules = self._modules(worker, lies=worker.kind == "liar")
@@ -190,10 +199,12 @@ class ToyWorkers:
     # --- reading ---
 
     def _notice(self, worker: ToyWorker, frame: m.Streamed) -> None:
-        """The stream jumped: say so, read what is missing from the tape, and then go on."""
+        """The stream jumped: say so, read what is missing from the tape if it is there, and then go on."""
         worker.inbox.append(m.Hole(worker.missed[0].seq, frame.seq))
-        worker.inbox.extend(worker.missed)
-        worker.inbox.append(m.Ready(worker.missed[-1].seq, 1, 1, "s"))
+        worker.whole = worker.whole and not self.sim.disk.tape_full
+        if worker.whole:
+            worker.inbox.extend(worker.missed)
+            worker.inbox.append(m.Ready(worker.missed[-1].seq, 1, 1, "s"))
         worker.missed.clear()
 
     def _wake(self, worker: ToyWorker) -> None:

@@ -35,7 +35,12 @@ class Weather:
     supervisor_killed: float = 0.0
     supervisor_stopped: float = 0.0
     power_fails: float = 0.0
+    desk_sleeps: float = 0.0
+    """Everything that arrives meanwhile is heard late, and all at once."""
+    clock_steps: float = 0.0
+    """Market time jumps, forth or back; durations do not."""
     sync_slow: float = 0.0
+    tape_fills: float = 0.0
     feed_drops: float = 0.0
     order_refused: float = 0.0
     order_lost: float = 0.0
@@ -64,7 +69,10 @@ ROUGH: Final = Weather(
     supervisor_killed=0.008,
     supervisor_stopped=0.002,
     power_fails=0.004,
+    desk_sleeps=0.01,
+    clock_steps=0.01,
     sync_slow=0.01,
+    tape_fills=0.006,
     feed_drops=0.01,
     order_refused=0.05,
     order_lost=0.02,

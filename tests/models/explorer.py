@@ -15,6 +15,7 @@ STATES_MAX: Final = 5_000_000
 """A model with more states than this has a bound missing."""
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Broken(Exception):
@@ -45,19 +46,21 @@ class Model(Protocol[S]):
         """What holds where nothing is left to happen of itself. Raises: Broken."""
 
 
+Edges = tuple["array[int]", "array[int]", bytearray]
+
+
 @dataclass
 class Explored(Generic[S]):
     """What was found. `trace`: the moves that lead to the broken promise, none when all hold.
 
-    `came`: for each state the one before it and the move; `onward`: from where to where moves lead that are not free.
+    `came`: for each state the one before it and the move. `edges`: from where, to where, and whether the move is free.
     """
 
     states: list[S] = field(default_factory=list)
     came: list[tuple[int, str]] = field(default_factory=list)
     depth: int = 0
-    edges: int = 0
+    edges: Edges = field(default_factory=lambda: (array("L"), array("L"), bytearray()))
     rests: list[int] = field(default_factory=list)
-    onward: tuple[array[int], array[int]] = field(default_factory=lambda: (array("L"), array("L")))
     broken: str = ""
     trace: list[str] = field(default_factory=list)
 
@@ -71,7 +74,7 @@ class Explored(Generic[S]):
 
     def told(self) -> str:
         """How much there was to see, in a line."""
-        size = f"{len(self.states):,} states, {self.edges:,} edges"
+        size = f"{len(self.states):,} states, {len(self.edges[0]):,} edges"
         ways = f"broken in {len(self.trace)} steps: {self.broken}" if self.broken else f"{self.depth} deep, holds"
         return f"{size}, {ways}"
 
@@ -118,28 +121,25 @@ class _Reach(Generic[S]):
         self.found.states.append(state)
         self.found.came.append(came)
         assert number < STATES_MAX, "the model has a bound missing"
-        self.promise(model.check, state, number, "")
+        self.promise(lambda: model.check(state), number)
         return number
 
     def go_on(self, model: Model[S], number: int) -> None:
         """Follow every move out of a state."""
         found, state, rests = self.found, self.found.states[number], True
-        for label, act, free in model.moves(state):
-            found.edges += 1
-            after = self.promise(lambda _, act=act: act(), state, number, label)  # type: ignore[misc]
-            seen = self.see(model, after, (number, label))
-            if not free:
-                rests = False
-                found.onward[0].append(number)
-                found.onward[1].append(seen)
+        for label, act, free in self.promise(lambda: list(model.moves(state)), number):
+            after = self.see(model, self.promise(act, number, label), (number, label))
+            for edges, value in zip(found.edges, (number, after, free), strict=True):
+                edges.append(value)
+            rests = rests and free
         if rests:
             found.rests.append(number)
-            self.promise(model.check_rest, state, number, "")
+            self.promise(lambda: model.check_rest(state), number)
 
-    def promise(self, act: Callable[[S], object], state: S, number: int, label: str) -> S:
+    def promise(self, act: Callable[[], T], number: int, label: str = "") -> T:
         """Do something that may break a promise; tell the way to it if it does."""
         try:
-            return act(state)  # type: ignore[return-value]
+            return act()
         except Broken as broken:
             self.found.broken = str(broken)
             self.found.trace = [*self.found.way_to(number), *([label] if label else [])]
@@ -149,8 +149,9 @@ class _Reach(Generic[S]):
 def _stuck(found: Explored[S]) -> int | None:
     """The first state from which no rest can be reached by moves that happen of themselves."""
     back: dict[int, list[int]] = {}
-    for here, there in zip(*found.onward, strict=True):
-        back.setdefault(there, []).append(here)
+    for here, there, free in zip(*found.edges, strict=True):
+        if not free:
+            back.setdefault(there, []).append(here)
     good, to_do = set(found.rests), list(found.rests)
     while to_do:
         for before in back.get(to_do.pop(), ()):
@@ -161,18 +162,16 @@ def _stuck(found: Explored[S]) -> int | None:
 
 
 def going_round(found: Explored[S]) -> int | None:
-    """A state that moves which are not free can lead back to; None when every run of them ends."""
+    """A state that can come again; None when every run ends, whatever happens."""
     entering = array("L", bytes(8 * len(found.states)))
     onward: dict[int, list[int]] = {}
-    for here, there in zip(*found.onward, strict=True):
+    for here, there, _ in zip(*found.edges, strict=True):
         entering[there] += 1
         onward.setdefault(here, []).append(there)
     to_do = [number for number, count in enumerate(entering) if not count]
-    left = len(entering)
     while to_do:
-        left -= 1
         for there in onward.get(to_do.pop(), ()):
             entering[there] -= 1
             if not entering[there]:
                 to_do.append(there)
-    return next((number for number, count in enumerate(entering) if count), None) if left else None
+    return next((number for number, count in enumerate(entering) if count), None)

@@ -270,6 +270,17 @@ def nobody_named(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Board, "by", lambda board, uid, epoch: structs.replace(by(board, uid, epoch), release=""))
 
 
+def all_named_for_the_active(patch: pytest.MonkeyPatch) -> None:
+    """Whoever decides, the active release is said to have."""
+    by = Board.by
+
+    def as_active(board: Board, uid: str, epoch: int) -> e.By:
+        active = board.accounts.active
+        return structs.replace(by(board, uid, epoch), release=active.release) if active else by(board, uid, epoch)
+
+    patch.setattr(Board, "by", as_active)
+
+
 def lost_frames_not_named(patch: pytest.MonkeyPatch) -> None:
     """Frames that the tape lost are passed over in silence."""
     patch.setattr(Desk, "_own_up", lambda desk, since_ns, from_seq, cause: None)
@@ -344,6 +355,7 @@ MUTANTS: Final = (
     Mutant(no_deadline, ("I12",)),
     Mutant(one_slot_silent, ("I18",)),
     Mutant(nobody_named, ("I15",)),
+    Mutant(all_named_for_the_active, ("I15",), BUSY),
     Mutant(lost_frames_not_named, ("I16",), TORN),
     Mutant(blindness_hidden, ("I16",)),
     Mutant(term_used_twice, ("I17",), TORN),
