@@ -37,6 +37,9 @@ SETTLE_S: Final = 600
 """Market seconds the desk may take, entries paused, until its windows are resolved."""
 DEPLOY_S: Final = 120
 """Real seconds a deploy may take before its command stops waiting."""
+PLAN: Final = ("--expect", "any", "--flip-policy", "any")
+"""How its deploys differ from the desk's settings: the strategies decide differently on purpose, and a slot may pass in
+the middle of its entries, where there is most to lose. Trial, shadow, rings and bakes are as they always are."""
 _NOTHING_OPEN: Final = "nothing was open at any deploy: what a flip does to orders and positions was not tried"
 STOP_WAITING: Final = 0.5
 """How much of the time between two deploys may go by waiting for something to be open."""
@@ -192,11 +195,10 @@ class Rehearsal:
         strategies = sorted(path.stem for path in PLAYBOOK.glob("*.py"))
         every_s = (self.minutes * 60 - WARM_S) / self.deploys
         for number in range(self.deploys):
-            due_s = WARM_S + every_s * number
-            self._pass_until(due_s)
+            self._pass_until(WARM_S + every_s * number)
             strategy = strategies[number % len(strategies)]
             with self._variant(strategy, number // len(strategies)) as folder:
-                status = self._wait_for_something_open(due_s + every_s * STOP_WAITING)
+                status = self._wait_for_something_open(self._market_s() + every_s * STOP_WAITING)
                 self._deploy(strategy, folder, status)
 
     @contextmanager
@@ -229,6 +231,7 @@ class Rehearsal:
         began_ns = self._clock.monotonic_ns()
         command = [sys.executable, "-m", "deploy.foresightctl", "deploy", "--green", str(folder), "--json"]
         command += ["--state-dir", str(self.state.root), "--timeout", str(DEPLOY_S), "--reason", f"rehearse {strategy}"]
+        command += PLAN
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
         took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
         reply = _decoded(ran.stdout)

@@ -41,6 +41,8 @@ SELF_CHECK_S: Final = 30.0
 SAID_MAX: Final = 1 << 20
 """How much a self-check may print, bytes: a release that prints for ever must not fill the disk it trades from."""
 INSTALL_S: Final = 300.0
+_AS_COMMITTED: Final = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", f"core.attributesFile={os.devnull}")
+"""What keeps git from changing the ends of lines as this machine likes them: a commit's hash is the same on each."""
 _NUMBER: Final = re.compile(r"r(\d+)\Z")
 _HASH: Final = re.compile(r"[0-9a-f]{4,12}\Z")
 
@@ -201,7 +203,7 @@ class Stager:
                 if not commit:
                     raise NotFound(self._unknown(revision))
                 top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-                archive = _git("-C", top, "archive", "--format=tar", commit, *PACKAGES, LOCK)
+                archive = _git(*_AS_COMMITTED, "-C", top, "archive", "--format=tar", commit, *PACKAGES, LOCK)
                 if not archive:
                     raise Rejected(f"{revision} has no {', '.join(PACKAGES)} and {LOCK}")
                 with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

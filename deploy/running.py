@@ -283,14 +283,22 @@ class RehearsalDesk:
             document["clock"] = where["clock"]
         self._settings_path.write_bytes(_toml(document))
 
-    def _start_supervisor(self) -> None:
+    def _supervisor_command(self) -> list[str]:
         command = [*_python("supervisor"), "--state-dir", str(self.state.root)]
         for path in (self._settings_path, *self.configs):
             command += ["--config", str(path)]
+        return command
+
+    def _start_supervisor(self) -> None:
         with (self.state.root / "supervisor.log").open("ab") as log:
             self._log_from = log.tell()
             self._supervisor = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._supervisor_command(),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def _complaint(self) -> str:

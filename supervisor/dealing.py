@@ -29,24 +29,33 @@ SETTLING_S: Final = 300
 
 
 class Dealing:
-    """Orders in the venue's hands. `cancelling`: those with a cancel in flight. Times are monotonic."""
+    """Orders in the venue's hands. `cancelling`: those with a cancel in flight.
+
+    Since `_unheard_ns` the user channel was not listened to, or not yet asked after; 0 when it was all along. What
+    nobody heard is known up to `_known_ns`. Both are market time, what is about patience is monotonic.
+    """
 
     def __init__(self, board: Board, turns: Turns) -> None:
         self.board, self.turns = board, turns
         self.cancelling: set[str] = set()
+        self._there = False
         self._unheard_ns = 0
+        self._asked_ns = 0
+        self._known_ns = 0
         self._checked_ns = 0
-        self._checking = False
+        self._checking = 0
         self._since_ns: dict[str, int] = {}
-        self._asked_ns: dict[str, int] = {}
+        self._looked_up_ns: dict[str, int] = {}
         self._not_found: set[str] = set()
 
     def begin(self, unheard_ns: int) -> None:
         """After a restart: an order without an answer may exist, one that rested may have filled. Ask about both.
 
-        Args: unheard_ns: market time since when nobody listened to the user channel.
+        Args: unheard_ns: market time since when nobody listened to the user channel, as far as the journal shows it.
+        The reign before may not have listened either: an order we still know may have traded since its window began.
         """
-        self._unheard_ns = unheard_ns
+        begun_ns = [order.start_s * NS for order in self.board.accounts.orders.values()]
+        self._unheard_ns = min([unheard_ns, *begun_ns])
         self._catch_up()
         for order in self.board.accounts.open_orders():
             if order.state == "pending":
@@ -59,12 +68,18 @@ class Dealing:
 
     def on_channel(self, *, there: bool) -> None:
         """The user channel is there, or is not: what it would have told in between is asked for, it repeats nothing."""
+        self._there = there
+        self._unheard_ns = self._unheard_ns or self.board.at_ns
         if there:
             self._catch_up()
-        self._unheard_ns = 0 if there else self._unheard_ns or self.board.at_ns
+
+    def knows(self, at_ns: int) -> bool:
+        """Whether every trade of ours up to a market time was told: we listened without a gap, or have asked since."""
+        return not self._unheard_ns or self._known_ns >= at_ns
 
     def _catch_up(self) -> None:
-        self._checking, self._checked_ns = True, self.board.mono_ns
+        self._checking, self._checked_ns = self._checking + 1, self.board.mono_ns
+        self._asked_ns = self.board.at_ns
         since_ns = self._unheard_ns or self.board.at_ns
         self.board.effects.append(CatchUp(since_ns // NS - SETTLING_S))
 
@@ -74,14 +89,17 @@ class Dealing:
             return
         accounts = self.board.accounts
         unsettled = any(fill.status not in FINAL for fill in accounts.fills.values())
-        if unsettled or accounts.open_orders():
+        if unsettled or accounts.open_orders() or self._unheard_ns:
             self._catch_up()
 
     def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:
         """Our trades, and the orders that rest; one of ours that neither rests nor is closed is asked about."""
-        self._checking = False
+        self._checking = max(0, self._checking - 1)
         for leg in legs:
             self.on_leg(now, leg)
+        if not self._checking:  # the newest question as well has its answer
+            self._known_ns = self._asked_ns
+            self._unheard_ns = 0 if self._there else self._unheard_ns
         for order in self.board.accounts.open_orders():
             if order.order_id not in resting and order.state != "pending":
                 self.board.effects.append(LookUp(order.order_id))
@@ -168,8 +186,8 @@ class Dealing:
             order = self.board.accounts.orders.get(order_id)
             if order is None or order.state == "closed":
                 self._settled(order_id)
-            elif self.board.since_s(self._asked_ns.get(order_id, since_ns)) > self._patience_s(order):
-                self._asked_ns[order_id] = self.board.mono_ns
+            elif self.board.since_s(self._looked_up_ns.get(order_id, since_ns)) > self._patience_s(order):
+                self._looked_up_ns[order_id] = self.board.mono_ns
                 self.board.effects.append(LookUp(order_id))
 
     def _patience_s(self, order: Order) -> float:
@@ -243,7 +261,7 @@ class Dealing:
 
     def _settled(self, order_id: str) -> None:
         self._since_ns.pop(order_id, None)
-        self._asked_ns.pop(order_id, None)
+        self._looked_up_ns.pop(order_id, None)
         self._not_found.discard(order_id)
 
 

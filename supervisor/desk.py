@@ -102,6 +102,7 @@ class Desk:
         self.operations.pass_time()
         self.markets.watch()
         self.markets.ask_again()
+        self.markets.pay()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:

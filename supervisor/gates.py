@@ -61,7 +61,8 @@ class Gate:
 class Tried:
     """One replay of the tape through the candidate. `digest` names its decisions, `state` what it knew at the end.
 
-    `fault`: why it did not end well. `differs`: the first tick it decided otherwise than the run before it.
+    `fault`: why it did not end well. `unsure`: why it could not be made at all, through no fault of the release.
+    `differs`: the first tick it decided otherwise than the run before it.
     """
 
     ticks: int = 0
@@ -69,6 +70,7 @@ class Tried:
     state: str = ""
     took_ms: int = 0
     fault: str = ""
+    unsure: str = ""
     differs: str = ""
 
 
@@ -85,6 +87,8 @@ def trial_gates(first: Tried, second: Tried, limits: Gates) -> tuple[Gate, ...]:
     for run, tried in (("first", first), ("second", second)):
         if tried.fault:
             return (Gate("trial", "FAIL", f"the {run} replay failed: {tried.fault}", {"took_ms": tried.took_ms}),)
+        if tried.unsure:
+            return (Gate("trial", "INCONCLUSIVE", f"the {run} replay could not be made: {tried.unsure}"),)
     if not first.ticks and not second.ticks:
         return (Gate("trial", "INCONCLUSIVE", "no tick of the tape could be replayed", {"ticks": 0}),)
     return _repeats(first, second), _quick(first, second, limits)

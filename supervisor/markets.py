@@ -7,7 +7,8 @@ from typing import Final
 
 from shared import entries as e
 from shared import messages as m
-from shared.slots import Slot
+from shared.clock import NS
+from shared.slots import Slot, parse_slot
 from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.effects import Moment, Refetch, Watch
@@ -29,6 +30,7 @@ class Markets:
         self.down_since: dict[str, int] = {}
         self._watched: frozenset[str] = frozenset()
         self._awaited_ns: dict[str, int] = {}
+        self._unpaid: list[m.WindowResolved] = []
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
         """The venue described a window's market."""
@@ -94,14 +96,29 @@ class Markets:
                 self._refetch(token)
 
     def tell(self, told: Iterable[Told]) -> None:
-        """Pass on what a lane has to tell; a window's winner closes our positions in it."""
+        """Pass on what a lane has to tell; a window's winner closes our positions in it, once they are known."""
         for item in told:
             if isinstance(item, m.WindowResolved):
-                self._resolve(item)
-            if isinstance(item, m.Event):
+                self._unpaid.append(item)
+                self.pay()
+            elif isinstance(item, m.Event):
                 self.board.publish(item)
             else:
                 self.board.write(item)
+
+    def pay(self) -> None:
+        """Resolve the windows whose winner was told, except where a trade in them may be one that nobody heard of.
+
+        Its order would be closed, and forgotten before the trade is found.
+        """
+        waiting = []
+        for resolved in self._unpaid:
+            ended_s = resolved.start_s + parse_slot(resolved.slot).window_s
+            if self.dealing.knows(ended_s * NS):
+                self._resolve(resolved)
+            else:
+                waiting.append(resolved)
+        self._unpaid = waiting
 
     def watch(self) -> None:
         """Follow the books that are wanted now, if others are than were."""
@@ -127,6 +144,7 @@ class Markets:
         position = self.board.accounts.positions.get((resolved.slot, resolved.start_s, resolved.winner))
         payout = position.size_micro if position is not None else 0
         self.board.write(e.Resolved(resolved.slot, resolved.start_s, resolved.winner, payout))
+        self.board.publish(resolved)
         self.turns.refresh(resolved.slot, self.dealing.cancelling)
 
     def _touched(self, event: MarketEvent) -> list[Window]:

@@ -80,7 +80,7 @@ class Operation:
         self.history.append(Passage(phase, board.at_ns, -1))
         detail: dict[str, Any] = {"from": before, **self._sides(), "ring": self.ring + 1}
         if before == "idle":
-            detail |= {"plan": msgspec.to_builtins(self.plan), "rings": [list(ring) for ring in self.rings]}
+            detail |= {"plan": self.plan.values(), "rings": [list(ring) for ring in self.rings]}
         if gates:
             detail["gates"] = [msgspec.to_builtins(gate) for gate in gates]
         if phase == "held":

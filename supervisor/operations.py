@@ -21,7 +21,7 @@ from supervisor.evidence import Evidence
 from supervisor.gates import Gate, Tried, Verdict, trial_gates, worst
 from supervisor.handover import Cause, Handover
 from supervisor.operation import Operation, close_left_open, from_journal
-from supervisor.plan import Plan, Standing, make_rings, planned
+from supervisor.plan import Plan, Standing, alone, make_rings, planned
 from supervisor.staff import Staff
 from supervisor.turns import Turns
 
@@ -92,6 +92,8 @@ class Operations:
         operation = Operation(op, verb, release, active.release if active else "", actor, reason, self.board.mono_ns)
         operation.phase_ns, operation.steps_ms = self.board.mono_ns, dict(steps_ms)
         operation.plan = plan or planned(self.board.settings.deploy, verb, {})
+        if not operation.blue:
+            operation.plan = alone(operation.plan)
         operation.rings = self.rings(op, operation.plan)
         self.all[op] = operation
         for old in list(self.all)[:-KEPT]:
@@ -105,7 +107,12 @@ class Operations:
         """The rings an operation that began now would have."""
         board = self.board
         standings = [
-            Standing(slot.name, board.accounts.exposure(slot.name), slot.window_s - board.at_ns // NS % slot.window_s)
+            Standing(
+                name=slot.name,
+                exposure_micro=board.accounts.exposure(slot.name),
+                closes_in_s=slot.window_s - board.at_ns // NS % slot.window_s,
+                has_market=board.lanes.window(slot) is not None,
+            )
             for slot in board.lanes.slots
         ]
         return make_rings(op, standings, plan.rings)
@@ -214,7 +221,7 @@ class Operations:
             return
         retired = member.stage == "retiring"
         self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
-        part = self.staff.lost(uid, member.release)
+        part = self.staff.lost(member)
         for name in self.turns.slots:
             self.turns.step(name, slotstate.Lost(uid))
         if part == "blue" and not retired:

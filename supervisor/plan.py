@@ -39,6 +39,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     take_back: bool = True
     trail_s: _Market = 0.0
 
+    def values(self) -> dict[str, Any]:
+        """Its fields as plain values, as they are written down and told."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return {**values, "rings": list(self.rings)}
+
     def course(self, rings: int) -> Course:
         """The parts of its walk."""
         bake = self.bake_s > 0
@@ -61,24 +66,37 @@ def planned(deploy: Deploy, verb: str, wishes: Mapping[str, Any]) -> Plan:
         raise BadPlan(str(error)) from error
 
 
+def alone(plan: Plan) -> Plan:
+    """The plan where no release trades: nobody to be compared with, and no slot that could wait with somebody else."""
+    return msgspec.structs.replace(plan, shadow_pairs=0, bake_s=0.0, rings=())
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a slot stands when rings are made: what could be lost in it, and how long its window still runs."""
+    """How a slot stands when rings are made: what could be lost in it, how long its window still runs.
+
+    `has_market`: whether there is anything to decide in it; a slot without a market proves nothing.
+    """
 
     name: str
     exposure_micro: int
     closes_in_s: int
+    has_market: bool = True
 
 
 def make_rings(op: str, standings: Iterable[Standing], sizes: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
-    """Every slot in its ring: the first has what can lose least and resolves last; equals are told apart by the op."""
-    left = sorted(standings, key=lambda slot: (slot.exposure_micro, -slot.closes_in_s, _lot(op, slot.name)))
-    names, rings = [slot.name for slot in left], []
+    """Every slot in its ring: the first has what can lose least and resolves last; equals are told apart by the op.
+
+    Slots without a market go with the last ring that has one with a market: no ring is baked on nothing.
+    """
+    order = sorted(standings, key=lambda slot: (slot.exposure_micro, -slot.closes_in_s, _lot(op, slot.name)))
+    names, rings = [slot.name for slot in order if slot.has_market], []
     for size in sizes:
-        rings.append(tuple(names[:size]))
+        rings.append(names[:size])
         names = names[size:]
-    rings.append(tuple(names))
-    return tuple(ring for ring in rings if ring)
+    rings = [ring for ring in (*rings, names) if ring] or [[]]
+    rings[-1] += [slot.name for slot in order if not slot.has_market]
+    return tuple(tuple(ring) for ring in rings if ring)
 
 
 def _lot(op: str, name: str) -> bytes:

@@ -119,7 +119,7 @@ def operation_view(operation: Operation) -> dict[str, Any]:
         "blue": operation.blue,
         "actor": operation.actor,
         "reason": operation.reason,
-        "plan": msgspec.to_builtins(operation.plan),
+        "plan": operation.plan.values(),
         "rings": [list(ring) for ring in operation.rings],
         "ring": operation.ring,
         "phase": operation.phase,
@@ -147,7 +147,7 @@ def plan_view(desk: Desk, release: str, plan: Plan, op: str, policies: tuple[Rul
     return {
         "green": release_view(desk, release),
         "blue": release_view(desk, blue) if blue else {},
-        "plan": msgspec.to_builtins(plan),
+        "plan": plan.values(),
         "changed": list(changed_files(board, blue, release)),
         "positions": [structs.asdict(holding) for holding in accounts.holdings()],
         "orders": [structs.asdict(resting) for resting in accounts.resting()],

@@ -18,6 +18,7 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from supervisor.board import Board
+from supervisor.crew import Member
 from supervisor.effects import Spawn, Tell
 
 Part = Literal["blue", "green", "standby", "old", "trailing"]
@@ -58,10 +59,12 @@ class Staff:
         for uid in list(self.board.crew.members):
             self.retire(uid, why)
 
-    def lost(self, uid: str, release: str) -> Part | Literal[""]:
+    def lost(self, member: Member) -> Part | Literal[""]:
         """A worker is gone: its part is free, and blue's is its standby's at once. Return the part it had."""
-        crew, part = self.board.crew, self.part_of(uid)
-        self._not_before_ns[release] = self.board.mono_ns + int(crew.respawn_after_s(release) * NS)
+        part = self.part_of(member.uid)
+        if member.stage != "retiring":
+            delay_s = self.board.crew.respawn_after_s(member.release)
+            self._not_before_ns[member.release] = self.board.mono_ns + int(delay_s * NS)
         if part:
             setattr(self, part, "")
         if part == "blue":

@@ -50,7 +50,7 @@ class _Summary(msgspec.Struct):
     """The last line of a replay, as far as it matters here."""
 
     ticks: Annotated[int, msgspec.Meta(ge=0)]
-    state: str
+    state: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Line(msgspec.Struct):
@@ -77,15 +77,16 @@ class Trial:
     async def run(self, effect: Try) -> tuple[Tried, Tried]:
         """Replay twice; what came of each. One that begins while another runs ends that one first."""
         self._stop()
+        self._wanted = effect
         async with self._alone:
             if not segments(self._state.tape):
                 return Tried(), Tried()
-            self._wanted, self._began_s = effect, self._loop.time()
+            self._began_s = self._loop.time()
             first = await self._replay(effect, 0)
-            if first.fault:
+            if not first.state:
                 return first, Tried()
             second = await self._replay(effect, 1)
-            if not second.fault and second.digest != first.digest:
+            if second.state and second.digest != first.digest:
                 second = replace(second, differs=await asyncio.to_thread(self._difference))
             return first, second
 
@@ -100,20 +101,25 @@ class Trial:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def _replay(self, effect: Try, number: int) -> Tried:
+        """One of the two. What this machine refuses says nothing of the release."""
+        if self._wanted is not effect:
+            return Tried(unsure=STOPPED)
         began_ns = self._clock.monotonic_ns()
         try:
             status = await self._run(effect, number)
             took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
-            fault = self._fault(effect, number, status)
+            if self._wanted is not effect:
+                return Tried(unsure=STOPPED)
+            fault = self._fault(number, status)
             tried = Tried(fault=fault) if fault else await asyncio.to_thread(self._read, number)
-        except (CannotStart, OSError) as error:
+        except CannotStart as error:
             return Tried(fault=str(error))
+        except OSError as error:
+            return Tried(unsure=str(error))
         return replace(tried, took_ms=took_ms)
 
     async def _run(self, effect: Try, number: int) -> int | None:
         """Start a replay and wait for its end; its status, None when it is cut off. Raises: CannotStart, OSError."""
-        if self._wanted is not effect:
-            return None
         started = self._start(effect, number)
         try:
             pidfd = os.pidfd_open(started.pid)
@@ -171,10 +177,8 @@ class Trial:
             status = started.wait()
         return status
 
-    def _fault(self, effect: Try, number: int, status: int | None) -> str:
+    def _fault(self, number: int, status: int | None) -> str:
         """Why a replay did not end well; empty when it did."""
-        if self._wanted is not effect:
-            return STOPPED
         written = max(path.stat().st_size for path in (self._output(number), self._log(number)))
         if written >= self._limits.trial_output_mib << 20:
             return f"it wrote more than {self._limits.trial_output_mib} MiB"

@@ -308,13 +308,17 @@ def _operation(asked: Asked) -> Done:
     operation = asked.desk.operations.known(op)
     if operation is None:
         raise Refused("NOINPUT", f"no operation {op}", "foresightctl events")
-    view = report.operation_view(operation)
-    view["green_seq"] = report.release_view(asked.desk, operation.green)["seq"]
-    return Done(operation.result or operation.phase, view, op=op)
+    return Done(operation.result or operation.phase, _view(asked.desk, operation), op=op)
 
 
 def _operations(asked: Asked) -> Done:
-    return Done("operations", [report.operation_view(o) for o in asked.desk.operations.all.values()])
+    return Done("operations", [_view(asked.desk, operation) for operation in asked.desk.operations.all.values()])
+
+
+def _view(desk: Desk, operation: Operation) -> dict[str, Any]:
+    """An operation as people see it, with the numbers of its releases."""
+    seqs = {f"{side}_seq": report.release_view(desk, getattr(operation, side))["seq"] for side in ("green", "blue")}
+    return report.operation_view(operation) | seqs
 
 
 def _abort(asked: Asked) -> Done:

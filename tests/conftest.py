@@ -17,6 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What a pipeline leaves to the night, and how a person goes back to what the night found."""
     parser.addoption("--run-nightly", action="store_true", help="run what takes minutes as well")
+    parser.addoption("--sim-seed", type=int, metavar="N", help="let the simulated desk live this seed's run")
     parser.addoption("--kill-seed", type=int, default=1, help="which kill points a pipeline looks at")
     parser.addoption("--kill-point", action="append", default=[], help="only this one, as a test has printed it")
 

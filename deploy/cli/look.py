@@ -114,9 +114,14 @@ def _price(text: str) -> str:
 
 
 @click.command()
+@click.option("--diff", nargs=2, metavar="A B", help="What differs between two of them: r-numbers, or hashes.")
 @verb
-def releases(context: Context) -> None:
-    """Every release this desk knows, newest first."""
+def releases(context: Context, diff: tuple[str, str] | None) -> None:
+    """Every release this desk knows, newest first; or what differs between two, read from the disk."""
+    if diff is not None:
+        from deploy.cli.compare import compare  # brings everything that staging needs; looking has to be quick
+
+        compare(context, *diff)
     reply = client.ask(context.state, "releases")
     rows = [(f"r{r['seq']}", r["hash"], r["role"], r["lock"]) for r in reply.data]
     context.finish(reply, table([("RELEASE", "HASH", "ROLE", "ENVIRONMENT"), *rows]))

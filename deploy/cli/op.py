@@ -43,8 +43,9 @@ def operation_screen(data: dict[str, Any]) -> str:
     """An operation as a person wants it."""
     view = msgspec.convert(data, View)
     slowest = sorted(view.loaded.items(), key=lambda item: -item[1].load_us)[:MODULES_SHOWN]
+    blue = _release(view.blue, view.blue_seq) or "nothing"
     lines = [
-        f"{view.verb} {view.op}: {view.blue[:8] or 'nothing'} -> {_green(view)}  by {one_line(view.actor)}",
+        f"{view.verb} {view.op}: {blue} -> {_release(view.green, view.green_seq)}  by {one_line(view.actor)}",
         *([f"  reason   {one_line(view.reason)}"] if view.reason else []),
         *([f"  plan     {plan_words(view.plan)}"] if view.plan else []),
         *_passages(view),
@@ -56,8 +57,8 @@ def operation_screen(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _green(view: View) -> str:
-    return release_words({"seq": view.green_seq, "hash": view.green})
+def _release(release: str, seq: int) -> str:
+    return release_words({"seq": seq, "hash": release})
 
 
 def _passages(view: View) -> Iterator[str]:
@@ -89,5 +90,5 @@ def _stands(view: View) -> str:
 
 def _listed(data: list[dict[str, Any]]) -> str:
     views = [msgspec.convert(operation, View) for operation in data]
-    rows = [(v.op, v.verb, _green(v), str(v.flips), one_line(v.actor), _stands(v)) for v in views]
+    rows = [(v.op, v.verb, _release(v.green, v.green_seq), str(v.flips), one_line(v.actor), _stands(v)) for v in views]
     return table([("OP", "VERB", "RELEASE", "PASSED", "BY", "STANDS"), *rows])

@@ -36,6 +36,8 @@ SLOTS_NAMED_MAX: Final = 4
 _PUT_BACK: Final = frozenset({"REJECTED", "GATE_FAILED", "NO_BOUNDARY", "ABORTED", "ROLLED_BACK"})
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+_TELLING: Final = frozenset({"repeats", "agreement", "ticks"})
+"""Gates of trial, shadow and bake whose words are worth the one line there is; all of them are in `op show`."""
 _MARKS: Final = {"PASS": "ok", "FAIL": "FAIL", "INCONCLUSIVE": "?"}
 
 
@@ -73,6 +75,7 @@ class View(msgspec.Struct, frozen=True):
     blue: str
     phase: str
     green_seq: int = 0
+    blue_seq: int = 0
     actor: str = ""
     reason: str = ""
     result: str = ""
@@ -178,11 +181,13 @@ def some(names: list[str]) -> str:
 
 
 def _summary(found: list[Gate]) -> str:
-    """All gates of a phase in one line; those that did not pass have lines of their own."""
+    """All gates of a phase in one line: how many pass, and the words of the one that says most if all of them do."""
     passed = [gate for gate in found if gate.verdict == "PASS"]
-    if len(passed) < len(found):
-        return f"{len(passed)} of {len(found)} gates pass"
-    return "; ".join(map(_gate_words, passed))
+    if not found or len(passed) < len(found):
+        return f"{len(passed)} of {len(found)} gates pass" if found else ""
+    telling = next((gate for gate in passed if gate.name in _TELLING), passed[0])
+    others = f"; {counted(len(passed), 'gate')} pass" if len(passed) > 1 else ""
+    return one_line(telling.words) + others
 
 
 def _gate_words(gate: Gate) -> str:

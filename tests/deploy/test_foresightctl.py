@@ -36,7 +36,13 @@ def test_help_lists_every_verb() -> None:
     assert verbs_of_help() == list(VERBS)
 
 
-@pytest.mark.parametrize("words", [["op", "show"], ["op", "list"], *([verb] for verb in VERBS if verb != "op")])
+GROUPS = {"op": ("show", "list"), "audit": ("verify",)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[verb, sub] for verb, subs in GROUPS.items() for sub in subs] + [[verb] for verb in VERBS if verb not in GROUPS],
+)
 def test_every_verb_has_help_and_the_same_flags(words: list[str]) -> None:
     """For programs, and for another desk."""
     result = CliRunner().invoke(main, [*words, "-h"])

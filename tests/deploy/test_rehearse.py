@@ -61,7 +61,7 @@ def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     day = write_day(tmp_path / DATE, windows=24)
     command = [sys.executable, "-m", "deploy.foresight", "rehearse", "--json", "--state-dir", str(state.root)]
     command += ["--day", str(day), "--deploys", str(DEPLOYS), "--minutes", str(MINUTES), "--speed", "60"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
     assert ran.returncode == 0, ran.stderr
     (line,) = ran.stdout.splitlines()
     told = msgspec.json.decode(line)

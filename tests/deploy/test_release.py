@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,50 @@ def test_the_same_bytes_are_the_same_release(state: State, tmp_path: Path) -> No
     assert first.indexed == again.indexed
     assert [known.name for known in index(state)] == [f"r1 {release_hash(modules(ROOT))}"]
     assert left(state) == {".lock", "index.jsonl", first.indexed.release}
+
+
+def of_another_time(checkout: Path) -> None:
+    """As if it had been checked out long ago."""
+    for path in checkout.rglob("*"):
+        os.utime(path, (1, 1))
+
+
+def of_another_owner(checkout: Path) -> None:
+    """As if somebody else had checked it out."""
+    for path in checkout.rglob("*"):
+        os.chown(path, 65_534, 65_534)
+
+
+def of_other_modes(checkout: Path) -> None:
+    """As another umask makes it."""
+    for path in checkout.rglob("*"):
+        path.chmod(0o750)
+
+
+def made_in_another_order(checkout: Path) -> None:
+    """Last file first, so that the folders list them otherwise."""
+    for path in sorted((path for path in checkout.rglob("*") if path.is_file()), reverse=True):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+
+
+def compiled(checkout: Path) -> None:
+    """As after a run of it, by more than one Python."""
+    compileall.compile_dir(checkout, quiet=2)
+    (checkout / "worker/__pycache__/strategy.cpython-399.pyc").write_bytes(b"of another Python")
+
+
+@pytest.mark.parametrize(
+    "changed", [of_another_time, of_another_owner, of_other_modes, made_in_another_order, compiled]
+)
+def test_a_release_is_its_content_and_nothing_else_of_its_files(
+    state: State, tmp_path: Path, changed: Callable[[Path], None]
+) -> None:
+    """So it has the same hash on any machine."""
+    checkout = a_checkout(tmp_path / "a")
+    changed(checkout)
+    assert stage(state, checkout).release == release_hash(modules(ROOT))
 
 
 def test_numbers_count_up(state: State, tmp_path: Path) -> None:
@@ -185,6 +231,22 @@ def test_a_git_revision_is_staged_as_it_was_committed(
     assert staged.release == release_hash(modules(ROOT))
     assert (staged.git, staged.source) == (git(repository, "rev-parse", "HEAD~2"), "HEAD~2")
     assert left(state) == {".lock", "index.jsonl", staged.release}
+
+
+@pytest.mark.parametrize(("key", "value"), [("core.autocrlf", "true"), ("core.eol", "crlf"), ("tar.umask", "0777")])
+def test_a_revision_is_the_same_release_however_git_is_set(
+    state: State, repository: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str
+) -> None:
+    """Whatever a machine does to the files it checks out, a commit's bytes are what is staged."""
+    attributes = repository.parent / "attributes"
+    attributes.write_text("*.py text export-subst\n")
+    settings = {key: value, "core.attributesFile": str(attributes)}
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (name, set_to) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", name)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", set_to)
+    monkeypatch.chdir(repository)
+    assert stage(state, "HEAD~2").release == release_hash(modules(ROOT))
 
 
 def test_a_checkout_names_its_commit(state: State, repository: Path) -> None:

@@ -134,6 +134,7 @@ def an_operation(result: str = "", **fields: Any) -> dict[str, Any]:
         "green": GREEN,
         "green_seq": 42,
         "blue": BLUE,
+        "blue_seq": 41,
         "actor": "uid:1000 ci:github-8841",
         "reason": "recalibrated",
         "phase": "idle" if result else "warming",

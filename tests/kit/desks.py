@@ -44,15 +44,21 @@ POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 AT_ONCE = 'trial_tape_s = 0\nshadow_pairs = 0\nbake_s = 0\nrings = []\nflip_policy = "any"\n'
 """Settings of [deploy] for tests that are not about gates: spawn, warm, flip every slot, attest, retire."""
+PLAIN = f"[deploy]\n{AT_ONCE}standby = false\n"
+"""What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
 
 
 class Desk(RehearsalDesk):
-    """A rehearsal desk with the handles a test needs. Args: settings: TOML, over the rehearsal's own."""
+    """A rehearsal desk with the handles a test needs. Args: plain, settings: TOML, over the rehearsal's own."""
 
-    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None) -> None:
+    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None, plain: str = "") -> None:
+        (root / "plain.toml").write_text(plain)
         (root / "test.toml").write_text(settings)
         self.root, self.meddler, self.said = root, meddler, list[str]()
-        super().__init__(State(root / "s"), World(None, speed), (root / "test.toml",), self.said.append)
+        self.under: list[str] = []
+        """What the next supervisor is started under: a command that becomes the one that follows it."""
+        configs = (root / "plain.toml", root / "test.toml")
+        super().__init__(State(root / "s"), World(None, speed), configs, self.said.append)
         self._checkouts = 0
 
     # --- steering ---
@@ -156,10 +162,16 @@ class Desk(RehearsalDesk):
         assert self._supervisor is not None
         return self._supervisor.poll() is None
 
-    def start_again(self) -> None:
-        """Start a supervisor that ended at once, as a service manager does."""
+    def start_again(self, *under: str) -> None:
+        """Start a supervisor that ended at once, as a service manager does. under: as `self.under`, for this one."""
         assert not self.lives
+        self.under = list(under)
         self._start_supervisor()
+        self.under = []
+
+    def until_dead(self, seconds: float = PATIENCE_S) -> None:
+        """Wait until the supervisor's process has ended, and do not start another one."""
+        eventually(lambda: not self.lives, "the end of the supervisor", seconds)
 
     @property
     def venue_pid(self) -> int:
@@ -176,7 +188,8 @@ class Desk(RehearsalDesk):
         orders. but: counts of the verdict that a test expects not to be nothing.
         """
         self.settle()
-        self.stop()
+        cut_short = self.stop()
+        assert not cut_short, f"what it wrote last is missing: {cut_short}"
         verdict = verify(self.state)
         if lapsed and verdict.orders_lost_to_heartbeat:
             but["orders_lost_to_heartbeat"] = verdict.orders_lost_to_heartbeat
@@ -191,7 +204,7 @@ class Desk(RehearsalDesk):
     def settle(self) -> None:
         """Take every order back, and stop at a moment when no window is about to be paid out."""
         assert self.ask("pause", reason="the test ends").ok
-        self.until(lambda s: not s["orders"] and not _ended(s), "the end of every order")
+        self.until(lambda s: not s["orders"] and not _ended(s), "the end of every order", 3 * PATIENCE_S)
 
     def _ctl(self, arguments: tuple[str, ...]) -> list[str]:
         return [*CTL, *arguments, "--json", "--state-dir", str(self.state.root)]
@@ -203,6 +216,9 @@ class Desk(RehearsalDesk):
             return next((c for c in children if release in c.cwd() and c.status() != psutil.STATUS_ZOMBIE), None)
         except psutil.NoSuchProcess:
             return None
+
+    def _supervisor_command(self) -> list[str]:
+        return [*self.under, *super()._supervisor_command()]
 
     def _write_settings(self) -> None:
         if self.meddler is not None:
@@ -226,20 +242,24 @@ def a_desk(
     strategy: Path | None = BUSY,
     opened: bool = True,
     tape_mib: int = 0,
+    careful: bool = False,
+    start: Callable[[Desk], None] = Desk.start,
 ) -> Iterator[Desk]:
     """A desk that decides, with orders and positions if `opened`, and nothing of it afterwards.
 
     Args: unruly: how its first release misbehaves. tape_mib: room for the tape, on a disk of its own; 0 for ours.
+    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself.
+    start: how it is brought up.
     """
     root = Path(tempfile.mkdtemp(prefix="fs-"))
-    desk = Desk(root, settings, speed, meddler)
+    desk = Desk(root, settings, speed, meddler, "" if careful else PLAIN)
     try:
         desk.state.root.mkdir(mode=0o700)
         desk.state.tape.mkdir(mode=0o700)
         if tape_mib:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={tape_mib}m", "tmpfs", desk.state.tape], check=True)
         Stager(desk.state).stage(str(desk.release(unruly, strategy)))
-        desk.start()
+        start(desk)
         desk.until(decides, "the first decision")
         if opened:
             desk.until_open()

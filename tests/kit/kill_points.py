@@ -23,8 +23,9 @@ from typing import Final
 
 from kit.clocks import eventually
 
-from shared.records import segments
+from shared.records import Segment, segments
 
+JOURNAL: Final = "journal"
 LOOP: Final = "loop"
 COMMIT: Final = "commit"
 CALLS: Final = ("pwrite64", "fdatasync", "fsync", "fallocate", "ftruncate", "openat", "rename", "unlink")
@@ -81,11 +82,25 @@ def attached(pid: int, journal: Path, trace: Path, at: Point | None = None) -> I
             process.terminate()
 
 
+def under(journal: Path, trace: Path, at: Point | None = None) -> list[str]:
+    """What a supervisor is started under so that its loop is traced from its first call on, and may die at a point.
+
+    The segments it will make are named for a record's number: it begins with one, and the next may be in a new one.
+    """
+    paths, next_number = [journal], 1
+    for path in segments(journal)[-1:]:
+        last = Segment(path, JOURNAL)
+        next_number = max((number for number, _ in last), default=last.first - 1) + 1
+        paths += [path, path.with_suffix(f".{last.end}.torn")]
+    numbers = (next_number, next_number + 1)
+    paths += [journal / f"{number:016d}.{kind}" for number in numbers for kind in ("new", "seg")]
+    return [*strace(paths, trace, at), "--daemonize=grandchild"]
+
+
 def strace(paths: Sequence[Path], trace: Path, at: Point | None = None) -> list[str]:
-    """The command, up to what it shall trace: calls on these paths, to a file, and what to do at a point."""
-    calls = ",".join((*CALLS, WAKE)) if at is None else at.call
-    command = ["strace", "-qq", "-y", "-xx", f"--string-limit={_STRING_MAX}", f"--output={trace}", f"--trace={calls}"]
-    command += [f"--trace-path={path}" for path in paths]
+    """The command, up to whom it shall trace: every call on these paths, to a file, and what to do at a point."""
+    command = ["strace", "-qq", "-y", "-xx", f"--string-limit={_STRING_MAX}", f"--output={trace}"]
+    command += [f"--trace={','.join((*CALLS, WAKE))}", *(f"--trace-path={path}" for path in paths)]
     return command if at is None else [*command, f"--inject={at.call}:signal=KILL:when={at.nth}"]
 
 
@@ -97,12 +112,15 @@ def threads(pid: int) -> dict[str, int]:
 
 
 def points(trace: Path, threads: dict[str, int]) -> list[Point]:
-    """Every point of a trace, in its order; a write three times, once for each way to catch it."""
-    names = {thread: name for name, thread in threads.items()}
+    """Every point of a trace, in its order; a write three times, once for each way to catch it.
+
+    Args: threads: as above; where only one was traced its lines name none, and it is the loop.
+    """
+    names = {str(thread): name for name, thread in threads.items()} | {None: LOOP}
     counts, found = Counter[tuple[str, str]](), list[Point]()
     for line in trace.read_text().splitlines():
         match = _CALL.match(line)
-        key = (names.get(int(match[1]), ""), match[2]) if match else ("", "")
+        key = (names.get(match[1], ""), match[2]) if match else ("", "")
         if key[0] and key != (LOOP, WAKE):
             counts[key] += 1
             found += [Point(*key, counts[key], caught) for caught in (CAUGHT if key[1] == "pwrite64" else ("before",))]

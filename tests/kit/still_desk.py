@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kit.sim import NamingSigner, replace_struct
+from kit.signer import NamingSigner
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -28,6 +29,7 @@ from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
+from supervisor.venue.user import TradeLeg
 
 START_S = 1_784_851_200
 """Midnight, the start of a window of every slot; a desk begins ten seconds later."""
@@ -61,7 +63,7 @@ def tokens(name: str, start_s: int = START_S) -> tuple[str, str]:
 def a_market(name: str = BTC, start_s: int = START_S, **terms: Any) -> Market:
     """A window's market; `terms` replace single terms."""
     known = m.Terms(f"0x{start_s:x}", 10_000, 5_000_000, 70_000, 1, 150, "spot")
-    return Market(parse_slot(name), start_s, tokens(name, start_s), "v1", False, replace_struct(known, **terms))
+    return Market(parse_slot(name), start_s, tokens(name, start_s), "v1", False, structs.replace(known, **terms))
 
 
 def a_listing(
@@ -81,7 +83,8 @@ class StillDesk:
 
     def __init__(self, *assets: str, **settings: Any) -> None:
         slots = Slots(assets=assets or ("BTC",), minutes=(5,))
-        self.settings: Settings = replace_struct(load(environ={}), **{"slots": slots, "deploy": STRAIGHT, **settings})
+        usual = {"slots": slots, "deploy": STRAIGHT}
+        self.settings: Settings = structs.replace(load(environ={}), **{**usual, **settings})
         self.at_ns, self.mono_ns = (START_S + 10) * NS, 1_000 * NS
         self.journal: list[e.Line] = []
         self.frames: list[m.Streamed] = []
@@ -192,6 +195,12 @@ class StillDesk:
         for feed in ("market", "user", "prices"):
             self.do(self.desk.markets.on_feed, feed, fault)
 
+    def caught_up(self, *legs: TradeLeg) -> None:
+        """The venue answers every question about our trades; nothing of ours rests."""
+        for effect in [want for want in self.wants if isinstance(want, fx.CatchUp)]:
+            self.wants.remove(effect)
+            self.do(self.desk.dealing.on_caught_up, list(legs), set())
+
     def open(self, name: str = BTC, start_s: int = START_S, **listing: Any) -> None:
         """The venue lists a window's market."""
         self.do(self.desk.markets.on_listing, parse_slot(name), start_s, a_listing(name, start_s, **listing), True)
@@ -254,7 +263,7 @@ class StillDesk:
         decision = m.Decision(intents, {"edge": len(intents)})
         seq = self.desk.turns.tick_seq.get(name, 0)
         told = m.Decided(name, asked.tick, state.epoch, seq, 0, asked.parameters, 50, decision)
-        self.do(self.desk.decisions.on_decided, uid or state.owner, replace_struct(told, **changes))
+        self.do(self.desk.decisions.on_decided, uid or state.owner, structs.replace(told, **changes))
 
     # --- people ---
 
@@ -306,6 +315,7 @@ def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
     still = StillDesk(*assets, **settings)
     still.begin()
     still.feeds()
+    still.caught_up()
     still.do(still.desk.dealing.on_balance, CASH)
     green = still.desk.operations.green
     still.employ(green)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.sim import NamingSigner
+from kit.signer import NamingSigner
 from kit.still_desk import BTC, CASH, START_S, a_market, buy, tokens
 from kit.trading import BY, a_fill, a_placing, an_answer
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, R1, R2, StillDesk, a_trading_desk
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -160,6 +160,6 @@ def test_who_decides_is_named_with_what_it_runs() -> None:
 def test_the_caps_are_the_settings_in_millionths() -> None:
     """To the cent and below."""
     risk = Risk(order_max_usd=0.1, slot_max_usd=1.5, day_loss_max_usd=19.99, open_orders_max=3, price_band_micro=10_000)
-    board = Board(replace_struct(load(environ={}), risk=risk), Accounts(), seq=0, pid=1, code="")
+    board = Board(structs.replace(load(environ={}), risk=risk), Accounts(), seq=0, pid=1, code="")
     assert board.limits == Limits(100_000, 1_500_000, 100_000_000, 250_000_000, 19_990_000, 120, 3, 10_000)
     assert a_board().lane_of[LANE].window_s == 300

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, CASH, ETH, START_S, StillDesk, a_trading_desk, buy, tokens
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -359,6 +359,37 @@ def test_after_a_restart_all_is_asked_for_that_nobody_heard() -> None:
     assert still.wanted(fx.CatchUp)[1:] == [fx.CatchUp(last_s - SETTLING_S)]
 
 
+def test_a_reign_that_never_listened_does_not_hide_what_was_missed_before_it() -> None:
+    """It wrote and was cut off; the next one asks from the beginning of the window that an order of ours is in."""
+    still, order = a_desk_with_an_order()
+    answered(still, order, "unknown")
+    still.restart(after_s=20)
+    still.jump(200)
+    still.restart(after_s=20)
+    assert still.wanted(fx.CatchUp)[-1] == fx.CatchUp(START_S - SETTLING_S)
+
+
+def test_a_trade_is_known_when_somebody_listened_or_asked_since() -> None:
+    """Up to the newest question, and only once each question is answered; all of it while the channel is there."""
+    still = a_trading_desk()
+    knows = still.desk.dealing.knows
+    still.jump(1)
+    lost_ns = still.at_ns
+    assert knows(lost_ns)
+    still.do(still.desk.markets.on_feed, "user", "closed by the venue")
+    still.jump(RECHECK_S + 0.1)
+    assert not knows(lost_ns)
+    asked_ns = still.at_ns
+    still.caught_up()
+    assert (knows(lost_ns), knows(asked_ns + 1)) == (True, False)
+    still.jump(RECHECK_S + 0.1)
+    still.do(still.desk.markets.on_feed, "user", "")
+    still.do(still.desk.dealing.on_caught_up, [], set())
+    assert not knows(still.at_ns), "one of two questions has its answer"
+    still.do(still.desk.dealing.on_caught_up, [], set())
+    assert knows(still.at_ns + 1)
+
+
 def test_orders_that_do_not_rest_any_more_are_asked_about() -> None:
     """What rests is left alone; an order that is just being sent cannot rest yet."""
     still, first = a_desk_with_an_order()
@@ -436,7 +467,7 @@ def test_an_order_of_a_slot_that_is_no_longer_configured_is_followed_to_its_end(
     still.jump(5)
     still.answer(buy(470_000), name=ETH)
     order = still.wanted(fx.Submit)[-1].order_id
-    still.settings = replace_struct(still.settings, slots=Slots(assets=("BTC",), minutes=(5,)))
+    still.settings = structs.replace(still.settings, slots=Slots(assets=("BTC",), minutes=(5,)))
     still.restart()
     looked_up(still, order, "closed", leg(order))
     assert (state(still, order), still.accounts.cash_micro) == ("closed", CASH - 4_700_000)

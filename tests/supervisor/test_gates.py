@@ -134,6 +134,13 @@ def test_a_replay_that_breaks_fails_with_its_last_words() -> None:
         assert (gate.verdict, gate.words) == ("FAIL", f"the {which} replay failed: {broken.fault}")
 
 
+def test_a_replay_that_could_not_be_made_says_nothing_of_the_release() -> None:
+    """This machine had no room for it, or nobody waited any more."""
+    for pair, which in (((Tried(unsure="no room"), Tried()), "first"), ((TRIED, Tried(unsure="no room")), "second")):
+        (gate,) = trial_gates(*pair, LIMITS)
+        assert (gate.verdict, gate.words) == ("INCONCLUSIVE", f"the {which} replay could not be made: no room")
+
+
 def test_a_replay_that_is_slow_fails() -> None:
     """The slower of the two; a short one is not judged by the time it takes to start."""
     for took_ms, verdict in ((71_800, "PASS"), (71_801, "FAIL")):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, START_S, a_listing, a_market, tokens
 from kit.trading import an_opening
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -27,7 +27,7 @@ class Lane:
     """One lane and what it told, on a clock that stands still."""
 
     def __init__(self) -> None:
-        self.lanes = Lanes(replace_struct(load(environ={}), slots=Slots(assets=("BTC",), minutes=(5,))))
+        self.lanes = Lanes(structs.replace(load(environ={}), slots=Slots(assets=("BTC",), minutes=(5,))))
         self.told: list[Any] = []
 
     def roll(self, second: float) -> list[str]:
@@ -241,7 +241,7 @@ def test_a_window_of_a_lane_that_is_not_configured_is_left_alone() -> None:
     """Settings may change between two reigns."""
     lane = Lane()
     opened = an_opening(START_S)
-    lane.lanes.resume(replace_struct(opened, slot="ETH/5m"), None)
+    lane.lanes.resume(structs.replace(opened, slot="ETH/5m"), None)
     assert lane.lanes.ended == {}
 
 
@@ -320,5 +320,5 @@ def test_a_keyframe_holds_all_that_is_true_of_the_markets() -> None:
 
 def test_lanes_stand_in_the_order_of_the_settings() -> None:
     """Each asset's five minutes before its fifteen."""
-    lanes = Lanes(replace_struct(load(environ={}), slots=Slots(assets=("ETH", "BTC"))))
+    lanes = Lanes(structs.replace(load(environ={}), slots=Slots(assets=("ETH", "BTC"))))
     assert lanes.slots == (Slot("ETH", 5), Slot("ETH", 15), Slot("BTC", 5), Slot("BTC", 15))

@@ -281,6 +281,28 @@ def test_the_venues_word_pays_a_position_once(winner: m.Outcome, payout_micro: i
     assert still.accounts.holdings() == ()
 
 
+def test_a_window_is_paid_only_once_every_trade_in_it_is_known() -> None:
+    """Nobody listened when an order of it traded: it is found first, then paid, and the cash is the venue's."""
+    still = a_trading_desk()
+    still.to_s(295)
+    still.price()
+    still.jump(1)
+    still.answer(buy(470_000))
+    order = still.wanted(fx.Submit)[-1].order_id
+    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.markets.on_feed, "user", "closed by the venue")
+    still.to_s(310)
+    still.do(still.desk.markets.on_market, [MarketResolved("0x", UP)])
+    still.jump(1)
+    assert not still.said(e.Resolved)
+    still.do(still.desk.markets.on_feed, "user", "")
+    still.caught_up(TradeLeg("t1", order, UP, "BUY", 470_000, 10_000_000, True, "CONFIRMED"))
+    still.jump(1)
+    assert still.said(e.Resolved) == [e.Resolved(BTC, START_S, "Up", 10_000_000)]
+    assert len(still.told(m.WindowResolved)) == 1
+    assert still.accounts.cash_micro == CASH - 4_700_000 + 10_000_000
+
+
 def test_the_winner_is_asked_for_until_somebody_names_it() -> None:
     """With the market that is known; and not any more afterwards."""
     still = a_desk_with_a_position()

@@ -7,12 +7,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from kit.sim import replace_struct
 from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy, loaded
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.crew import RESPAWN_S, STEADY_S
 from supervisor.gates import Tried
 from supervisor.operation import Operation
 from supervisor.operations import KEPT
@@ -256,6 +257,21 @@ def test_slots_of_an_active_worker_that_dies_while_they_cross_go_to_the_candidat
     assert operation(still).phase == "attesting"
     assert (still.asked(ETH).owner, still.asked(ETH).tick) == (GREEN, tick)
     assert [outcome for outcome in still.said(e.OutcomeOf) if outcome.kind == "SKIP"] == []
+
+
+def test_a_release_is_started_again_in_its_own_time() -> None:
+    """Candidates that kept crashing make it wait no longer; and it waits for itself although another ended well."""
+    still = a_trading_desk(*BOTH)
+    for number in range(6):
+        still.lose(still.deploy(op=f"op{number}"))
+    assert still.desk.board.crew.failures == {R2.release: 6}
+    still.jump(STEADY_S)
+    still.lose(BLUE)
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-8", R1.release)
+    still.lose("w1-8")
+    assert still.wanted(fx.Spawn)[-1].uid == "w1-8"
+    still.jump(RESPAWN_S[1])
+    assert still.wanted(fx.Spawn)[-1] == fx.Spawn("w1-9", R1.release)
 
 
 # --- somebody refuses ---
@@ -803,7 +819,7 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
 
 def test_a_breach_waits_for_a_person_who_wanted_to_decide() -> None:
     """Without automatic rollback the ring stays with the candidate until somebody says so."""
-    still = in_bake(replace_struct(CAREFUL, take_back=False))
+    still = in_bake(structs.replace(CAREFUL, take_back=False))
     still.desk.board.alarm("ledger_differs", f"{GREEN} on BTC/5m at 5: cash")
     still.jump(0.2)
     assert (operation(still).phase, GREEN in still.owners()) == ("held", True)

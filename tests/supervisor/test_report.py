@@ -217,7 +217,7 @@ def test_an_operation_says_where_it_stands() -> None:
         "blue": R1.release,
         "actor": "uid:1000",
         "reason": "better",
-        "plan": msgspec.to_builtins(operation.plan),
+        "plan": operation.plan.values(),
         "rings": [[BTC]],
         "ring": 0,
         "phase": "warming",

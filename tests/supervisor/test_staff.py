@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from kit.still_desk import BTC, R1, R2, STRAIGHT, StillDesk, a_trading_desk, replace_struct
+from kit.still_desk import BTC, R1, R2, STRAIGHT, StillDesk, a_trading_desk
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
 from supervisor.staff import Staff
 
-STOOD_BY = replace_struct(STRAIGHT, standby=True)
+STOOD_BY = structs.replace(STRAIGHT, standby=True)
 BLUE, STANDBY = "w1-1", "w1-2"
 
 
 def a_desk(*assets: str, trail_s: float = 0) -> StillDesk:
     """A desk whose owner has a standby that is ready."""
-    still = a_trading_desk(*assets, deploy=replace_struct(STOOD_BY, trail_s=trail_s))
+    still = a_trading_desk(*assets, deploy=structs.replace(STOOD_BY, trail_s=trail_s))
     still.jump(0.1)
     still.employ(staff(still).standby)
     return still

@@ -33,7 +33,7 @@ def test_ten_deploys_with_orders_and_positions_open_cost_nothing(folder: Path) -
     state = folder / "s"
     command = [*FORESIGHT, "rehearse", "--deploys", "10", "--minutes", "8", "--speed", "12", "--json"]
     ran = subprocess.run(
-        [*command, "--state-dir", str(state)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+        [*command, "--state-dir", str(state)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=480
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     document = json.loads(ran.stdout)

@@ -24,7 +24,7 @@ def test_an_operation_is_shown_whole(state: State) -> None:
         assert document(ctl(state, "op", "show", OP, "--json"))["data"] == ended
     assert desk.heard[0].args == {"op": OP}
     assert result.stdout.splitlines() == [
-        f"deploy {OP}: a1b2c3d4 -> r42 9f31c7e0  by uid:1000 ci:github-8841",
+        f"deploy {OP}: r41 a1b2c3d4 -> r42 9f31c7e0  by uid:1000 ci:github-8841",
         "  reason   recalibrated",
         f"  plan     {plan_words(a_plan())}",
         "           stage_copy   12 ms",
@@ -43,7 +43,10 @@ def test_an_operation_is_shown_whole(state: State) -> None:
 
 def test_an_operation_says_why_it_failed_or_where_it_stands(state: State) -> None:
     """Whatever it is: the look itself is good."""
-    failed, first = an_operation("GATE_FAILED"), an_operation(blue="", waiting={"BTC/5m": "an order in flight"})
+    failed, first = (
+        an_operation("GATE_FAILED"),
+        an_operation(blue="", blue_seq=0, waiting={"BTC/5m": "an order in flight"}),
+    )
     with PlayedDesk(state, operation=[a_reply(data=failed), a_reply(data=first)]):
         assert ctl(state, "op", "show", OP).stdout.endswith(
             "  GATE_FAILED: it was not heard for 5.0 s, 0 slots passed\n"

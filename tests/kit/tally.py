@@ -1,0 +1,35 @@
+"""What a simulated run went through, counted from its journal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from shared import entries as e
+
+
+def tally(lines: Iterable[e.Line]) -> Counter[str]:
+    """Outcomes, skips, refusals, ends of operations, lives of workers, gaps, alarms and settlements, by their names."""
+    return Counter(name for line in lines for name in _names(line.entry))
+
+
+def _names(entry: e.Entry) -> Iterable[str]:
+    if isinstance(entry, e.OutcomeOf):
+        yield f"outcome {entry.kind}" if not entry.reason else f"skip {entry.reason}"
+        yield from (f"denied {text.split()[1].rstrip(chr(58))}" for text in entry.denied)
+    elif isinstance(entry, e.Refused):
+        yield f"refused {entry.reason}"
+    elif isinstance(entry, e.Step):
+        yield f"phase {entry.phase}" if entry.phase != "done" else f"operation {entry.detail['result']}"
+    elif isinstance(entry, e.Worker):
+        yield f"worker {entry.event}"
+    elif isinstance(entry, e.Gap):
+        yield f"gap {entry.what}"
+    elif isinstance(entry, e.Alarm):
+        yield f"alarm {entry.name}"
+    elif isinstance(entry, e.FillStatus):
+        yield f"fill {entry.status}"
+    elif isinstance(entry, e.Answered):
+        yield f"{entry.request} {entry.state}"
+    else:
+        yield type(entry).__name__.lower()
