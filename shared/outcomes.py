@@ -37,7 +37,7 @@ EXIT: Final[dict[str, int]] = {
 }
 
 MEANING: Final[dict[str, str]] = {
-    "OK": "the requested end state holds, also if it already did",
+    "OK": "the requested end state holds, also if it already did; or it is held where it was told to be",
     "INTERNAL": "a fault of Foresight; the text says where to look",
     "USAGE": "the command line is wrong",
     "REJECTED": "the release did not pass its checks; nothing changed",
@@ -57,7 +57,7 @@ MEANING: Final[dict[str, str]] = {
     "NOINPUT": "a release, operation, slot or file was not found",
     "UNAVAILABLE": "no supervisor answers, or its status is old",
     "IOERR": "reading or writing failed",
-    "TEMPFAIL": "the wait is over, the operation goes on",
+    "TEMPFAIL": "the wait is over, or a person has to decide; the operation goes on",
     "NOPERM": "not allowed",
     "CONFIG": "settings or credentials cannot be used",
     "INTERRUPTED": "Ctrl-C ended the command; an operation it began goes on",

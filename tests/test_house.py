@@ -186,6 +186,22 @@ def test_the_readme_names_every_verb(verb: str) -> None:
     assert verb in README
 
 
+def _flags(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for verb in command.list_commands(context):
+            yield from _flags(command.get_command(context, verb) or command, f"{name} {verb}")
+        return
+    for parameter in command.params:
+        yield from ((name, flag) for flag in (*parameter.opts, *parameter.secondary_opts) if flag.startswith("--"))
+
+
+@pytest.mark.parametrize(("verb", "flag"), [*_flags(foresightctl, "foresightctl")])
+def test_the_readme_names_every_flag_of_what_steers_a_desk(verb: str, flag: str) -> None:
+    """Nobody has to look for a flag in the code; `foresight` has its own help."""
+    assert re.search(rf"[` ]{flag}[ `]", README), f"{verb} {flag}"
+
+
 def _settings(section: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
     for field in msgspec.structs.fields(section):
         name = f"{prefix}{field.name}"

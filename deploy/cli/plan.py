@@ -90,7 +90,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "--flip-policy",
         {
             "type": click.Choice(["calm", "drain", "market-close", "any"]),
-            "help": "When a slot may pass: away from entries and settlement; nothing open; between windows; always.",
+            "help": "When a slot may pass: outside its entry window; also without orders; nor a position; always.",
         },
     ),
     "boundary_s": (
