@@ -38,6 +38,7 @@ PARTS: dict[str, Callable[[Tick], bool]] = {
     "shadow": lambda tick: LIVE and bool(tick.owner) and tick.owner != _uid(),
     "owner": lambda tick: LIVE and tick.owner == _uid(),
     "attested": lambda tick: LIVE and tick.owner == _uid() and bool(SAID),
+    "told": lambda tick: LIVE and tick.owner == _uid() and _may_go(),
 }
 """Parts of a worker's life, by the tick it is asked."""
 
@@ -220,10 +221,48 @@ def waits_while_warming() -> None:
     app.Worker._warm_up = wait  # type: ignore[method-assign]
 
 
+def waits_while_tried() -> None:
+    """Its replay does not decide before it may go on; there that file is beside the tape, for it has no folder."""
+
+    def wait(tick: Tick, decision: Decision) -> Decision:
+        while not (Path(sys.argv[sys.argv.index("--replay") + 1]) / "go").exists():
+            sleep(PAUSE_MS / 1_000)
+        return decision
+
+    _decides("replay", wait)
+
+
+def waits_while_watched() -> None:
+    """It does not tell how much memory it holds before it may go on: no gate passes without that, and none fails."""
+    beat = app.Channel.beat
+
+    def modest(self: app.Channel, message: Beating) -> None:
+        beat(self, message if _may_go() else structs.replace(message, rss_kib=0))
+
+    app.Channel.beat = modest  # type: ignore[method-assign]
+
+
+def waits_while_restoring() -> None:
+    """Once it has lost a slot it does not say how far it has read before it may go on: it is given none."""
+    owned, lost = set[str](), set[str]()
+
+    def own(tick: Tick, decision: Decision) -> Decision:
+        owned.add(tick.slot)
+        lost.discard(tick.slot)
+        return decision
+
+    def follow(tick: Tick, decision: Decision) -> Decision:
+        lost.update({tick.slot} & owned)
+        return decision
+
+    _decides("owner", own)
+    _decides("shadow", follow)
+    _says_no_progress(lambda: bool(lost) and not _may_go())
+
+
 def waits_while_flipping() -> None:
     """It decides in the shadow, but does not say how far it has read, and reads no further before it may go on."""
-    frames, say, beat = app.Subscription.frames, app.Channel.say, app.Channel.beat
-    decided = False
+    frames, decided = app.Subscription.frames, list[Decided]()
 
     def held(self: app.Subscription, most: int) -> Iterator[Streamed]:
         if decided and not _may_go():
@@ -231,15 +270,9 @@ def waits_while_flipping() -> None:
             return
         yield from frames(self, most)
 
-    def modest(message: Any) -> Any:
-        nonlocal decided
-        decided = decided or isinstance(message, Decided)
-        told = isinstance(message, Ready | Beating | Decided) and not _may_go()
-        return structs.replace(message, read_seq=0) if told else message
-
     app.Subscription.frames = held  # type: ignore[method-assign]
-    app.Channel.say = lambda self, message: say(self, modest(message))  # type: ignore[method-assign]
-    app.Channel.beat = lambda self, message: beat(self, modest(message))  # type: ignore[method-assign]
+    _says_no_progress(lambda: not _may_go())
+    _notes(Decided, decided)
 
 
 def waits_while_attesting() -> None:
@@ -296,16 +329,28 @@ def _wishes(part: str, change: Callable[[Place], Place]) -> None:
     _decides(part, wish)
 
 
-def _note_attested() -> None:
-    """Keep what it says of itself as an owner."""
+def _notes(kind: type[Any], said: list[Any]) -> None:
+    """Keep what it says of one kind."""
     say = app.Channel.say
 
     def noted(self: app.Channel, message: Any) -> None:
         say(self, message)
-        if isinstance(message, Attested):
-            SAID.append(message)
+        if isinstance(message, kind):
+            said.append(message)
 
     app.Channel.say = noted  # type: ignore[method-assign]
+
+
+def _says_no_progress(when: Callable[[], bool]) -> None:
+    """At times, say nothing of how far it has read."""
+    say, beat = app.Channel.say, app.Channel.beat
+
+    def modest(message: Any) -> Any:
+        telling = isinstance(message, Ready | Beating | Decided)
+        return structs.replace(message, read_seq=0) if telling and when() else message
+
+    app.Channel.say = lambda self, message: say(self, modest(message))  # type: ignore[method-assign]
+    app.Channel.beat = lambda self, message: beat(self, modest(message))  # type: ignore[method-assign]
 
 
 def _in_place_of_beats(frame: bytes) -> None:
@@ -351,4 +396,4 @@ def _uid() -> str:
     return sys.argv[sys.argv.index("--uid") + 1]
 
 
-_note_attested()
+_notes(Attested, SAID)
