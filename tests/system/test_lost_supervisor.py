@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 from kit.aftermath import forgotten, posted_once
-from kit.desks import Desk, a_desk, ended, eventually, stopped
+from kit.desks import TWO_ASSETS, Desk, a_desk, ended, eventually, stopped
 from kit.meddler import Meddler
 
 from shared import entries as e
@@ -119,6 +119,19 @@ def test_killed_while_blue_retires_the_new_release_trades() -> None:
         assert desk.until_decided()["release"]["hash"] == green
         assert desk.result(op)[0] == 0
         desk.judged(lapsed=True)
+
+
+def test_a_supervisor_that_stood_still_gives_nobody_up_for_it() -> None:
+    """Longer than a worker may be silent: it was not silent, there was nobody to hear it; its answers count as well."""
+    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nbeat_s = 3\n") as desk:
+        owner = desk.worker()
+        with stopped(desk.supervisor):
+            sleep(4.0)  # not a wait for anything: how long it lasts is the point
+        desk.until_decided()
+        assert desk.worker().pid == owner.pid
+        assert not [entry for entry in desk.said_by(e.Worker) if entry.event == "lost"]
+        verdict = desk.judged(lapsed=True)
+    assert not verdict.skipped
 
 
 def test_a_tape_that_ends_before_the_journal_is_traded_on_from() -> None:
