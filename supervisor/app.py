@@ -53,6 +53,8 @@ log = structlog.get_logger()
 ROOT: Final = Path(__file__).resolve().parent.parent
 TURN_S: Final = 0.05
 """Real seconds between two looks at the clock when nothing else happens."""
+AWAY_S: Final = 0.5
+"""Real seconds by which a turn may be late; one that is later still finds a process that stood still."""
 PULSE_S: Final = 0.2
 STATUS_S: Final = 1.0
 CONTROL_S: Final = 0.25
@@ -301,7 +303,18 @@ class App:
             self._mirror()
             self._feed_watchdog()
             due_s = real_seconds(self.clock, self.desk.turns.next_due_ns())
-            await asyncio.sleep(min(TURN_S, max(0.0005, due_s)))
+            await self._rest(min(TURN_S, max(0.0005, due_s)))
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep until the next turn; if that became longer than it should, let everything that arrived be heard first.
+
+        The loop looks at its timers before it looks at its sockets. Answers and heartbeats that wait there were in
+        time, and nobody is given up because this process was stopped.
+        """
+        late_ns = self.clock.monotonic_ns() + int((seconds + AWAY_S) * NS)
+        await asyncio.sleep(seconds)
+        if self.clock.monotonic_ns() > late_ns:
+            await asyncio.sleep(0)
 
     async def _keep_pulsing(self) -> None:
         while True:
