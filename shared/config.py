@@ -166,8 +166,8 @@ class Gates(_Section, frozen=True):
 
     p99_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 150
     """99 of 100 decisions are made within this, as the worker measures them; a healthy one takes under 5."""
-    late_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
-    """A decision that took longer is late: a third of the tick's deadline."""
+    late_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1_000
+    """A decision that took longer, or came so long after the first word on its tick, is late: short of the deadline."""
     late_max: Share = 0.02
     missing_s: Seconds = 5.0
     """Real seconds after the first word on a tick in which the candidate's answer has to be there."""

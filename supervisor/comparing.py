@@ -42,8 +42,9 @@ Class = Literal[
 ]
 """What a pair is, of blue to green. `price`: beyond one price tick; `cancel`: same orders, other cancels.
 
-`late`: green took too long, whatever it said. `missing`: blue's is there, green's is not. `input`: they did not decide
-on the same, which speaks against the comparison and not against green.
+`late`: green took too long, or was heard too long after the first word on the tick, whatever it said. `missing`: blue's
+is there, green's is not. `input`: they did not decide on the same, which speaks against the comparison and not against
+green.
 """
 
 PENDING_MAX: Final = 16_384
@@ -141,10 +142,10 @@ class Comparison:
         pending = self._pending.setdefault((entry.slot, entry.tick), _Pending(mono_ns))
         if isinstance(entry, e.OutcomeOf):
             self._end(pending, entry)
-        self._note(pending, entry)
+        self._note(pending, entry, mono_ns)
         if pending.ended and not pending.closed and pending.blue is not None and pending.green is not None:
             pending.closed = True
-            self._pair(pending.blue, pending.green)
+            self._pair(pending.blue, pending.green, max(pending.green.took_us, pending.behind_us))
 
     def summary(self, mono_ns: int) -> Summary:
         """What was seen up to now."""
@@ -172,13 +173,13 @@ class Comparison:
             self._counts["ticks"] += 1
         self._begun.add(outcome.slot)
 
-    def _note(self, pending: _Pending, said: Said) -> None:
+    def _note(self, pending: _Pending, said: Said, mono_ns: int) -> None:
         """Keep the first word of each side."""
         if pending.closed:
             return
         if said.by.uid == self._green:
             if pending.green is None:
-                pending.green = said
+                pending.green, pending.behind_us = said, (mono_ns - pending.since_ns) // 1_000
                 self._took.add(said.took_us)
         elif said.by.release == self._blue_release and pending.blue is None:
             pending.blue = said
@@ -194,7 +195,7 @@ class Comparison:
             if waited and oldest.owed and not oldest.closed and oldest.blue is not None and oldest.green is None:
                 self._count("missing", *key)
 
-    def _pair(self, blue: Said, green: Said) -> None:
+    def _pair(self, blue: Said, green: Said, needed_us: int) -> None:
         if (blue.read_seq, blue.by.parameters) != (green.read_seq, green.by.parameters):
             self._count("input", green.slot, green.tick)
             return
@@ -205,7 +206,7 @@ class Comparison:
         self._counts["pairs"] += 1
         self._covered.add(green.slot)
         kind: Class = "undecodable" if theirs is None else classify(ours, theirs)
-        self._count("late" if theirs is not None and green.took_us > self._late_us else kind, green.slot, green.tick)
+        self._count("late" if theirs is not None and needed_us > self._late_us else kind, green.slot, green.tick)
         self._weigh(green, ours, theirs or m.Decision((), {}), kind)
 
     def _weigh(self, said: Said, ours: m.Decision, theirs: m.Decision, kind: Class) -> None:
@@ -271,7 +272,10 @@ class Sample:
 
 @dataclass(slots=True)
 class _Pending:
-    """A tick until it is judged. `owed`: it has a decision, and green was asked for one while this compared."""
+    """A tick until it is judged. `since_ns`: the first word on it; `behind_us`: how much later green's came.
+
+    `owed`: it has a decision, and green was asked for one while this compared.
+    """
 
     since_ns: int
     ended: bool = False
@@ -279,6 +283,7 @@ class _Pending:
     closed: bool = False
     blue: Said | None = None
     green: Said | None = None
+    behind_us: int = 0
 
 
 class _Wished:

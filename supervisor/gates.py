@@ -147,7 +147,7 @@ def _liveness(summary: Summary, wanted: int, limits: Gates) -> tuple[Gate, ...]:
     unread = summary.undecodable
     return (
         _latency(summary, limits),
-        _share("late", f"took over {late_ms} ms", summary.late, pairs, wanted, limits.late_max),
+        _share("late", f"later than {late_ms} ms", summary.late, pairs, wanted, limits.late_max),
         _share("missing", "not answered", summary.missing, pairs + summary.missing, wanted, limits.missing_max),
         sound if sound.verdict == "PASS" else Gate("input", "INCONCLUSIVE", sound.words, sound.numbers),
         Gate("readable", _verdict(not unread), f"{unread} decisions that cannot be read", {"undecodable": unread}),

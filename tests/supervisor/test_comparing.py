@@ -197,6 +197,17 @@ def test_a_decision_that_takes_too_long_is_late_whatever_it_says() -> None:
     assert (found.pairs, found.same, found.late) == (2, 1, 1)
 
 
+def test_a_decision_that_comes_too_late_is_late_however_quickly_it_was_made() -> None:
+    """A loop that is slow between two decisions would miss its deadlines as the owner. Being first is never late."""
+    comparison = Comparison(GREEN.uid, BLUE.release, LIMITS)
+    for tick, behind_ms in ((1_000, 500), (2_000, 501), (3_000, -900)):
+        words = [(outcome(tick), 10 * tick), (shadow(tick), 10 * tick + behind_ms)]
+        for entry, at_ms in sorted(words, key=lambda word: word[1]):
+            comparison.see(entry, at_ms * 1_000_000)
+    found = comparison.summary(30 * NS)
+    assert (found.same, found.late, found.first) == (2, 1, Difference("late", SLOT, 2_000))
+
+
 @pytest.mark.parametrize(
     "raw", [b"", b"\xc0", b"\x92\x91\x93\xc0\xc0\xc0\x80", b"\xff" * 40, b"\x91" * 70_000], ids=len
 )
