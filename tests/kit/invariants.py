@@ -264,11 +264,11 @@ def _one_at_a_time(audit: Auditor, step: e.Step) -> str:
 
 
 def _blue_is_not_let_go(audit: Auditor, tell: fx.Tell) -> str:
-    """Nobody tells a worker of the active release to end, unless the reign ends."""
+    """Nobody tells the worker that has the active release's part to end, unless the reign ends."""
     worker = audit.sim.workers.living.get(tell.uid)
     if worker is None or not isinstance(tell.message, m.Retire) or audit.sim.stopping:
         return ""
-    active = worker.release == audit.record.active
+    active = worker.release == audit.record.active and tell.uid == audit.sim.people.active_owner()
     return f"{tell.uid} of the active {worker.release} was told to end: {tell.message.reason}" if active else ""
 
 
