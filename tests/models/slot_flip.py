@@ -1,7 +1,8 @@
 """One slot and the right to decide for it, as a model: two workers, a supervisor that forgets, a disk, a venue.
 
-What the supervisor does with its slot is the code's own: `slotstate.step` and `admits`, `handover.may_cross`,
-`orders.step`. Around them is a world that is worse than the real one:
+What the supervisor does with its slot is the code's own: `slotstate.step` and `admits`, `handover.may_cross` and
+`orders.step`; and when it begins again it makes of its journal what `turns` and `dealing` make of it. Around them is a
+world that is worse than the real one:
 
 * a worker that comes back has the name it had, so that no fence can depend on names that are never used twice;
 * what a worker said before it, or the supervisor, died is heard all the same, however late;
@@ -16,19 +17,31 @@ the oldest one that matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Final, Literal, NamedTuple
 
 from models.explorer import Broken, Move
 
-from shared.entries import By
+from shared import entries as e
+from shared import messages as m
+from shared.clock import NS
+from shared.config import Settings, Slots
 from shared.messages import OrderState
 from supervisor import handover, orders, slotstate
+from supervisor.accounts import Accounts
+from supervisor.board import NO_DECISION, Board
 from supervisor.crew import Member
+from supervisor.dealing import Dealing
+from supervisor.effects import Moment, Write
 from supervisor.slotstate import SlotState
+from supervisor.turns import Turns
 
 NAMES: Final = ("blue", "green")
+SLOT: Final = "BTC/5m"
+START_S: Final = 1_784_851_200
+"""When the window began in which the model's first tick fell; the next ones came every five seconds."""
+SETTINGS: Final = Settings(slots=Slots(assets=("BTC",), minutes=(5,)))
 
 
 class Worker(NamedTuple):
@@ -139,6 +152,38 @@ class World(NamedTuple):
     wishes: int
 
 
+class Resumed(NamedTuple):
+    """What a supervisor knows when it has begun, and the ticks that it gives the outcome they never got."""
+
+    slot: SlotState
+    orders: Orders
+    owed: tuple[int, ...]
+
+
+@cache
+def resumed(disk: Disk, due: int) -> Resumed:
+    """Let the code itself begin on what is durable, so many ticks after the slot was first granted."""
+    by = e.By("", "", disk.epoch, disk.owner)
+    accounts = Accounts()
+    terms = m.Terms("0x1", 10_000, 5_000_000, 0, 0, 0, "spot")
+    accounts.apply(e.Opened(SLOT, START_S, ("up", "down"), "v1", False, terms), START_S * NS)
+    accounts.apply(e.Grant(SLOT, disk.epoch, disk.owner, "", "", ""), START_S * NS)
+    for tick in sorted(disk.done):
+        accounts.apply(e.OutcomeOf(SLOT, _at_ms(tick), "HOLD", "", by, 0, 0, NO_DECISION), START_S * NS)
+    for tick, state in enumerate(disk.orders, 1):
+        if state is not None:
+            accounts.orders[str(tick)] = replace(_order(state), order_id=str(tick), slot=SLOT, start_s=START_S, by=by)
+    board = Board(SETTINGS, accounts, seq=0, pid=0, code="")
+    board.now(Moment(_at_ms(due) * 1_000_000, 0))
+    turns = Turns(board)
+    turns.begin({})
+    Dealing(board, turns).begin(0)
+    known = tuple(order.state if (order := accounts.orders.get(str(tick))) else None for tick in _numbers(disk.orders))
+    written = [effect.entry for effect in board.effects if isinstance(effect, Write)]
+    owed = (entry.tick for entry in written if isinstance(entry, e.OutcomeOf))
+    return Resumed(replace(turns.slots[SLOT], last_tick=due), known, tuple(map(_number, owed)))
+
+
 Stepped = tuple[SlotState, tuple[slotstate.SlotCommand, ...]]
 
 
@@ -147,9 +192,8 @@ class Rules:
     """What keeps the promises. The defaults are the code's own; a mutant is this with one of them broken.
 
     `watermark`: how far a worker says that it has read. `mends`: it reads from the tape what it never got, before it
-    goes on. `epoch_of`: what a supervisor takes from the disk when it begins; `owns_up`: it gives the ticks that it
-    missed their outcome. `grant_first`, `intent_first`: durable, then told to the slot, or sent. `unanswered`: what an
-    order is whose answer was lost.
+    goes on. `resume`: what a supervisor makes of the disk when it begins. `grant_first`, `intent_first`: durable, then
+    told to the slot, or sent. `unanswered`: what an order is whose answer was lost.
     """
 
     step: Callable[[SlotState, slotstate.SlotEvent], Stepped] = slotstate.step
@@ -157,8 +201,7 @@ class Rules:
     may_cross: Callable[[SlotState, Member | None, int], bool] = handover.may_cross
     watermark: Callable[[Worker], int] = lambda worker: worker.contiguous
     mends: bool = True
-    epoch_of: Callable[[Disk], int] = lambda disk: disk.epoch
-    owns_up: bool = True
+    resume: Callable[[Disk, int], Resumed] = resumed
     grant_first: bool = True
     intent_first: bool = True
     unanswered: Literal["unknown", "failed", "sent again", "made anew"] = "unknown"
@@ -395,20 +438,12 @@ class SlotFlip:
         """Everything the supervisor remembered is gone, and with it its workers and what the venue was about to say."""
         for number in range(len(NAMES)):
             world = _bury(world, number)
-        world = _suffer(world, "crash")
-        disk = _fold(world.disk, world.queue[:kept])
-        due = world.slot.last_tick
-        owed = range(max(disk.done, default=0) + 1, due + 1)
-        world = world._replace(
-            slot=SlotState(epoch=self.rules.epoch_of(disk), last_tick=due),
-            orders=tuple(_after(state, orders.Unanswered("crash")) for state in disk.orders),
-            disk=disk,
-            queue=(),
-            replies=frozenset(),
-        )
-        for tick in owed if self.rules.owns_up else ():
+        disk, due = _fold(world.disk, world.queue[:kept]), world.slot.last_tick
+        slot, known, owed = self.rules.resume(disk, due)
+        world = _suffer(world, "crash")._replace(slot=slot, orders=known, disk=disk, queue=(), replies=frozenset())
+        for tick in owed:
             world = self._skip(world, slotstate.Skip(tick, "outage"))
-        return self._refresh(world)
+        return world
 
     # --- the venue ---
 
@@ -444,6 +479,19 @@ class SlotFlip:
 
 
 # --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _at_ms(number: int) -> int:
+    """A tick's real number."""
+    return 1_000 * (START_S + 5 * number)
+
+
+def _number(tick: int) -> int:
+    return (tick // 1_000 - START_S) // 5
+
+
+def _numbers(orders: Orders) -> range:
+    return range(1, len(orders) + 1)
 
 
 def _put(values: tuple, tick: int, value: object) -> tuple:  # type: ignore[type-arg]
@@ -521,7 +569,7 @@ def _member(uid: str, read_seq: int) -> Member:
 
 @cache
 def _order(state: OrderState) -> orders.Order:
-    return orders.Order("", "", 0, "", "Up", "BUY", 1, 1, "FOK", By("", "", 0, ""), state=state)
+    return orders.Order("", "", 0, "", "Up", "BUY", 1, 1, "FOK", e.By("", "", 0, ""), state=state)
 
 
 @cache

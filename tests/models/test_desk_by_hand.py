@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from kit.played_desk import Fate, PlayedDesk, Puppet
+from kit.played_desk import Broken, Fate, PlayedDesk, Puppet
 from kit.still_desk import R2, R3
 
+from shared import entries as e
+from shared import messages as m
+from supervisor import dealing, handover, operations, rollout, slotstate
+from supervisor import effects as fx
+from supervisor.board import Board
+from supervisor.decisions import Decisions
+from supervisor.effects import Moment
+from supervisor.operations import Operations
 from supervisor.plan import Plan
+from supervisor.slotstate import SlotState
+from supervisor.turns import Turns
 
 Record = Callable[[str, object], None]
 
@@ -174,10 +185,97 @@ def play(runs: int, steps: int, record: Record) -> None:
 
 def test_the_desk_keeps_its_promises_whatever_happens(record_property: Record) -> None:
     """Grants, outcomes, orders and operations are as they should be, and everything comes to rest in the end."""
-    play(60, 50, record_property)
+    play(120, 50, record_property)
 
 
 @pytest.mark.nightly
 def test_the_desk_keeps_its_promises_all_night(record_property: Record) -> None:
     """The same for longer."""
     play(3_000, 120, record_property)
+
+
+# --- the desk with a safeguard taken out: what watches it has to notice -----------------------------------------------
+
+Step = Callable[[SlotState, slotstate.SlotEvent], tuple[SlotState, tuple[slotstate.SlotCommand, ...]]]
+STEP: Final[Step] = slotstate.step
+
+
+def same_epoch(slot: SlotState, event: slotstate.SlotEvent) -> tuple[SlotState, tuple[slotstate.SlotCommand, ...]]:
+    """A grant does not raise the epoch."""
+    moved, commands = STEP(slot, event)
+    moved = replace(moved, epoch=slot.epoch) if isinstance(event, slotstate.Granted) else moved
+    wrote = slotstate.WriteGrant
+    return moved, tuple(wrote(c.uid, slot.epoch) if isinstance(c, wrote) else c for c in commands)
+
+
+def dropped(slot: SlotState, event: slotstate.SlotEvent) -> tuple[SlotState, tuple[slotstate.SlotCommand, ...]]:
+    """What a dead owner was asked is forgotten."""
+    dies = isinstance(event, slotstate.Lost) and event.uid == slot.owner
+    return STEP(replace(slot, outstanding=0) if dies else slot, event)
+
+
+def unblocked(slot: SlotState, event: slotstate.SlotEvent) -> tuple[SlotState, tuple[slotstate.SlotCommand, ...]]:
+    """That an order is unknown does not matter to its slot."""
+    known = slotstate.Flight(event.in_flight, False) if isinstance(event, slotstate.Flight) else event
+    return STEP(slot, known)
+
+
+def whoever(self: Decisions, now: Moment, uid: str, decided: m.Decided) -> None:
+    """The first word on a tick counts."""
+    self.board.now(now)
+    if self.turns.slots[decided.slot].outstanding == decided.tick:
+        self._admit(uid, decided)
+
+
+def at_once(self: Board, entries: Iterable[e.Entry], then: Iterable[fx.Effect]) -> None:
+    """What has to be durable first is done at once."""
+    self.effects += [*map(fx.Write, entries), *then]
+
+
+def forgotten(self: Turns, shown: dict[str, list[int]]) -> None:
+    """A supervisor begins with epochs of its own."""
+    BEGIN(self, shown)
+    self.slots = {name: replace(slot, epoch=0) for name, slot in self.slots.items()}
+
+
+def retired_early(self: Operations, command: object) -> None:
+    """Blue goes as soon as slots begin to pass."""
+    self.staff.retire(self.staff.blue, "green comes")
+
+
+BEGIN: Final = Turns.begin
+MAY_CROSS: Final = handover.may_cross
+MUTANTS: Final = {
+    "no fence": (Decisions, "on_decided", whoever),
+    "epoch not increased": (slotstate, "step", same_epoch),
+    "epoch only in memory": (Turns, "begin", forgotten),
+    "durable afterwards": (Board, "write_first", at_once),
+    "flip without catch-up": (handover, "may_cross", lambda slot, heir, seq: MAY_CROSS(slot, heir, 0)),
+    "tick of a dead owner dropped": (slotstate, "step", dropped),
+    "shown to a third owner": (slotstate, "step", lambda slot, event: STEP(replace(slot, again=0), event)),
+    "unknown does not block": (slotstate, "step", unblocked),
+    "unknown taken for failed": (
+        dealing,
+        "_state_by",
+        lambda answer: "open" * (answer.verdict == "accepted") or "closed",
+    ),
+    "ticks of an outage not owned up to": (Turns, "_owed", lambda *_: []),
+    "blue goes before green is baked": (Operations, "_do_flip", retired_early),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_desk_without_a_safeguard_is_found_out(
+    name: str, monkeypatch: pytest.MonkeyPatch, record_property: Record
+) -> None:
+    """The promise that it kept is broken soon, and always in the same run."""
+    where, attribute, mutant = MUTANTS[name]
+    monkeypatch.setattr(where, attribute, mutant)
+    monkeypatch.setitem(operations._CARRY_OUT, rollout.Flip, Operations._do_flip)
+    DeskByHand.seen.clear()
+    found = settings(max_examples=600, stateful_step_count=60, derandomize=True, phases=[Phase.generate], database=None)
+    with pytest.raises(Broken) as broken:
+        run_state_machine_as_test(DeskByHand, settings=found)
+    record_property(
+        "model", f"desk by hand, mutant, {name}: broken in run {DeskByHand.seen['runs'] + 1}: {broken.value}"
+    )

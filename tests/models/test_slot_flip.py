@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from models.explorer import explore
-from models.slot_flip import Luck, Rules, SlotFlip, Stepped
+from models.slot_flip import Disk, Luck, Resumed, Rules, SlotFlip, Stepped, resumed
 
 from supervisor import handover, slotstate
 from supervisor.crew import Member
@@ -155,6 +155,23 @@ def dead_or_alive(slot: SlotState, event: SlotEvent) -> Stepped:
     return slotstate.step(slot, event)
 
 
+def forgets_epochs(disk: Disk, due: int) -> Resumed:
+    """A supervisor begins to count epochs anew."""
+    known = resumed(disk, due)
+    return known._replace(slot=replace(known.slot, epoch=0))
+
+
+def forgets_ticks(disk: Disk, due: int) -> Resumed:
+    """A supervisor says nothing of the ticks that it missed."""
+    return resumed(disk, due)._replace(owed=())
+
+
+def forgets_orders(disk: Disk, due: int) -> Resumed:
+    """A supervisor does not ask what became of orders that were not answered."""
+    known = resumed(disk, due)
+    return known._replace(orders=(None,) * len(known.orders), slot=replace(known.slot, blocked=False))
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A safeguard that is missing, the promise that breaks of it, and bounds within which it does."""
@@ -170,7 +187,7 @@ MUTANTS = [
     Mutant("a shadow's answer admitted", Rules(admits=whoever_says_it), "what counts was decided under the grant"),
     Mutant("outcome not unique", Rules(admits=however_often), "a tick has one outcome"),
     Mutant("epoch not increased", Rules(step=same_epoch), "epochs only grow"),
-    Mutant("epoch only in memory", Rules(epoch_of=lambda disk: 0), "epochs only grow"),
+    Mutant("epoch only in memory", Rules(resume=forgets_epochs), "epochs only grow"),
     Mutant("rollback restores the old epoch", Rules(step=old_epoch), "epochs only grow"),
     Mutant("grant announced before durable", Rules(grant_first=False), "a grant is durable before its first tick"),
     Mutant("no durable intent before the POST", Rules(intent_first=False), "an intent is durable before its order"),
@@ -188,7 +205,8 @@ MUTANTS = [
     Mutant("unknown does not block", Rules(step=unblocked), "nothing is asked while an order is unknown"),
     Mutant("tick of a dead owner dropped", Rules(step=dropped), "every tick has its outcome"),
     Mutant("grant to a candidate that died", Rules(step=dead_or_alive), "every tick has its outcome"),
-    Mutant("ticks of an outage not owned up to", Rules(owns_up=False), "every tick has its outcome"),
+    Mutant("unanswered orders forgotten", Rules(resume=forgets_orders), "of every order all is known"),
+    Mutant("ticks of an outage not owned up to", Rules(resume=forgets_ticks), "every tick has its outcome"),
     Mutant(
         "shown to a third owner",
         Rules(step=shown_on),
