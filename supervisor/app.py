@@ -110,12 +110,13 @@ class App:
         segment_bytes = self.settings.records.journal_segment_mib << 20
         self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
         accounts = rebuild(journals.lines(self.state.journal))
-        seq, shown = tail(self.state.tape)
+        seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
             accounts,
             self.signer,
             seq=seq,
+            at_ns=at_ns,
             pid=os.getpid(),
             code=code_hash(ROOT, ("supervisor", "shared")),
         )
