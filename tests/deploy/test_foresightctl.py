@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from kit.commands import NEVER
-from kit.desks import AT_ONCE, CTL, TWO_ASSETS, Desk, a_desk
+from kit.desks import CTL, TWO_ASSETS, Desk, a_desk
 from kit.releases import ROOT
 
 from deploy.foresightctl import VERBS, main
@@ -75,7 +75,7 @@ def test_the_version_is_the_distributions() -> None:
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """A desk that trades, judged when everybody has had their way with it."""
-    with a_desk(settings=f"{TWO_ASSETS}[deploy]\n{AT_ONCE}hello_s = {HELLO_S}\n") as desk:
+    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nhello_s = {HELLO_S}\n") as desk:
         yield desk
         desk.judged()
 

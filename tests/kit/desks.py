@@ -42,9 +42,15 @@ PATIENCE_S = 30.0
 ENDED_S = 3.0
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
-AT_ONCE = 'trial_tape_s = 0\nshadow_pairs = 0\nbake_s = 0\nrings = []\nflip_policy = "any"\n'
-"""Settings of [deploy] for tests that are not about gates: spawn, warm, flip every slot, attest, retire."""
-PLAIN = f"[deploy]\n{AT_ONCE}standby = false\n"
+PLAIN = """\
+[deploy]
+trial_tape_s = 0
+shadow_pairs = 0
+bake_s = 0
+rings = []
+flip_policy = "any"
+standby = false
+"""
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from kit.desks import AT_ONCE, CTL, TWO_ASSETS, Desk, a_desk, ended, eventually, processes_of, stopped
+from kit.desks import CTL, TWO_ASSETS, Desk, a_desk, ended, eventually, processes_of, stopped
 from kit.releases import ROOT
 
 from shared import entries as e
@@ -35,8 +35,8 @@ NOT_GIVEN: Final = {
     "DRIFT": "no verb compares our book with the venue's: recovery does, and repairs it",
 }
 """Codes that no verb can give yet, and why."""
-SETTINGS: Final = f"{TWO_ASSETS}[deploy]\n{AT_ONCE}hello_s = 2\n[policy]\nreason_required = true\n"
-STUBBORN: Final = f"{TWO_ASSETS}[deploy]\n{AT_ONCE}standby = false\nboundary_s = 2\nbeat_s = 60\nattest_s = 60\n"
+SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nhello_s = 2\nshadow_s = 2\n[policy]\nreason_required = true\n"
+STUBBORN: Final = f"{TWO_ASSETS}[deploy]\nboundary_s = 2\nbeat_s = 60\nattest_s = 60\n"
 """A desk that gives up on its slots long before it gives up on a worker that stands still."""
 WHY: Final = ("--reason", "a test of the codes")
 STRANGER_UID: Final = 65_534
@@ -57,8 +57,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Row:
-    """How a code is given, what it promises, and on which desk: the common one, or one of its own settings."""
+    """A way to a code, and what it promises. `settings`: of a desk of its own; empty for the common one."""
 
+    code: str
+    way: str
     give: Callable[[Desk], Answer]
     promise: Callable[[Desk, Facts, dict[str, Any]], None]
     settings: str = ""
@@ -173,9 +175,24 @@ def locked(desk: Desk) -> Answer:
     return answer
 
 
-def without_reason(desk: Desk) -> Answer:
-    """The desk's policy wants one."""
-    return desk.deploy(desk.release("answers_slowly(0.03)"))
+def without_reason(desk: Desk, *, dry: bool = False) -> Answer:
+    """The desk's policy wants one; a dry run says so as well."""
+    return desk.deploy(desk.release("answers_slowly(0.03)"), *(["--dry-run"] if dry else []))
+
+
+def promoted(desk: Desk) -> Answer:
+    """Held first, then let go on."""
+    op = desk.begin_deploy(desk.release("answers_slowly(0.0)"), *WHY, "--hold-before", "flip")
+    desk.until_phase("held")
+    return desk.ctl("promote", op)
+
+
+def not_held(desk: Desk) -> Answer:
+    """What runs cannot be promoted."""
+    op = desk.begin_deploy(desk.release("waits_while_warming()"), *WHY)
+    answer = desk.ctl("promote", op)
+    assert desk.ctl("abort", op)[0] == 0
+    return answer
 
 
 def not_given_back(desk: Desk) -> Answer:
@@ -233,33 +250,41 @@ def _ran(command: list[str], *, no_room: bool = False) -> Answer:
     return ran.returncode, msgspec.json.decode(ran.stdout)
 
 
-ROWS: Final = {
-    "OK": Row(deploy("takes_its_time()"), done),
-    "USAGE": Row(ctl("deploy", "--bake", "soon"), nothing),
-    "REJECTED": Row(deploy("does_not_import()"), nothing),
-    "GATE_FAILED": Row(deploy("never_greets()"), nothing),
-    "NO_BOUNDARY": Row(deploy("waits_while_flipping()", "--boundary-timeout", "1s"), nothing),
-    "ABORTED": Row(aborted, nothing),
-    "LOCKED": Row(locked, nothing),
-    "POLICY": Row(without_reason, nothing),
-    "PRECONDITION": Row(deploy("answers_slowly(0.01)", "--expect-active", "r99"), nothing),
-    "ROLLED_BACK": Row(deploy("waits_while_attesting(); crashes_when_it_owns()"), put_back),
-    "UNKNOWN": Row(supervisor_gone, nobody, SETTINGS),
-    "ROLLBACK_FAILED": Row(not_given_back, stuck, STUBBORN),
-    "NOINPUT": Row(ctl("op", "show", "01NOBODYKNOWSTHISONE"), nothing),
-    "UNAVAILABLE": Row(lambda desk: supervisor_gone(desk, "status"), nobody, SETTINGS),
-    "IOERR": Row(full_disk, nothing),
-    "TEMPFAIL": Row(deploy("waits_while_warming()", "--timeout", "0.5s"), goes_on),
-    "NOPERM": Row(stranger, nothing),
-    "CONFIG": Row(long_path, nothing),
-    "INTERRUPTED": Row(left, goes_on),
-}
+ROWS: Final = (
+    Row("OK", "deployed", deploy("takes_its_time()"), done),
+    Row("OK", "already active", deploy("takes_its_time()"), nothing),
+    Row("OK", "held as asked", deploy("answers_slowly(0.0)", "--hold-before", "flip"), goes_on),
+    Row("OK", "promoted", promoted, done),
+    Row("OK", "rolled back", ctl("rollback", *WHY), done),
+    Row("USAGE", "a bad flag", ctl("deploy", "--bake", "soon"), nothing),
+    Row("REJECTED", "does not import", deploy("does_not_import()"), nothing),
+    Row("GATE_FAILED", "never greets", deploy("never_greets()"), nothing),
+    Row("NO_BOUNDARY", "never calm", deploy("waits_while_flipping()", "--boundary-timeout", "1s"), nothing),
+    Row("ABORTED", "by an operator", aborted, nothing),
+    Row("LOCKED", "by another deploy", locked, nothing),
+    Row("POLICY", "no reason given", without_reason, nothing),
+    Row("POLICY", "no reason given, dry", partial(without_reason, dry=True), nothing),
+    Row("PRECONDITION", "another is active", deploy("answers_slowly(0.01)", "--expect-active", "r99"), nothing),
+    Row("PRECONDITION", "nothing is held", not_held, nothing),
+    Row("ROLLED_BACK", "crashes as the owner", deploy("waits_while_attesting(); crashes_when_it_owns()"), put_back),
+    Row("UNKNOWN", "no supervisor any more", supervisor_gone, nobody, SETTINGS),
+    Row("ROLLBACK_FAILED", "blue stands still", not_given_back, stuck, STUBBORN),
+    Row("NOINPUT", "no such operation", ctl("op", "show", "01NOBODYKNOWSTHISONE"), nothing),
+    Row("UNAVAILABLE", "nobody answers", lambda desk: supervisor_gone(desk, "status"), nobody, SETTINGS),
+    Row("IOERR", "no room on the disk", full_disk, nothing),
+    Row("TEMPFAIL", "patience is over", deploy("waits_while_warming()", "--timeout", "0.5s"), goes_on),
+    Row("TEMPFAIL", "a person has to decide", deploy("answers_slowly(0.01)", "--shadow", "100000"), goes_on),
+    Row("NOPERM", "another user", stranger, nothing),
+    Row("CONFIG", "a folder too deep", long_path, nothing),
+    Row("INTERRUPTED", "Ctrl-C", left, goes_on),
+)
 
 
 def test_every_code_has_a_row_or_a_reason() -> None:
     """A code that is new needs one of the two before it is used."""
-    assert set(ROWS) | set(NOT_GIVEN) == set(EXIT)
-    assert not set(ROWS) & set(NOT_GIVEN)
+    given = {row.code for row in ROWS}
+    assert given | set(NOT_GIVEN) == set(EXIT)
+    assert not given & set(NOT_GIVEN)
 
 
 @pytest.fixture(scope="module")
@@ -270,23 +295,22 @@ def common() -> Iterator[Desk]:
         desk.judged()
 
 
-@pytest.mark.parametrize("code", ROWS)
-def test_a_code_keeps_its_promise(code: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}: {row.way}")
+def test_a_code_keeps_its_promise(row: Row, request: pytest.FixtureRequest) -> None:
     """The command ends with it, its document names it, and the desk is as it says."""
-    row = ROWS[code]
     if row.settings:
         with a_desk(settings=row.settings, strategy=None, opened=False) as desk:
-            _kept(desk, code, row)
+            _kept(desk, row)
     else:
-        _kept(request.getfixturevalue("common"), code, row)
+        _kept(request.getfixturevalue("common"), row)
 
 
-def _kept(desk: Desk, code: str, row: Row) -> None:
+def _kept(desk: Desk, row: Row) -> None:
     before = facts(desk)
     exit_code, answer = row.give(desk)
-    assert exit_code == EXIT[code], answer
-    if code != "USAGE":  # what cannot be understood is told by click, to a person
-        assert (answer["code"], answer["exit"], answer["ok"]) == (code, exit_code, code == "OK")
+    assert exit_code == EXIT[row.code], answer
+    if row.code != "USAGE":  # what cannot be understood is told by click, to a person
+        assert (answer["code"], answer["exit"], answer["ok"]) == (row.code, exit_code, row.code == "OK")
     row.promise(desk, before, answer)
     eventually(lambda: _on_file(desk) == facts(desk).release, "a status.json that says who trades")
     if "hash" in answer.get("trading", {}) and "age_s" not in answer["trading"]:

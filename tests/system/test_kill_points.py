@@ -32,8 +32,8 @@ REACHED_S = 90.0
 """How long a point may take to be reached on a machine that is busy with other things."""
 PACE_S = 0.05
 """Between two things that somebody asks while a deploy runs."""
-SETTINGS = f"{TWO_ASSETS}[venue]\nunknown_horizon_s = 5\n"
-"""An order whose request died with the supervisor is given up this soon."""
+SETTINGS = f"{TWO_ASSETS}[venue]\nunknown_horizon_s = 5\nstale_s = 600\n"
+"""An order whose request died with the supervisor is given up soon, and a busy machine is no dead feed."""
 
 
 def test_killed_at_a_call_on_its_journal_it_takes_everything_up_again(request: pytest.FixtureRequest) -> None:
