@@ -156,7 +156,7 @@ def test_a_torn_last_frame_is_not_believed(folder: Path) -> None:
     path = segments(folder / "tape")[0]
     path.write_bytes(path.read_bytes()[:-5])
     with a_stream(folder) as stream:
-        assert tail(folder / "tape") == (1, {"BTC/5m": [10]})
+        assert tail(folder / "tape") == (1, 1, {"BTC/5m": [10]})
         publish(stream, [tick(2, "BTC/5m", 20)])
     assert numbers(on_tape(folder)) == [1, 2]
     assert len(list((folder / "tape").glob("*.torn"))) == 1
