@@ -198,6 +198,16 @@ def test_a_full_disk_costs_the_tape_and_not_the_stream(folder: Path) -> None:
     assert len(segments(folder / "tape")) == 2
 
 
+def test_the_tail_reaches_over_reigns_that_were_cut_off_before_they_showed_anything(folder: Path) -> None:
+    """However often a start fails, the tick that was outstanding when it all began is still owed an outcome."""
+    with a_stream(folder) as stream:
+        publish(stream, [tick(1, "BTC/5m", 10)])
+    for seq in range(2, 7):
+        with a_stream(folder) as stream:
+            stream.publish(Streamed(seq, 1, Pulse()), new_segment=True)
+    assert tail(folder / "tape") == (6, 1, {"BTC/5m": [10]})
+
+
 def test_mending_is_tried_once_in_a_while(folder: Path) -> None:
     """A disk that stays full is not asked at every turn, and the first missing frame stays the first."""
     with a_stream(folder) as stream:
