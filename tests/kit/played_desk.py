@@ -397,7 +397,8 @@ class PlayedDesk(StillDesk):
         waiting = {(name, state.outstanding) for name, state in self.desk.turns.slots.items()}
         missing = {(tick.slot, tick.tick) for tick in self.told(m.Tick)} - outcomes - waiting
         self.promise(not missing, f"ticks without an outcome: {missing}")
-        known, rests = self.accounts.orders, {order_id for order_id, sold in self.sold.items() if sold.rests}
+        known, over = self.accounts.orders, {(paid.slot, paid.start_s) for paid in self.said(e.Resolved)}
+        rests = {order_id for order_id, sold in self.sold.items() if sold.rests and _window(sold.placing) not in over}
         open_orders = {order.order_id for order in self.accounts.open_orders()}
         differ = [order_id[:10] for order_id in sorted((rests & known.keys()) ^ open_orders)]
         self.promise(not differ, f"{len(rests)} orders rest, known are {len(open_orders)}; they differ in {differ[:3]}")
@@ -431,6 +432,10 @@ def _fields(section: Any) -> dict[str, Any]:
 
 def _ticks(frame: m.Streamed, slot: str) -> bool:
     return isinstance(frame.event, m.Tick) and frame.event.slot == slot
+
+
+def _window(placing: e.Placing) -> tuple[str, int]:
+    return placing.slot, placing.start_s
 
 
 def _places(entry: e.Entry, order_id: str) -> bool:

@@ -95,7 +95,8 @@ class StillDesk:
         self.desk = self._a_desk(Accounts(), 0)
 
     def _a_desk(self, accounts: Accounts, seq: int) -> Desk:
-        return Desk(self.settings, accounts, NamingSigner(), seq=seq, pid=7, code="code")
+        taped_ns = self.frames[-1].at_ns if self.frames else 0
+        return Desk(self.settings, accounts, NamingSigner(), seq=seq, at_ns=taped_ns, pid=7, code="code")
 
     # --- the world ---
 
@@ -122,7 +123,7 @@ class StillDesk:
             self.frames.append(effect.frame)
         elif isinstance(effect, fx.Write | fx.WriteFirst):
             for entry in (effect.entry,) if isinstance(effect, fx.Write) else effect.entries:
-                line = e.Line(len(self.journal) + 1, self.at_ns, 0, board.accounts.term, entry)
+                line = e.Line(len(self.journal) + 1, board.at_ns, 0, board.accounts.term, entry)
                 record = e.encode_line(line)
                 assert e.encode_line(e.decode_line(record)) == record
                 self.journal.append(line)

@@ -183,6 +183,8 @@ class Walk:
             yield Move(f"{phase}: PASS", partial(self._roll, _pass(world, phase), rollout.Passed()))
             cause = "the trial fails" if phase == "trial" else "a gate fails"
             yield Move(f"{phase}: FAIL", partial(self._breach, _suffer(world, cause)), free=True)
+        elif world.crossed and self._takes(world.walk, rollout.Breached("x")):
+            yield Move("green breaches a limit", partial(self._breach, _suffer(world, "a gate fails")), free=True)
 
     def _breach(self, world: World) -> World:
         """By itself or by a person, as was wished; before the first boundary always by itself."""

@@ -8,7 +8,7 @@ import pytest
 from kit.desks import a_desk
 
 pytestmark = pytest.mark.system
-QUICK = '[slots]\nassets = ["BTC", "ETH"]\n[deploy]\nhello_s = 2\nwarm_s = 2\n'
+QUICK = '[slots]\nassets = ["BTC", "ETH"]\n[deploy]\nhello_s = 4\nwarm_s = 4\n'
 """A desk that gives a worker less time than usual to greet and to read the tape."""
 UNWATCHED = '[slots]\nassets = ["BTC", "ETH"]\n[deploy]\nshadow_pairs = 0\nbake_s = 0\nrings = []\n'
 """A desk on which every slot passes as soon as a release is warm."""
@@ -20,8 +20,8 @@ def test_releases_that_fail_before_their_first_slot_change_nothing() -> None:
         blue = desk.worker()
         for behaviour, exit_code, words in (
             ("does_not_import()", 10, "a room is missing"),
-            ("never_greets()", 11, "no greeting for 2."),
-            ("never_ready()", 11, "warming took too long"),
+            ("never_greets()", 11, "no greeting for "),
+            ("never_ready()", 11, "warm"),
             ("sends_garbage()", 11, "frame"),
             ("sends_too_much()", 11, "over the bound"),
             ("crashes_on_its_first_tick()", 11, "cannot bear a live market"),
