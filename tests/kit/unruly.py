@@ -1,7 +1,8 @@
 """How a release can misbehave: copied into one as `worker/unruly.py`, with a call of one of these behind it.
 
 Each behaviour changes the worker from within and only when it is live, so that the self-check passes, unless that is
-the point. What waits does so until a file named `go` is in the worker's scratch folder; it keeps beating meanwhile.
+the point. What waits does so until a file named `go` is in the worker's scratch folder, or beside the tape for all of
+them, those to come as well; it keeps beating meanwhile.
 What decides badly does so in one part of its life (`PARTS`) and well in all others: so it comes as far as that.
 """
 
@@ -33,14 +34,16 @@ WILD_MICRO = 50_000, 5_000_000
 """A bid that harms nobody: a price in millionths and a size in millionths of a share."""
 SAID: list[Attested] = []
 """What it has said of itself when it was asked as an owner."""
+OWNED: list[Tick] = []
+"""Ticks of its own, up to the one it decides now."""
 PARTS: dict[str, Callable[[Tick], bool]] = {
     "replay": lambda tick: REPLAY,
     "shadow": lambda tick: LIVE and bool(tick.owner) and tick.owner != _uid(),
     "owner": lambda tick: LIVE and tick.owner == _uid(),
-    "attested": lambda tick: LIVE and tick.owner == _uid() and bool(SAID),
+    "proved": lambda tick: LIVE and tick.owner == _uid() and bool(SAID) and len(OWNED) > 1,
     "told": lambda tick: LIVE and tick.owner == _uid() and _may_go(),
 }
-"""Parts of a worker's life, by the tick it is asked."""
+"""Parts of a worker's life, by the tick it is asked. `proved`: it has said what it runs, and answered as an owner."""
 
 
 def does_not_import() -> None:
@@ -222,10 +225,10 @@ def waits_while_warming() -> None:
 
 
 def waits_while_tried() -> None:
-    """Its replay does not decide before it may go on; there that file is beside the tape, for it has no folder."""
+    """Its replay does not decide before it may go on."""
 
     def wait(tick: Tick, decision: Decision) -> Decision:
-        while not (Path(sys.argv[sys.argv.index("--replay") + 1]) / "go").exists():
+        while not _may_go():
             sleep(PAUSE_MS / 1_000)
         return decision
 
@@ -262,16 +265,21 @@ def waits_while_restoring() -> None:
 
 def waits_while_flipping() -> None:
     """It decides in the shadow, but does not say how far it has read, and reads no further before it may go on."""
-    frames, decided = app.Subscription.frames, list[Decided]()
+    frames, decided, let_go = app.Subscription.frames, list[Decided](), list[bool]()
+
+    def waits() -> bool:
+        if not let_go and _may_go():
+            let_go.append(True)  # for good: it may own slots by now
+        return not let_go
 
     def held(self: app.Subscription, most: int) -> Iterator[Streamed]:
-        if decided and not _may_go():
+        if decided and waits():
             sleep(PAUSE_MS / 1_000)
             return
         yield from frames(self, most)
 
     app.Subscription.frames = held  # type: ignore[method-assign]
-    _says_no_progress(lambda: not _may_go())
+    _says_no_progress(waits)
     _notes(Decided, decided)
 
 
@@ -385,15 +393,26 @@ def _wait(worker: app.Worker) -> None:
 
 
 def _may_go() -> bool:
-    return (_scratch() / "go").exists()
+    tape = Path(_argument("--replay")) if REPLAY else _scratch().parents[1] / "tape"
+    return (tape / "go").exists() or (LIVE and (_scratch() / "go").exists())
 
 
 def _scratch() -> Path:
-    return Path(sys.argv[sys.argv.index("--scratch") + 1])
+    return Path(_argument("--scratch"))
 
 
 def _uid() -> str:
-    return sys.argv[sys.argv.index("--uid") + 1]
+    return _argument("--uid")
+
+
+def _argument(name: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1]
+
+
+def _own(tick: Tick, decision: Decision) -> Decision:
+    OWNED.append(tick)
+    return decision
 
 
 _notes(Attested, SAID)
+_decides("owner", _own)

@@ -329,14 +329,12 @@ def brought(desk: Desk, way: Way, phase: str, number: int) -> Iterator[Scene]:
 
 def hold(desk: Desk) -> None:
     """Let nobody go on who waits."""
-    for folder in (desk.state.tape, *desk.state.workers.iterdir()):
-        (folder / "go").unlink(missing_ok=True)
+    (desk.state.tape / "go").unlink(missing_ok=True)
 
 
 def go_on(desk: Desk) -> None:
     """Let everybody go on who waits, the operation as well if it waits for a person."""
-    for folder in (desk.state.tape, *desk.state.workers.iterdir()):
-        (folder / "go").touch()
+    (desk.state.tape / "go").touch()
     desk.ask("promote")
 
 

@@ -122,7 +122,7 @@ def test_killed_while_blue_retires_the_new_release_trades() -> None:
 
 
 def test_a_supervisor_that_stood_still_gives_nobody_up_for_it() -> None:
-    """Longer than a worker may be silent or think: its words waited to be heard. What came due meanwhile may be late."""
+    """Longer than a worker may be silent, or think: its words waited. What came due meanwhile may be late."""
     with a_desk(settings=f"{TWO_ASSETS}[deploy]\nbeat_s = 3\n") as desk:
         owner = desk.worker()
         with stopped(desk.supervisor):
