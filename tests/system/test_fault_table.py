@@ -41,8 +41,8 @@ attest_s = 30
 retire_s = 6
 """
 """The walk itself, with a standby; an even beat, so that every moment is as good as any other."""
-STALL_S: Final = 2.0
-"""How long a supervisor stands still: longer than a decision may take, shorter than the venue waits for its heart."""
+STALL_S: Final = 5.5
+"""How long a supervisor stands still: longer than a worker may be silent, shorter than the venue waits for its heart."""
 TAPE_MIB: Final = 64
 REST_S: Final = 60.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
@@ -322,6 +322,7 @@ def brought(desk: Desk, way: Way, phase: str, number: int) -> Iterator[Scene]:
     with desk.begun("deploy", "--green", str(folder), *way.options) as command:
         operation = desk.until_phase("attesting" if way.aborted else phase)["operation"]
         if way.aborted:
+            desk.until_decided(2 * len(desk.ask("slots").data))  # so that blue has seen that it lost them
             assert desk.ask("abort").ok
             desk.until_phase(phase)
         yield Scene(desk, way.stand, operation["op"], command, blue, operation["green"], since)
