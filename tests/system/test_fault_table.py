@@ -42,7 +42,7 @@ retire_s = 6
 """
 """The walk itself, with a standby; an even beat, so that every moment is as good as any other."""
 STALL_S: Final = 5.5
-"""How long a supervisor stands still: longer than a worker may be silent, shorter than the venue waits for its heart."""
+"""How long a supervisor stands still: longer than a worker may be silent, not so long that the venue gives us up."""
 TAPE_MIB: Final = 64
 REST_S: Final = 60.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
