@@ -58,6 +58,7 @@ class DeskByHand(RuleBasedStateMachine):
         self.desk = PlayedDesk(*assets, standby=standby)
         for release in (R2, R3):
             self.desk.desk.register(release)
+        self.desk.settle()
 
     def one(self, which: int) -> Puppet:
         """One of the workers that live."""
@@ -134,12 +135,11 @@ class DeskByHand(RuleBasedStateMachine):
 
     # --- people ---
 
-    @precondition(lambda self: self.phase == "idle")
+    @precondition(lambda self: self.phase == "idle" and self.desk.accounts.active is not None)
     @rule(plan=PLANS, third=st.booleans(), back=st.sampled_from((False, False, True)))
     def somebody_wants_another_release(self, plan: Plan, third: bool, back: bool) -> None:
         active, op = self.desk.accounts.active, f"op{self.desk.operated}"
-        if active is None:
-            return
+        assert active is not None
         self.desk.operated += 1
         wanted = [name for name in self.desk.accounts.releases if name != active.release][third]
         verb, plan = ("rollback", Plan(boundary_s=10.0)) if back else ("deploy", plan)
