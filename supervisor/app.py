@@ -110,12 +110,13 @@ class App:
         segment_bytes = self.settings.records.journal_segment_mib << 20
         self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
         accounts = rebuild(journals.lines(self.state.journal))
-        seq, shown = tail(self.state.tape)
+        seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
             accounts,
             self.signer,
             seq=seq,
+            at_ns=at_ns,
             pid=os.getpid(),
             code=code_hash(ROOT, ("supervisor", "shared")),
         )
@@ -383,14 +384,17 @@ class App:
 
     # --- people ---
 
-    def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
-        generation = self.desk.board.accounts.generation
+    async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
+        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes."""
+        generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
         accounts = self.desk.board.accounts
         if accounts.generation != generation:
             with contextlib.suppress(OSError):
                 self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason))
+        if self.journal.next != written:
+            await self.journal.durable()
         return reply
 
     def _refuse(self, code: str, text: str) -> m.Reply:

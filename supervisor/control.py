@@ -11,7 +11,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -47,7 +47,7 @@ class ControlSocket:
     def __init__(
         self,
         path: Path,
-        answer: Callable[[Caller, Request], Reply],
+        answer: Callable[[Caller, Request], Awaitable[Reply]],
         refuse: Callable[[str, str], Reply],
         worker: Callable[[int], bool],
     ) -> None:
@@ -89,7 +89,7 @@ class ControlSocket:
             request = await _read_request(reader)
         except BadRequest as error:
             return self._refuse("USAGE", str(error))
-        return self._answer(Caller(uid, pid, request.claimed[:200]), request)
+        return await self._answer(Caller(uid, pid, request.claimed[:200]), request)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:

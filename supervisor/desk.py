@@ -28,15 +28,17 @@ from supervisor.turns import Turns
 
 class Desk:
     """Args: accounts: rebuilt from the journal. seq: the last frame on the tape, which may end before what was decided
-    on: the disk kept the journal and lost the tape's end. signer: whoever holds the key.
+    on: the disk kept the journal and lost the tape's end. at_ns: that frame's market time; a reign begins no earlier
+    than anything before it, should the clock have been set back meanwhile. signer: whoever holds the key.
 
     pid, code: of this supervisor, for the ledger and the first entry of its reign.
     """
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, signer: Signer, *, seq: int, pid: int, code: str
+        self, settings: Settings, accounts: Accounts, signer: Signer, *, seq: int, pid: int, code: str, at_ns: int = 0
     ) -> None:
         self.board = Board(settings, accounts, seq=max(seq, accounts.last_seq), pid=pid, code=code)
+        self.board.at_ns = max(at_ns, accounts.last_ns)
         self._taped_seq = seq
         self.turns = Turns(self.board)
         self.dealing = Dealing(self.board, self.turns)

@@ -55,6 +55,11 @@ class Journal:
         """What a crash had left half written, and was cut off on opening."""
         return self._records.torn_bytes
 
+    @property
+    def next(self) -> int:
+        """The number of the next record."""
+        return self._records.next
+
     def append(self, entry: Entry, at_ns: int, term: int) -> None:
         """Write a fact down. Raises: JournalFailed."""
         line = Line(self._records.next, at_ns, self._clock.wall_ns(), term, entry)

@@ -6,7 +6,6 @@ which slots belong to whom is always computed anew from where the walk stands (`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,24 +16,18 @@ from supervisor import rollout, slotstate
 from supervisor.board import Board
 from supervisor.crew import Member, not_staged
 from supervisor.effects import EndTrial, Kill, Moment, Tell, Try
-from supervisor.evidence import Evidence
-from supervisor.gates import Gate, Tried, Verdict, trial_gates, worst
+from supervisor.gates import Tried, Verdict
 from supervisor.handover import Cause, Handover
+from supervisor.judgement import Judgement
 from supervisor.operation import Operation, close_left_open, from_journal
 from supervisor.plan import Plan, Standing, alone, make_rings, planned
-from supervisor.staff import Staff
+from supervisor.staff import FROM_OUTSIDE, Staff
 from supervisor.turns import Turns
 
 KEPT: Final = 64
 """Operations that are remembered for people who ask."""
 WORTH_TELLING_S: Final = 0.5
 """Real seconds after which it is worth saying what a phase waits for."""
-LOOK_S: Final = 0.1
-"""Real seconds between two looks at what a gate says."""
-RETRY_S: Final = 1.0
-"""Real seconds before the tape is tried again that had no tick on it yet."""
-POISON_S: Final = 120.0
-"""Real seconds in which the next owner must die as the one before it did for their release to be the cause."""
 
 
 class Operations:
@@ -46,13 +39,8 @@ class Operations:
         self.rollout = rollout.Rollout()
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
-        self._evidence: Evidence | None = None
-        self._gates: tuple[Gate, ...] = ()
-        self._looked_ns = 0
-        self._try_ns = 0
-        self._died_of: tuple[tuple[str, str], int] = (("", ""), 0)
+        self.judgement = Judgement(board)
         handover.crossed = self._crossed
-        board.heard = self._heard
 
     @property
     def blue(self) -> str:
@@ -167,8 +155,8 @@ class Operations:
             return
         self.board.crew.hear(uid, self.board.mono_ns, beat.read_seq)
         self.board.crew.update(uid, decided=beat.decided, rss_kib=beat.rss_kib)
-        if self._evidence is not None and uid == self.green:
-            self._evidence.beat(beat.rss_kib, self.board.mono_ns)
+        if uid == self.green:
+            self.judgement.beat(beat.rss_kib)
         for name in [name for name, state in self.turns.slots.items() if state.candidate == uid]:
             self.handover.try_boundary(name)
 
@@ -197,11 +185,7 @@ class Operations:
         self.board.now(now)
         if self.current is None or op != self.current.op or self.rollout.phase != "trial":
             return
-        self._gates = trial_gates(first, second, self.board.settings.gates)
-        if worst(self._gates) == "INCONCLUSIVE":
-            self._try_ns = self.board.mono_ns + int(RETRY_S * NS)
-        else:
-            self._pass_judgement(worst(self._gates))
+        self._pass_judgement(self.judgement.try_(first, second))
 
     def on_breach(self, now: Moment, uid: str, why: str) -> None:
         """A worker sent what no worker may send."""
@@ -212,7 +196,7 @@ class Operations:
     def on_lost(self, now: Moment, uid: str, why: str) -> None:
         """A worker process is gone."""
         self.board.now(now)
-        self._lose(uid, why, by_itself=not why.startswith(_FROM_OUTSIDE))
+        self._lose(uid, why, by_itself=not why.startswith(FROM_OUTSIDE))
 
     def _lose(self, uid: str, why: str, *, by_itself: bool) -> None:
         """A worker is gone, or is treated as if it were: whoever follows it takes its place."""
@@ -245,8 +229,7 @@ class Operations:
         """Give up what is late, look at what is proved, bring back who is missing."""
         self.handover.pass_time()
         self.see_proved()
-        self._look_at_gates()
-        self._try_again()
+        self._judge()
         self._give_up_late()
         self.staff.pass_time()
         self.ensure_active()
@@ -284,28 +267,18 @@ class Operations:
         owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
         return bool(uid) and any(window(lane_of[name]) for name in owned)
 
-    def _look_at_gates(self) -> None:
-        """Shadow and bake go on when every gate passes, and end at once when one fails."""
-        judged = self.rollout.phase in {"shadow", "baking"} and self._evidence is not None
-        if judged and self.board.since_s(self._looked_ns) >= LOOK_S:
-            assert self._evidence is not None
-            self._looked_ns = self.board.mono_ns
-            self._gates = self._evidence.gates(self.board.at_ns, self.board.mono_ns)
-            self._pass_judgement(worst(self._gates))
+    def _judge(self) -> None:
+        """Trial, shadow and bake go on when every gate passes, and end at once when one fails."""
+        if self.rollout.phase in {"shadow", "baking"}:
+            self._pass_judgement(self.judgement.look())
+        elif self.rollout.phase == "trial" and self.judgement.retry():
+            self._do_try(rollout.Try())
 
     def _pass_judgement(self, verdict: Verdict) -> None:
         if verdict == "PASS":
             self._roll(rollout.Passed())
         elif verdict == "FAIL":
-            self._roll(rollout.Breached(self._said("FAIL")))
-
-    def _said(self, verdict: Verdict) -> str:
-        """What the gates with this verdict say."""
-        return "; ".join(f"{gate.name}: {gate.words}" for gate in self._gates if gate.verdict == verdict)
-
-    def _try_again(self) -> None:
-        if self.rollout.phase == "trial" and self._try_ns and self.board.mono_ns >= self._try_ns:
-            self._do_try(rollout.Try())
+            self._roll(rollout.Breached(_listed(self.judgement.saying("FAIL"))))
 
     def _give_up_late(self) -> None:
         """Fence workers that are overdue, and end a phase whose deadline passed."""
@@ -317,7 +290,7 @@ class Operations:
             return
         operation.waiting = self._waiting() if board.since_s(operation.phase_ns) > WORTH_TELLING_S else {}
         if board.since_s(operation.phase_ns) > self._phase_limit_s(operation.plan):
-            self._roll(rollout.Late("; ".join(f"{what}: {why}" for what, why in self._waiting().items())))
+            self._roll(rollout.Late(_listed(self._waiting())))
 
     def _waiting(self) -> dict[str, str]:
         """What the phase waits for: by slot, by gate, or in a word."""
@@ -325,7 +298,7 @@ class Operations:
         if phase in {"flipping", "restoring"}:
             return self.handover.waiting()
         if phase in {"trial", "shadow", "baking"}:
-            return {gate.name: gate.words for gate in self._gates if gate.verdict == "INCONCLUSIVE"}
+            return self.judgement.saying("INCONCLUSIVE")
         if phase == "held":
             return {"a person": self.rollout.held_for}
         return {"green": self._missing()} if self.green else {"blue": "its worker did not go"}
@@ -368,8 +341,7 @@ class Operations:
         operation.flips = moved.flipped
         if moved.phase != before.phase:
             operation.held_for, operation.after = moved.held_for, moved.after if moved.phase == "held" else ""
-            operation.enter(self.board, moved.phase, self._gates)
-            self._gates, self._try_ns = (), 0
+            operation.enter(self.board, moved.phase, self.judgement.take())
             operation.ring = moved.ring
         for command in commands:
             _CARRY_OUT[type(command)](self, command)
@@ -393,27 +365,24 @@ class Operations:
         self._roll(rollout.Greeted())
 
     def _do_try(self, command: rollout.Try) -> None:
-        board, self._try_ns = self.board, 0
+        board = self.board
         from_seq = board.seq_since(board.at_ns - int(board.settings.deploy.trial_tape_s * NS))
         board.effects.append(Try(self.rollout.op, self.rollout.green, from_seq, board.seq))
 
     def _do_compare(self, command: rollout.Compare) -> None:
-        self._evidence = self._gather(None)
+        self._gather(None)
 
     def _do_bake(self, command: rollout.Bake) -> None:
         assert self.current is not None
-        self._evidence = self._gather(frozenset(self.current.rings[self.rollout.ring]))
+        self._gather(frozenset(self.current.rings[self.rollout.ring]))
 
-    def _gather(self, slots: frozenset[str] | None) -> Evidence:
-        operation, board = self.current, self.board
-        assert operation is not None
-        return Evidence(
-            self.green, operation.blue, operation.plan, board.settings.gates, slots, board.at_ns, board.mono_ns
-        )
+    def _gather(self, slots: frozenset[str] | None) -> None:
+        assert self.current is not None
+        self.judgement.gather(self.green, self.current.blue, self.current.plan, slots)
 
     def _do_flip(self, command: rollout.Flip) -> None:
         """The ring is aimed at already, as every phase's slots are."""
-        self._evidence = None
+        self.judgement.drop()
 
     def _do_attest(self, command: rollout.Attest) -> None:
         self.board.crew.update(self.green, attested=False)
@@ -421,7 +390,7 @@ class Operations:
 
     def _do_promote(self, command: rollout.Promote) -> None:
         assert self.current is not None
-        self._evidence = None
+        self.judgement.drop()
         self.board.write(e.Active(self.rollout.green, self.rollout.op))
         trail_s = self.current.plan.trail_s
         ends = self.staff.promote(self.board.at_ns + int(trail_s * NS) if trail_s else 0)
@@ -430,14 +399,14 @@ class Operations:
             self._roll(rollout.Gone())
 
     def _do_restore(self, command: rollout.Restore) -> None:
-        self._evidence = None
+        self.judgement.drop()
         self.staff.fill()
         self._aim()
         self._see_restored()
 
     def _do_discard(self, command: rollout.Discard) -> None:
         """Let the candidate go; if it still owns slots, because nobody can take them back, it may not decide on."""
-        self._evidence = None
+        self.judgement.drop()
         green, self.staff.green = self.green, ""
         if any(green and green in {state.owner, state.candidate} for state in self.turns.slots.values()):
             self.fence(green, self.rollout.fault)
@@ -493,24 +462,13 @@ class Operations:
         if nobody or (self.blue and self.handover.held_by(self.blue, self.turns.slots)):
             self._roll(rollout.Restored())
 
-    # --- evidence ---
-
-    def _heard(self, entry: e.Entry) -> None:
-        if self._evidence is not None:
-            self._evidence.see(entry, self.board.mono_ns)
-
     def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
         return not_staged(self.board.accounts.releases[member.release], said, modules)
 
     def _mourn(self, member: Member, why: str, by_itself: bool) -> None:
         """An owner died. A release whose next owner dies of the same by itself is the cause: it is taken back."""
-        board = self.board
-        board.alarm("worker_lost", f"{member.uid} of {member.release}: {why}")
-        if not by_itself:
-            return
-        died_of, (last, since_ns) = (member.release, _VARIABLE.sub("", why)), self._died_of
-        self._died_of = died_of, board.mono_ns
-        if died_of == last and board.since_s(since_ns) < POISON_S:
+        self.board.alarm("worker_lost", f"{member.uid} of {member.release}: {why}")
+        if by_itself and self.staff.died_again(member.release, why):
             self._take_poison_back(member.release, why)
 
     def _take_poison_back(self, release: str, why: str) -> None:
@@ -523,6 +481,10 @@ class Operations:
             self.begin(now, op, "rollback", previous, "supervisor", reason[:500], {})
 
 
+def _listed(said: Mapping[str, str]) -> str:
+    return "; ".join(f"{what}: {why}" for what, why in said.items())
+
+
 _WITH_GREEN: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting", "baking"})
 """Phases in which slots are green's, or shall be; a hold only once some are."""
 _PROVED: Final[Mapping[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
@@ -530,10 +492,6 @@ _PROVED: Final[Mapping[rollout.Phase, type[rollout.Ready | rollout.Attested]]] =
     "attesting": rollout.Attested,
 }
 """What green has done when nothing is missing in a phase."""
-_VARIABLE: Final = re.compile(r"w?\d[\w./-]*")
-"""What differs between two deaths of one cause: numbers, and names with numbers in them."""
-_FROM_OUTSIDE: Final = "killed by SIGKILL"
-"""What is said of a worker that somebody else ended: that is not its release's doing."""
 _CARRY_OUT: Final[dict[type, Callable[[Operations, Any], None]]] = {
     rollout.Spawn: Operations._do_spawn,
     rollout.Try: Operations._do_try,

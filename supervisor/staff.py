@@ -12,6 +12,7 @@ always holds: a worker has one part at most, and a release whose workers die is 
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from shared import entries as e
@@ -22,6 +23,12 @@ from supervisor.crew import Member
 from supervisor.effects import Spawn, Tell
 
 Part = Literal["blue", "green", "standby", "old", "trailing"]
+POISON_S: Final = 120.0
+"""Real seconds in which the next owner must die as the one before it did for their release to be the cause."""
+FROM_OUTSIDE: Final = "killed by SIGKILL"
+"""What is said of a worker that somebody else ended: that is not its release's doing."""
+_VARIABLE: Final = re.compile(r"w?\d[\w./-]*")
+"""What differs between two deaths of one cause: numbers, and names with numbers in them."""
 PARTS: Final[tuple[Part, ...]] = ("blue", "green", "standby", "old", "trailing")
 
 
@@ -34,6 +41,7 @@ class Staff:
         self.trails_until_ns = 0
         self.closing = False
         self._not_before_ns: dict[str, int] = {}
+        self._died_of: tuple[tuple[str, str], int] = (("", ""), 0)
 
     def part_of(self, uid: str) -> Part | Literal[""]:
         """The part a worker has; empty for one that has none."""
@@ -70,6 +78,12 @@ class Staff:
         if part == "blue":
             self.blue, self.standby = self.standby, ""
         return part
+
+    def died_again(self, release: str, why: str) -> bool:
+        """Note what an owner died of; whether the owner before it, of the same release, died of it a little ago too."""
+        died_of, (last, since_ns) = (release, _VARIABLE.sub("", why)), self._died_of
+        self._died_of = died_of, self.board.mono_ns
+        return died_of == last and self.board.since_s(since_ns) < POISON_S
 
     def fill(self) -> bool:
         """Bring back who the active release lacks: blue, and when that is ready its standby.

@@ -88,16 +88,18 @@ class Stream:
             self.fault, self.missing_from = str(error), self._taken + 1 - lost
 
 
-def tail(folder: Path) -> tuple[int, dict[str, list[int]]]:
-    """The last frame on a tape, and the ticks its last two segments show, by slot, in order; (0, {}) for no tape.
+def tail(folder: Path) -> tuple[int, int, dict[str, list[int]]]:
+    """The last frame on a tape, its market time, and the ticks its last two segments show, by slot, in order.
+
+    (0, 0, {}) for no tape.
 
     Raises: shared.records.Damaged, shared.wire.BadFrame.
     """
-    seq, shown = 0, dict[str, list[int]]()
+    seq, at_ns, shown = 0, 0, dict[str, list[int]]()
     for path in segments(folder)[-2:]:
         for _, frame in Segment(path, TAPE):
             streamed = wire.decode_streamed(frame)
-            seq = streamed.seq
+            seq, at_ns = streamed.seq, streamed.at_ns
             if isinstance(streamed.event, Tick):
                 shown.setdefault(streamed.event.slot, []).append(streamed.event.tick)
-    return seq, shown
+    return seq, at_ns, shown

@@ -20,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sim-seed", type=int, metavar="N", help="let the simulated desk live this seed's run")
     parser.addoption("--kill-seed", type=int, default=1, help="which kill points a pipeline looks at")
     parser.addoption("--kill-point", action="append", default=[], help="only this one, as a test has printed it")
+    parser.addoption("--fault-seed", type=int, default=1, help="which cells of the fault table a pipeline looks at")
+    parser.addoption("--fault-cell", action="append", default=[], metavar="PHASE:FAULT", help="only this one")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -26,7 +26,7 @@ def op() -> None:
 @click.argument("wanted", metavar="OP")
 @verb
 def show(context: Context, wanted: str) -> None:
-    """One operation: its plan, each phase and how long it took, each gate and why, what loaded how fast."""
+    """One operation: its plan and rings, each phase with its time, each gate with its numbers, slow modules."""
     reply = client.ask(context.state, "operation", {"op": wanted})
     context.finish(reply, operation_screen(reply.data) if reply.ok else "")
 
@@ -48,6 +48,7 @@ def operation_screen(data: dict[str, Any]) -> str:
         f"{view.verb} {view.op}: {blue} -> {_release(view.green, view.green_seq)}  by {one_line(view.actor)}",
         *([f"  reason   {one_line(view.reason)}"] if view.reason else []),
         *([f"  plan     {plan_words(view.plan)}"] if view.plan else []),
+        *(f"  ring {number:<3} {', '.join(ring)}" for number, ring in enumerate(view.rings, start=1)),
         *_passages(view),
         *_gates(view),
         *(f"  waiting  {slot}: {one_line(why)}" for slot, why in view.waiting.items()),

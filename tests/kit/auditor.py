@@ -153,6 +153,6 @@ class Auditor:
         disk = self.sim.disk
         taped = {(slot, tick) for _, slot, tick in disk.ticks}
         self.shown = {key: s for key, s in self.shown.items() if key in taped}
-        self.seq, self.last_shown = disk.seq, {}
+        self.seq, self.at_ns, self.last_shown = disk.seq, disk.at_ns, {}
         for slot, tick in self.shown:
             self.last_shown[slot] = max(tick, self.last_shown.get(slot, 0))

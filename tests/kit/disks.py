@@ -6,6 +6,7 @@ import contextlib
 import resource
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -19,3 +20,16 @@ def files_end_at(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+@contextlib.contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """A folder on a disk of its own that has no room left."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()

@@ -264,11 +264,11 @@ def _one_at_a_time(audit: Auditor, step: e.Step) -> str:
 
 
 def _blue_is_not_let_go(audit: Auditor, tell: fx.Tell) -> str:
-    """Nobody tells a worker of the active release to end, unless the reign ends."""
+    """Nobody tells the worker that has the active release's part to end, unless the reign ends."""
     worker = audit.sim.workers.living.get(tell.uid)
     if worker is None or not isinstance(tell.message, m.Retire) or audit.sim.stopping:
         return ""
-    active = worker.release == audit.record.active
+    active = worker.release == audit.record.active and tell.uid == audit.sim.people.active_owner()
     return f"{tell.uid} of the active {worker.release} was told to end: {tell.message.reason}" if active else ""
 
 
@@ -394,6 +394,12 @@ def _blindness_is_told(audit: Auditor, tick: m.Tick) -> str:
     return f"{tick.slot} {tick.tick} hides that {sorted(down)} are down" if down and not tick.entries else ""
 
 
+def _time_runs_on(audit: Auditor, line: e.Line) -> str:
+    """No line of the journal is older than the one before it, nor than the tape when a reign begins."""
+    taped_ns = audit.sim.disk.at_ns if isinstance(line.entry, e.Term) else 0
+    return f"{line} is older than what was before it" if line.at_ns < max(audit.record.at_ns, taped_ns) else ""
+
+
 def _one_reign(audit: Auditor, line: e.Line) -> str:
     """Each reign's number is one more than the last, and every line carries the one it was written in."""
     term = audit.record.term
@@ -478,6 +484,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I15 attributable", e.Grant, _boundary_told),
     ("I16 the stream is whole", m.Streamed, _stream_is_whole),
     ("I16 the stream is whole", Taped, _tape_is_whole),
+    ("I16 the stream is whole", e.Line, _time_runs_on),
     ("I16 the stream is whole", m.Tick, _blindness_is_told),
     ("I17 one reign", e.Line, _one_reign),
     ("I18 no silent slot", TimePassed, _no_slot_is_silent),

@@ -74,6 +74,7 @@ class Record:
     """The journal, folded by the auditor. `ends`: every operation and its result, empty while it runs."""
 
     term: int = 0
+    at_ns: int = 0
     grants: dict[str, e.Grant] = field(default_factory=dict)
     first_grant_ms: dict[str, int] = field(default_factory=dict)
     boundaries: dict[str, e.Boundary] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class Record:
 
     def take(self, line: e.Line) -> None:
         """Fold one line."""
+        self.at_ns = line.at_ns
         fold = _FOLD.get(type(line.entry))
         if fold is not None:
             fold(self, line.entry, line.at_ns // MS)

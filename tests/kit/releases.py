@@ -13,8 +13,10 @@ ROOT = Path(__file__).parents[2]
 STRATEGY: Final = "worker/strategy.py"
 MAIN: Final = "worker/__main__.py"
 APP: Final = "worker/app.py"
+REPLAY: Final = "worker/replay.py"
 UNRULY: Final = Path(__file__).with_name("unruly.py")
 BUSY: Final = Path(__file__).with_name("strategies") / "busy.py"
+RESTLESS: Final = BUSY.with_name("restless.py")
 
 
 def a_checkout(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
@@ -43,6 +45,9 @@ def stage(folder: Path, strategy: Path | None = None) -> Path:
 
 def unruly_checkout(folder: Path, behaviour: str, strategy: Path | None = None) -> Path:
     """A checkout whose worker misbehaves. `behaviour`: one of `kit.unruly` with its arguments, like "raises(1)"."""
-    app = f"{(ROOT / APP).read_text()}\n\nfrom worker import unruly  # at the end, so that it finds everything else\n"
-    changes = {APP: app, "worker/unruly.py": f"{UNRULY.read_text()}\n\n{behaviour}\n"}
+    changes = {path: f"{(ROOT / path).read_text()}\n\n{_MISBEHAVE}\n" for path in (APP, REPLAY)}
+    changes["worker/unruly.py"] = f"{UNRULY.read_text()}\n\n{behaviour}\n"
     return a_checkout(folder, changes if strategy is None else changes | {STRATEGY: strategy.read_text()})
+
+
+_MISBEHAVE: Final = "from worker import unruly  # at the end, so that it finds everything else"

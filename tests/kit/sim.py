@@ -76,7 +76,7 @@ class Sim:
         self._mirrored = 0
         self._synced_ns = 0
         self._effects_to_live = 0
-        self._appoint(Accounts(), 0)
+        self._appoint(Accounts())
 
     # --- running ---
 
@@ -125,9 +125,10 @@ class Sim:
 
     # --- the supervisor's life ---
 
-    def _appoint(self, accounts: Accounts, seq: int) -> None:
+    def _appoint(self, accounts: Accounts) -> None:
         """Rebuild a supervisor from what the disk says."""
-        self.desk = Desk(self.settings, accounts, NamingSigner(), seq=seq, pid=1, code="sim")
+        taped = {"seq": self.disk.seq, "at_ns": self.disk.at_ns}
+        self.desk = Desk(self.settings, accounts, NamingSigner(), **taped, pid=1, code="sim")
         self.arrivals = Arrivals(self.desk, self._turn, own_key=lambda: "key", welcome=_welcome)
 
     def _begin(self) -> None:
@@ -226,7 +227,7 @@ class Sim:
         self.later(self.chance.randrange(3 * NS), self._restart, rebuilt)
 
     def _restart(self, rebuilt: Accounts) -> None:
-        self._appoint(rebuilt, self.disk.seq)
+        self._appoint(rebuilt)
         self._begin()
 
     def _rebuilt(self) -> Accounts:

@@ -95,7 +95,8 @@ class StillDesk:
         self.desk = self._a_desk(Accounts(), 0)
 
     def _a_desk(self, accounts: Accounts, seq: int) -> Desk:
-        return Desk(self.settings, accounts, NamingSigner(), seq=seq, pid=7, code="code")
+        taped_ns = self.frames[-1].at_ns if self.frames else 0
+        return Desk(self.settings, accounts, NamingSigner(), seq=seq, at_ns=taped_ns, pid=7, code="code")
 
     # --- the world ---
 

@@ -20,16 +20,17 @@ TICKS_KEPT: Final = 4_000
 
 
 class ToyDisk:
-    """`journal`: its lines. `seq`: the last frame on the tape. `ticks`: those on the tape: frame, slot and number.
+    """`journal`: its lines. `seq`, `at_ns`: the last frame on the tape. `ticks`: those on it: frame, slot and number.
 
     `tape_full`: nothing more fits on the tape's disk; the journal's has its room reserved.
     """
 
     def __init__(self) -> None:
         self.journal: list[e.Line] = []
-        self.seq = 0
+        self.seq = self.at_ns = 0
         self.tape_full = False
         self.ticks: deque[tuple[int, str, int]] = deque(maxlen=TICKS_KEPT)
+        self._times: deque[tuple[int, int]] = deque(maxlen=TICKS_KEPT)
         self._flushed = (0, 0)
         self._durable = 0
 
@@ -43,7 +44,8 @@ class ToyDisk:
         """Append a frame to the tape, if there is room."""
         if self.tape_full:
             return
-        self.seq = frame.seq
+        self.seq, self.at_ns = frame.seq, frame.at_ns
+        self._times.append((frame.seq, frame.at_ns))
         if isinstance(frame.event, m.Tick):
             self.ticks.append((frame.seq, frame.event.slot, frame.event.tick))
 
@@ -78,5 +80,7 @@ class ToyDisk:
     def _cut(self, lines: int, seq: int) -> None:
         del self.journal[lines:]
         self.seq = seq
+        self._times = deque((time for time in self._times if time[0] <= seq), maxlen=TICKS_KEPT)
+        self.at_ns = self._times[-1][1] if self._times else 0
         self.ticks = deque((tick for tick in self.ticks if tick[0] <= seq), maxlen=TICKS_KEPT)
         self._flushed, self._durable = (lines, seq), min(self._durable, lines)

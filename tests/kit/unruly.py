@@ -2,11 +2,13 @@
 
 Each behaviour changes the worker from within and only when it is live, so that the self-check passes, unless that is
 the point. What waits does so until a file named `go` is in the worker's scratch folder; it keeps beating meanwhile.
+What decides badly does so in one part of its life (`PARTS`) and well in all others: so it comes as far as that.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -18,12 +20,27 @@ from typing import Any
 
 from msgspec import structs
 
-from shared.messages import Attest, Attested, Beating, Decided, Ready, Retire, Streamed
+from shared.messages import Attest, Attested, Beating, Decided, Decision, Place, Ready, Retire, Streamed, Tick
 from shared.wire import MAX_FRAME
 from worker import app, reading
 
 LIVE = "--channel" in sys.argv
+REPLAY = "--replay" in sys.argv
 PAUSE_MS = 20
+LEAK_MAX_MIB = 640
+"""What one that leaks may hold in the end: it shall not take the machine with it."""
+WILD_MICRO = 50_000, 5_000_000
+"""A bid that harms nobody: a price in millionths and a size in millionths of a share."""
+SAID: list[Attested] = []
+"""What it has said of itself when it was asked as an owner."""
+PARTS: dict[str, Callable[[Tick], bool]] = {
+    "replay": lambda tick: REPLAY,
+    "shadow": lambda tick: LIVE and bool(tick.owner) and tick.owner != _uid(),
+    "owner": lambda tick: LIVE and tick.owner == _uid(),
+    "attested": lambda tick: LIVE and tick.owner == _uid() and bool(SAID),
+    "told": lambda tick: LIVE and tick.owner == _uid() and _may_go(),
+}
+"""Parts of a worker's life, by the tick it is asked."""
 
 
 def does_not_import() -> None:
@@ -37,17 +54,109 @@ def takes_its_time() -> None:
 
 def crashes_on_its_first_tick() -> None:
     """It raises on the first tick it is shown, whoever owns the slot."""
-    _on_tick(lambda tick: bool(tick.owner), _raise)
+    crashes_on_tick(1, "shadow")
 
 
 def crashes_when_it_owns() -> None:
     """It raises on the first tick that is its own to decide."""
-    _on_tick(lambda tick: tick.owner == _uid(), _raise)
+    crashes_on_tick(1, "owner")
 
 
-def answers_slowly(seconds: float) -> None:
-    """It thinks so long about every tick that is its own."""
-    _on_tick(lambda tick: tick.owner == _uid(), lambda: sleep(seconds))
+def crashes_on_tick(number: int, part: str) -> None:
+    """It raises on a tick of a part of its life, counted from 1."""
+    asked: list[Tick] = []
+
+    def count(tick: Tick, decision: Decision) -> Decision:
+        asked.append(tick)
+        if len(asked) >= number:
+            raise RuntimeError("this strategy cannot bear a live market")
+        return decision
+
+    _decides(part, count)
+
+
+def answers_slowly(seconds: float, part: str = "owner", every: int = 1) -> None:
+    """It thinks so long about every so many ticks of a part of its life."""
+    asked: list[Tick] = []
+
+    def think(tick: Tick, decision: Decision) -> Decision:
+        asked.append(tick)
+        sleep(0 if len(asked) % every else seconds)
+        return decision
+
+    _decides(part, think)
+
+
+def leaks(mib: int, part: str) -> None:
+    """It forgets nothing: each tick costs so much memory, up to LEAK_MAX_MIB."""
+    held: list[bytes] = []
+
+    def hold(tick: Tick, decision: Decision) -> Decision:
+        if len(held) * mib < LEAK_MAX_MIB:
+            held.append(b"x" * (mib << 20))
+        return decision
+
+    _decides(part, hold)
+
+
+def orders_wrong_sizes(factor: int, part: str) -> None:
+    """Its orders are so many times too large."""
+    _wishes(part, lambda place: structs.replace(place, size_micro=factor * place.size_micro))
+
+
+def inverts_its_signal(part: str) -> None:
+    """It buys Down where Up was meant."""
+    other = {"Up": "Down", "Down": "Up"}
+    _wishes(part, lambda place: structs.replace(place, outcome=other[place.outcome]))
+
+
+def never_holds(part: str) -> None:
+    """It orders on every tick."""
+    price_micro, size_micro = WILD_MICRO
+    wild = Place("Down", "BUY", price_micro, size_micro, "GTC", post_only=True)
+
+    def order(tick: Tick, decision: Decision) -> Decision:
+        holds = not any(isinstance(wish, Place) for wish in decision.intents)
+        return structs.replace(decision, intents=(*decision.intents, wild)) if holds else decision
+
+    _decides(part, order)
+
+
+def throws_dice(part: str) -> None:
+    """What it decides depends on chance, if only in its words."""
+    _decides(part, lambda tick, said: structs.replace(said, reasons={**said.reasons, "dice": os.urandom(4).hex()}))
+
+
+def opens_a_socket(part: str) -> None:
+    """It wants to know what others think of a tick."""
+
+    def ask_others(tick: Tick, decision: Decision) -> Decision:
+        socket.create_connection(("127.0.0.1", 9), timeout=1).close()
+        return decision
+
+    _decides(part, ask_others)
+
+
+def lies_when_it_greets() -> None:
+    """It says that it is another release."""
+    if LIVE:
+        _, modules = app.manifest.testimony(Path.cwd())
+        app.manifest.testimony = lambda root: ("f" * 12, modules)
+
+
+def lies_when_it_attests() -> None:
+    """It says of one of its files that it is another one, when it is asked again."""
+    honest, greeted = app.manifest.testimony, list[str]()
+
+    def lie(root: Path) -> Any:
+        release, modules = honest(root)
+        if greeted:
+            modules = (structs.replace(modules[0], digest="f" * 12), *modules[1:])
+        greeted.append(release)
+        return release, modules
+
+    if LIVE:
+        app.manifest.testimony = lie
 
 
 def never_greets() -> None:
@@ -112,10 +221,48 @@ def waits_while_warming() -> None:
     app.Worker._warm_up = wait  # type: ignore[method-assign]
 
 
+def waits_while_tried() -> None:
+    """Its replay does not decide before it may go on; there that file is beside the tape, for it has no folder."""
+
+    def wait(tick: Tick, decision: Decision) -> Decision:
+        while not (Path(sys.argv[sys.argv.index("--replay") + 1]) / "go").exists():
+            sleep(PAUSE_MS / 1_000)
+        return decision
+
+    _decides("replay", wait)
+
+
+def waits_while_watched() -> None:
+    """It does not tell how much memory it holds before it may go on: no gate passes without that, and none fails."""
+    beat = app.Channel.beat
+
+    def modest(self: app.Channel, message: Beating) -> None:
+        beat(self, message if _may_go() else structs.replace(message, rss_kib=0))
+
+    app.Channel.beat = modest  # type: ignore[method-assign]
+
+
+def waits_while_restoring() -> None:
+    """Once it has lost a slot it does not say how far it has read before it may go on: it is given none."""
+    owned, lost = set[str](), set[str]()
+
+    def own(tick: Tick, decision: Decision) -> Decision:
+        owned.add(tick.slot)
+        lost.discard(tick.slot)
+        return decision
+
+    def follow(tick: Tick, decision: Decision) -> Decision:
+        lost.update({tick.slot} & owned)
+        return decision
+
+    _decides("owner", own)
+    _decides("shadow", follow)
+    _says_no_progress(lambda: bool(lost) and not _may_go())
+
+
 def waits_while_flipping() -> None:
     """It decides in the shadow, but does not say how far it has read, and reads no further before it may go on."""
-    frames, say, beat = app.Subscription.frames, app.Channel.say, app.Channel.beat
-    decided = False
+    frames, decided = app.Subscription.frames, list[Decided]()
 
     def held(self: app.Subscription, most: int) -> Iterator[Streamed]:
         if decided and not _may_go():
@@ -123,15 +270,9 @@ def waits_while_flipping() -> None:
             return
         yield from frames(self, most)
 
-    def modest(message: Any) -> Any:
-        nonlocal decided
-        decided = decided or isinstance(message, Decided)
-        told = isinstance(message, Ready | Beating | Decided) and not _may_go()
-        return structs.replace(message, read_seq=0) if told else message
-
     app.Subscription.frames = held  # type: ignore[method-assign]
-    app.Channel.say = lambda self, message: say(self, modest(message))  # type: ignore[method-assign]
-    app.Channel.beat = lambda self, message: beat(self, modest(message))  # type: ignore[method-assign]
+    _says_no_progress(lambda: not _may_go())
+    _notes(Decided, decided)
 
 
 def waits_while_attesting() -> None:
@@ -167,19 +308,49 @@ def waits_while_retiring() -> None:
     app.Worker._obey = obey  # type: ignore[method-assign]
 
 
-def _on_tick(which: Callable[[Any], bool], act: Callable[[], object]) -> None:
-    calm = reading.decide
+def _decides(part: str, change: Callable[[Tick, Decision], Decision]) -> None:
+    """In a part of its life, change what it decides."""
+    calm, belongs = reading.decide, PARTS[part]
 
-    def decide(view: Any, tick: Any) -> Any:
-        if LIVE and which(tick):
-            act()
-        return calm(view, tick)
+    def decide(view: Any, tick: Tick) -> Decision:
+        decision = calm(view, tick)
+        return change(tick, decision) if belongs(tick) else decision
 
     reading.decide = decide
 
 
-def _raise() -> None:
-    raise RuntimeError("this strategy cannot bear a live market")
+def _wishes(part: str, change: Callable[[Place], Place]) -> None:
+    """In a part of its life, change what it orders."""
+
+    def wish(tick: Tick, decision: Decision) -> Decision:
+        intents = tuple(change(wish) if isinstance(wish, Place) else wish for wish in decision.intents)
+        return structs.replace(decision, intents=intents)
+
+    _decides(part, wish)
+
+
+def _notes(kind: type[Any], said: list[Any]) -> None:
+    """Keep what it says of one kind."""
+    say = app.Channel.say
+
+    def noted(self: app.Channel, message: Any) -> None:
+        say(self, message)
+        if isinstance(message, kind):
+            said.append(message)
+
+    app.Channel.say = noted  # type: ignore[method-assign]
+
+
+def _says_no_progress(when: Callable[[], bool]) -> None:
+    """At times, say nothing of how far it has read."""
+    say, beat = app.Channel.say, app.Channel.beat
+
+    def modest(message: Any) -> Any:
+        telling = isinstance(message, Ready | Beating | Decided)
+        return structs.replace(message, read_seq=0) if telling and when() else message
+
+    app.Channel.say = lambda self, message: say(self, modest(message))  # type: ignore[method-assign]
+    app.Channel.beat = lambda self, message: beat(self, modest(message))  # type: ignore[method-assign]
 
 
 def _in_place_of_beats(frame: bytes) -> None:
@@ -223,3 +394,6 @@ def _scratch() -> Path:
 
 def _uid() -> str:
     return sys.argv[sys.argv.index("--uid") + 1]
+
+
+_notes(Attested, SAID)

@@ -20,7 +20,7 @@ from shared.entries import encode_line
 ROOT: Final = Path(__file__).resolve().parents[2]
 CALM_S, BUSY_S, ROUGH_S = 420, 90, 180
 """Market seconds of one run."""
-ROUGH_SEEDS: Final = 8
+ROUGH_SEEDS: Final = 14
 """Runs that together go through everything."""
 NIGHT_S: Final = 600
 NIGHT_TICKS: Final = 1_000_000

@@ -30,6 +30,7 @@ from supervisor.effects import Grant, Moment
 from supervisor.handover import Handover
 from supervisor.operations import Operations
 from supervisor.risk import Denied
+from supervisor.staff import Staff
 from supervisor.turns import Turns
 
 SEEDS: Final = 12
@@ -67,9 +68,9 @@ def old_epoch_restored(patch: pytest.MonkeyPatch) -> None:
     write = Handover._write_grant
 
     def write_grant(handover: Handover, name: str, command: slotstate.WriteGrant) -> None:
-        back = handover.moving and command.epoch > 2 and handover.board.accounts.active is not None
+        active = handover.board.accounts.active
         release = handover.board.crew.members[command.uid].release
-        restores = back and release == handover.board.accounts.active.release  # type: ignore[union-attr]
+        restores = handover.cause.op and command.epoch > 2 and active is not None and release == active.release
         write(handover, name, replace(command, epoch=command.epoch - 2) if restores else command)
 
     patch.setattr(Handover, "_write_grant", write_grant)
@@ -216,14 +217,14 @@ def shadow_admitted(patch: pytest.MonkeyPatch) -> None:
 
 def wrong_release_respawned(patch: pytest.MonkeyPatch) -> None:
     """A dead worker is replaced by one of the release before."""
-    spawn = Operations._spawn
+    start = Staff.start
 
-    def of_before(operations: Operations, release: str) -> str:
-        accounts = operations.board.accounts
-        replaces = operations.current is None and accounts.previous
-        return spawn(operations, accounts.previous if replaces else release)
+    def of_before(staff: Staff, release: str) -> str:
+        accounts = staff.board.accounts
+        replaces = not staff.blue and accounts.previous
+        return start(staff, accounts.previous if replaces else release)
 
-    patch.setattr(Operations, "_spawn", of_before)
+    patch.setattr(Staff, "start", of_before)
 
 
 def blue_retired_at_the_flip(patch: pytest.MonkeyPatch) -> None:
@@ -232,8 +233,7 @@ def blue_retired_at_the_flip(patch: pytest.MonkeyPatch) -> None:
 
     def and_retire(operations: Operations, command: Any) -> None:
         flip(operations, command)
-        if operations.blue in operations.board.crew.members:
-            operations._retire(operations.blue, "green comes")
+        operations.staff.retire(operations.blue, "green comes")
 
     patch.setitem(operations_room._CARRY_OUT, rollout.Flip, and_retire)
 

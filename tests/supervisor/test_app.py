@@ -190,6 +190,22 @@ def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -
     assert [alarm.name for alarm in said(state, Alarm)].count("control_file") == 2
 
 
+def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wish that was taken holds after a power cut; who only looks waits for no disk."""
+
+    async def act(app: App) -> None:
+        disk = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(app.journal, "durable", lambda: disk)
+        pausing = asyncio.create_task(ask(state, "pause"))
+        await until(lambda: app.desk.board.accounts.paused)
+        assert (await ask(state, "status")).data["paused"]
+        assert not pausing.done()
+        disk.set_result(None)
+        assert (await pausing).ok
+
+    rehearsing(state, act, release=False)
+
+
 def test_shared_memory_that_vanishes_is_made_again(state: State) -> None:
     """Somebody removed its name: said, and there again for whoever comes."""
     name = Path("/dev/shm") / state.ledger_name

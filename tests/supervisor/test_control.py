@@ -43,7 +43,7 @@ class Desk:
         self.size = size
         self.workers: set[int] = set()
 
-    def answer(self, caller: Caller, request: Request) -> Reply:
+    async def answer(self, caller: Caller, request: Request) -> Reply:
         self.asked.append((caller, request))
         return self._reply("OK", request.verb)
 

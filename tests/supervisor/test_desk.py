@@ -127,6 +127,23 @@ def test_a_release_is_made_known_once() -> None:
 # --- time ---
 
 
+def test_a_reign_begins_no_earlier_than_the_last_one_ended() -> None:
+    """A clock that was set back meanwhile is waited for: tape and journal never run backwards, no tick comes twice."""
+    still = a_trading_desk()
+    still.jump(7)
+    still.do(still.desk.pulse)
+    shown, ended_ns = still.told(m.Tick)[-1].tick, still.frames[-1].at_ns
+    still.at_ns -= 30 * NS
+    still.restart()
+    still.employ("w2-1")
+    still.jump(20)
+    assert {frame.at_ns for frame in still.frames if frame.at_ns >= ended_ns} == {ended_ns}
+    still.jump(15)
+    assert [frame.at_ns for frame in still.frames] == sorted(frame.at_ns for frame in still.frames)
+    assert [line.at_ns for line in still.journal] == sorted(line.at_ns for line in still.journal)
+    assert still.told(m.Tick)[-1].tick > shown
+
+
 def test_the_stream_is_never_silent() -> None:
     """A pulse when nothing happened."""
     still = a_trading_desk()

@@ -139,14 +139,14 @@ def test_a_subscriber_that_does_not_read_holds_nobody_up(folder: Path) -> None:
 
 
 def test_the_tail_tells_where_to_go_on_and_which_ticks_were_shown(folder: Path) -> None:
-    """By slot and in order, from the last two segments; the last number from whatever came last."""
-    assert tail(folder / "tape") == (0, {})
+    """By slot and in order, from the last two segments; the last number and time from whatever came last."""
+    assert tail(folder / "tape") == (0, 0, {})
     with a_stream(folder) as stream:
         for seq in range(1, 10):
             stream.publish(tick(seq, f"BTC/{5 if seq % 2 else 15}m", seq * 10), new_segment=seq in {4, 7})
-        stream.publish(Streamed(10, 10, TermBegan(1, "rehearsal", "x")), new_segment=False)
+        stream.publish(Streamed(10, 12, TermBegan(1, "rehearsal", "x")), new_segment=False)
         stream.flush()
-    assert tail(folder / "tape") == (10, {"BTC/15m": [40, 60, 80], "BTC/5m": [50, 70, 90]})
+    assert tail(folder / "tape") == (10, 12, {"BTC/15m": [40, 60, 80], "BTC/5m": [50, 70, 90]})
 
 
 def test_a_torn_last_frame_is_not_believed(folder: Path) -> None:

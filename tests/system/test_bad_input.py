@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from kit.desks import Desk, a_desk, eventually
+from kit.disks import full
 from kit.meddler import Meddler
 
 from shared import entries as e
@@ -79,7 +78,7 @@ def test_a_tape_that_cannot_be_written_closes_entries_and_nothing_else() -> None
     """The fault is named, ticks are answered, what is held is kept; with room again it mends, and a deploy passes."""
     with a_desk(tape_mib=4) as desk:
         blue = desk.ask("status").data["release"]["hash"]
-        with full(desk):
+        with full(desk.state.tape):
             status = desk.until(lambda s: s["tape"] != "ok", "word of the full disk")
             assert str(desk.state.tape) in status["tape"]
             assert status["state"] == "DEGRADED"
@@ -146,16 +145,3 @@ def a_crossed_book(token: str) -> dict[str, Any]:
         "bids": [{"price": "0.90"} | level],
         "asks": [{"price": "0.10"} | level],
     }
-
-
-@contextmanager
-def full(desk: Desk) -> Iterator[None]:
-    """A disk under the tape that has no room left."""
-    filler = desk.state.tape / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            yield
-    filler.unlink()

@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -154,12 +156,12 @@ def ctl(*arguments: str) -> Callable[[Desk], Answer]:
 
 def deploy(behaviour: str, *arguments: str) -> Callable[[Desk], Answer]:
     """A deploy of a release that behaves like this."""
-    return lambda desk: desk.deploy(desk.release(behaviour), *WHY, *arguments)
+    return lambda desk: desk.deploy(_release(desk, behaviour), *WHY, *arguments)
 
 
 def aborted(desk: Desk) -> Answer:
     """An operator refuses; whoever waits learns it."""
-    op = desk.begin_deploy(desk.release("waits_while_warming()"), *WHY)
+    op = desk.begin_deploy(_release(desk, "waits_while_warming()"), *WHY)
     with desk.begun("wait", op) as waiting:
         desk.until_phase("warming")
         assert desk.ctl("abort", op)[0] == 0
@@ -169,27 +171,27 @@ def aborted(desk: Desk) -> Answer:
 
 def locked(desk: Desk) -> Answer:
     """A second deploy while the first one runs."""
-    op = desk.begin_deploy(desk.release("waits_while_warming()"), *WHY)
-    answer = desk.deploy(desk.release("answers_slowly(0.0)"), *WHY)
+    op = desk.begin_deploy(_release(desk, "waits_while_warming()"), *WHY)
+    answer = desk.deploy(_release(desk, "answers_slowly(0.0)"), *WHY)
     assert desk.ctl("abort", op)[0] == 0
     return answer
 
 
 def without_reason(desk: Desk, *, dry: bool = False) -> Answer:
     """The desk's policy wants one; a dry run says so as well."""
-    return desk.deploy(desk.release("answers_slowly(0.03)"), *(["--dry-run"] if dry else []))
+    return desk.deploy(_release(desk, "answers_slowly(0.03)"), *(["--dry-run"] if dry else []))
 
 
 def promoted(desk: Desk) -> Answer:
     """Held first, then let go on."""
-    op = desk.begin_deploy(desk.release("answers_slowly(0.0)"), *WHY, "--hold-before", "flip")
+    op = desk.begin_deploy(_release(desk, "answers_slowly(0.0)"), *WHY, "--hold-before", "flip")
     desk.until_phase("held")
     return desk.ctl("promote", op)
 
 
 def not_held(desk: Desk) -> Answer:
     """What runs cannot be promoted."""
-    op = desk.begin_deploy(desk.release("waits_while_warming()"), *WHY)
+    op = desk.begin_deploy(_release(desk, "waits_while_warming()"), *WHY)
     answer = desk.ctl("promote", op)
     assert desk.ctl("abort", op)[0] == 0
     return answer
@@ -197,7 +199,7 @@ def not_held(desk: Desk) -> Answer:
 
 def not_given_back(desk: Desk) -> Answer:
     """Every slot is green's when it is aborted, and blue cannot take them: its process stands still."""
-    op = desk.begin_deploy(desk.release("waits_while_attesting()"), "--boundary-timeout", "60s")
+    op = desk.begin_deploy(_release(desk, "waits_while_attesting()"), "--boundary-timeout", "60s")
     desk.until_phase("attesting")
     with stopped(desk.worker()):
         return desk.ctl("abort", op)
@@ -205,7 +207,7 @@ def not_given_back(desk: Desk) -> Answer:
 
 def supervisor_gone(desk: Desk, *arguments: str) -> Answer:
     """In the middle of an operation the supervisor is killed, and nobody starts it again."""
-    op = desk.begin_deploy(desk.release("waits_while_warming()"), *WHY)
+    op = desk.begin_deploy(_release(desk, "waits_while_warming()"), *WHY)
     desk.until_phase("warming")
     desk.supervisor.kill()
     return desk.ctl(*(arguments or ("wait", op)))
@@ -213,7 +215,7 @@ def supervisor_gone(desk: Desk, *arguments: str) -> Answer:
 
 def full_disk(desk: Desk) -> Answer:
     """No file of the command can grow."""
-    command = [*CTL, "deploy", "--green", str(desk.release("answers_slowly(0.02)")), *WHY, "--json"]
+    command = [*CTL, "deploy", "--green", str(_release(desk, "answers_slowly(0.02)")), *WHY, "--json"]
     return _ran([*command, "--state-dir", str(desk.state.root)], no_room=True)
 
 
@@ -233,13 +235,23 @@ def long_path(desk: Desk) -> Answer:
 
 def left(desk: Desk) -> Answer:
     """Ctrl-C while it waits."""
-    command = [*CTL, "deploy", "--green", str(desk.release("waits_while_warming()")), *WHY, "--json"]
+    command = [*CTL, "deploy", "--green", str(_release(desk, "waits_while_warming()")), *WHY, "--json"]
     command += ["--state-dir", str(desk.state.root)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         desk.until_phase("warming")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
     return process.returncode, msgspec.json.decode(out)
+
+
+def _calm_desk(settings: str) -> AbstractContextManager[Desk]:
+    """A desk that trades our own strategy: no code depends on an order being under way."""
+    return a_desk(settings=settings, strategy=None, opened=False)
+
+
+def _release(desk: Desk, behaviour: str) -> Path:
+    """A checkout that behaves like this and decides as ours does."""
+    return desk.release(behaviour, strategy=None)
 
 
 def _ran(command: list[str], *, no_room: bool = False) -> Answer:
@@ -290,7 +302,7 @@ def test_every_code_has_a_row_or_a_reason() -> None:
 @pytest.fixture(scope="module")
 def common() -> Iterator[Desk]:
     """A desk that trades, for every code that leaves it trading; judged when all of them have been given."""
-    with a_desk(settings=SETTINGS) as desk:
+    with _calm_desk(SETTINGS) as desk:
         yield desk
         desk.judged()
 
@@ -299,7 +311,7 @@ def common() -> Iterator[Desk]:
 def test_a_code_keeps_its_promise(row: Row, request: pytest.FixtureRequest) -> None:
     """The command ends with it, its document names it, and the desk is as it says."""
     if row.settings:
-        with a_desk(settings=row.settings, strategy=None, opened=False) as desk:
+        with _calm_desk(row.settings) as desk:
             _kept(desk, row)
     else:
         _kept(request.getfixturevalue("common"), row)

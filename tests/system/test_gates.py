@@ -37,7 +37,7 @@ def dicing(desk: Desk) -> Path:
 
 def test_a_release_that_does_not_repeat_itself_is_rejected_before_it_trades() -> None:
     """The operator is told the first tick on which it contradicts itself; one that does repeat itself goes on."""
-    with a_desk() as desk:
+    with a_desk(careful=True) as desk:
         blue = desk.worker()
         desk.until_open()
         code, reply = desk.deploy(desk.release(strategy=dicing(desk)))
@@ -52,7 +52,7 @@ def test_a_release_that_does_not_repeat_itself_is_rejected_before_it_trades() ->
 
 def test_what_the_gates_said_can_be_computed_from_the_journal_again() -> None:
     """To the word: the entries between two steps of a deploy are all that its shadow was judged by, save its memory."""
-    with a_desk() as desk:
+    with a_desk(careful=True) as desk:
         desk.until_open()
         code, reply = desk.deploy(desk.release("takes_its_time()"))
         assert code == 0, reply

@@ -27,6 +27,8 @@ def test_an_operation_is_shown_whole(state: State) -> None:
         f"deploy {OP}: r41 a1b2c3d4 -> r42 9f31c7e0  by uid:1000 ci:github-8841",
         "  reason   recalibrated",
         f"  plan     {plan_words(a_plan())}",
+        "  ring 1   BTC/15m",
+        "  ring 2   BTC/5m, ETH/5m",
         "           stage_copy   12 ms",
         "  00:01:27 spawn        93 ms",
         "  00:01:28 flip 1/2     93 ms",

@@ -1,0 +1,372 @@
+"""The fault table, cell by cell: each fault in each phase of a deploy, on real processes, judged by the verifier.
+
+Rows are the phases of `supervisor.rollout`, so that a new one is missed by name; columns are what can happen to the
+supervisor, to either worker, to the command, to the venue's answers and feeds, and to the disk. What has to come of a
+cell is never what came of it before: it follows from where its phase stands to the first boundary, and from whom the
+fault takes. A pipeline looks at as many cells as it takes to see each phase and each fault, drawn from a seed that is
+told; the night looks at all of them. With --fault-cell PHASE:FAULT a person goes back to one.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import sleep
+from typing import Any, Final, Literal
+
+import psutil
+import pytest
+from kit.aftermath import posted_once
+from kit.desks import TWO_ASSETS, Desk, a_desk, eventually, stopped
+from kit.disks import full
+from kit.misbehaving import steer
+from kit.releases import RESTLESS
+
+from shared import entries as e
+from supervisor.rollout import PHASES
+
+pytestmark = pytest.mark.system
+SETTINGS: Final = f"""{TWO_ASSETS}
+[ticks]
+fast_ms = 5000
+event_spacing_ms = 5000
+[deploy]
+standby = true
+trial_tape_s = 30
+attest_s = 30
+retire_s = 6
+"""
+"""The walk itself, with a standby; an even beat, so that every moment is as good as any other."""
+STALL_S: Final = 2.0
+"""How long a supervisor stands still: longer than a decision may take, shorter than the venue waits for its heart."""
+TAPE_MIB: Final = 64
+REST_S: Final = 60.0
+"""How long a desk may take to have everybody back on a machine that is busy with other things."""
+
+Stand = Literal["before", "after", "past", "back"]
+"""Where a phase stands: no slot has moved; green has slots, blue is warm; green is active; slots go back."""
+Lost = Literal["nobody", "blue", "green", "supervisor", "tape"]
+"""Whom a fault takes from the walk, or what from green."""
+
+PROMISES: Final[dict[Lost, dict[Stand, set[str]]]] = {
+    "nobody": {"before": {"OK"}, "after": {"OK"}, "past": {"OK"}, "back": {"ROLLED_BACK"}},
+    "blue": {"before": {"OK"}, "after": {"OK"}, "past": {"OK"}, "back": {"ROLLED_BACK"}},
+    "green": {"before": {"GATE_FAILED"}, "after": {"ROLLED_BACK"}, "past": {"OK"}, "back": {"ROLLED_BACK"}},
+    "supervisor": {"before": {"GATE_FAILED"}, "after": {"ROLLED_BACK"}, "past": {"OK"}, "back": {"ROLLED_BACK"}},
+    "tape": {"before": {"OK", "GATE_FAILED"}, "after": {"OK"}, "past": {"OK"}, "back": {"ROLLED_BACK"}},
+}
+"""How a walk ends, by what it lost and where it stood.
+
+Blue's slots are looked after whoever dies, so the walk goes on without it. Without green it cannot, and everything goes
+back to blue, which never stopped or is warm. What the supervisor had not promoted when it died is put back. Who trades
+needs no tape, but whoever begins does: with that disk full, green may never come to be ready.
+"""
+OWNERS: Final[dict[Stand, set[Lost]]] = {
+    "before": {"blue"},
+    "after": {"green"},
+    "past": {"green"},
+    "back": {"blue", "green"},
+}
+"""Whose loss can cost ticks."""
+NO_TRIAL: Final = "--no-trial"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a deploy is brought into a phase and kept there. `green`, `blue`: how they behave until they may go on.
+
+    `aborted`: the phase is entered by hand, once green has every slot.
+    """
+
+    stand: Stand
+    green: str = "takes_its_time()"
+    options: tuple[str, ...] = (NO_TRIAL,)
+    blue: str = ""
+    aborted: bool = False
+
+
+WAYS: Final = {
+    "spawning": Way("before", "waits_while_importing()"),
+    "warming": Way("before", "waits_while_warming()"),
+    "trial": Way("before", "waits_while_tried()", ()),
+    "shadow": Way("before", "waits_while_watched()", (NO_TRIAL, "--shadow", "5", "--expect", "any")),
+    "held": Way("before", options=(NO_TRIAL, "--hold-before", "flip")),
+    "held at last": Way("after", options=(NO_TRIAL, "--hold-before", "retire")),
+    "flipping": Way("before", "waits_while_flipping()"),
+    "attesting": Way("after", "waits_while_attesting()"),
+    "baking": Way("after", "waits_while_watched()", (NO_TRIAL, "--bake", "5s", "--expect", "any")),
+    "retiring": Way("past", blue="waits_while_retiring()"),
+    "restoring": Way("back", "waits_while_attesting()", blue="waits_while_restoring()", aborted=True),
+}
+"""Rows, by a name that begins with the phase's own."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A desk on which an operation waits in a phase, the command that began it, and who is who."""
+
+    desk: Desk
+    stand: Stand
+    op: str
+    command: subprocess.Popen[bytes]
+    blue: str
+    green: str
+    since: int
+    """The newest journal line before it began."""
+
+    def uid(self, side: str) -> str:
+        """The worker of a side; when green is the active release, blue is on its way out."""
+        part = {"blue": "old", "green": "blue"}[side] if self.stand == "past" else side
+        workers = self.desk.ask("status").data["workers"]
+        return str(next(worker["uid"] for worker in workers if worker["part"] == part))
+
+    def process(self, uid: str) -> psutil.Process:
+        """A worker's process, which may not have greeted yet."""
+        children = self.desk.supervisor.children()
+        return next(child for child in children if uid in child.cmdline())
+
+    def until_gone(self, uid: str) -> None:
+        """Wait until the desk knows that a worker is gone."""
+        self.desk.until(lambda s: uid not in {worker["uid"] for worker in s["workers"]}, f"the end of {uid}")
+
+
+# --- what happens ---
+
+
+def supervisor_killed(scene: Scene) -> None:
+    """It dies at once, and is started again."""
+    scene.desk.supervisor.kill()
+    scene.desk.until_dead()
+    scene.desk.start_again()
+
+
+def supervisor_stalls(scene: Scene) -> None:
+    """It stands still for a while, and all that arrives waits."""
+    with stopped(scene.desk.supervisor):
+        sleep(STALL_S)  # not a wait for anything: how long it lasts is the point
+
+
+def worker_killed(side: str) -> Callable[[Scene], None]:
+    """One of the two dies at once."""
+
+    def strike(scene: Scene) -> None:
+        uid = scene.uid(side)
+        scene.process(uid).kill()
+        scene.until_gone(uid)
+
+    return strike
+
+
+def worker_stalls(side: str) -> Callable[[Scene], None]:
+    """One of the two stands still until the desk has had enough of it."""
+
+    def strike(scene: Scene) -> None:
+        uid = scene.uid(side)
+        with stopped(scene.process(uid)):
+            scene.until_gone(uid)
+
+    return strike
+
+
+def command_killed(scene: Scene) -> None:
+    """The command that began it dies; the operation is not its own."""
+    scene.command.kill()
+    scene.command.wait()
+
+
+def reply_lost(scene: Scene) -> None:
+    """The venue takes an order and the answer never comes."""
+    venue_fault(scene.desk, "drop_answer", count=1)
+
+
+def feed_gap(scene: Scene) -> None:
+    """Every channel of the venue is cut, and comes back."""
+    gaps = len(scene.desk.said_by(e.Gap))
+    venue_fault(scene.desk, "close", channel="all", code=0)
+    eventually(lambda: len(scene.desk.said_by(e.Gap)) > gaps, "the end of the gap")
+    scene.desk.until(lambda s: not any(s["feeds"].values()), "every channel")
+
+
+def tape_full(scene: Scene) -> None:
+    """The disk of the tape has no room for a while."""
+    with full(scene.desk.state.tape):
+        scene.desk.until(lambda s: s["tape"] != "ok", "word of the full disk")
+    scene.desk.until(lambda s: s["tape"] == "ok", "the end of the fault")
+
+
+def journal_full(scene: Scene) -> None:
+    """Nothing can be written any more: the supervisor may not go on; there is room again when it is started again."""
+    pid = scene.desk.supervisor_pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    scene.desk.until_dead()
+    scene.desk.start_again()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens. `takes`: what the walk loses by it. `costs`: why ticks may be skipped for it."""
+
+    strike: Callable[[Scene], None]
+    takes: Lost
+    costs: frozenset[str] = frozenset()
+
+
+OUTAGE: Final = frozenset({"outage", "no_owner", "unknown_order"})
+DEATH: Final = frozenset({"owner_dead", "no_owner", "late"})
+UNKNOWN: Final = frozenset({"unknown_order"})
+FAULTS: Final = {
+    "supervisor killed": Fault(supervisor_killed, "supervisor", OUTAGE),
+    "supervisor stalls": Fault(supervisor_stalls, "nobody", frozenset({"deadline", "late"})),
+    "blue killed": Fault(worker_killed("blue"), "blue", DEATH),
+    "blue stalls": Fault(worker_stalls("blue"), "blue", DEATH | {"deadline"}),
+    "green killed": Fault(worker_killed("green"), "green", DEATH),
+    "green stalls": Fault(worker_stalls("green"), "green", DEATH | {"deadline"}),
+    "command killed": Fault(command_killed, "nobody"),
+    "reply lost": Fault(reply_lost, "nobody", UNKNOWN),
+    "feed gap": Fault(feed_gap, "nobody", UNKNOWN),
+    "tape full": Fault(tape_full, "tape", DEATH),
+    "journal full": Fault(journal_full, "supervisor", OUTAGE),
+}
+"""Columns."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault in one phase."""
+
+    way: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.way}:{self.fault}"
+
+    @property
+    def results(self) -> set[str]:
+        """How its walk may end."""
+        return PROMISES[FAULTS[self.fault].takes][WAYS[self.way].stand]
+
+    @property
+    def costs(self) -> frozenset[str]:
+        """Why ticks may be skipped; a worker that owns nothing costs none."""
+        fault = FAULTS[self.fault]
+        spared = fault.takes in {"blue", "green"} and fault.takes not in OWNERS[WAYS[self.way].stand]
+        return frozenset() if spared else fault.costs
+
+
+# --- the table ---
+
+
+def test_every_phase_has_a_row() -> None:
+    """A phase that is new needs a way into it, and a word on where it stands."""
+    assert {name.partition(" ")[0] for name in WAYS} == set(PHASES) - {"idle"}
+
+
+def test_a_fault_in_a_phase_ends_as_promised(request: pytest.FixtureRequest) -> None:
+    """Each phase and each fault in at least one cell; which ones is told, and each can be gone back to."""
+    seed, named = request.config.getoption("--fault-seed"), request.config.getoption("--fault-cell")
+    chosen = [Cell(*text.split(":")) for text in named] or drawn(seed)
+    print(f"seed {seed}: {', '.join(map(str, chosen))}")
+    survive(chosen)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_ends_as_promised_in_every_phase(fault: str) -> None:
+    """A whole column."""
+    survive([Cell(way, fault) for way in WAYS])
+
+
+def drawn(seed: int) -> list[Cell]:
+    """As many cells as it takes to see every phase and every fault."""
+    ways, faults, chance = list(WAYS), list(FAULTS), random.Random(seed)
+    chance.shuffle(ways)
+    chance.shuffle(faults)
+    return [Cell(ways[n % len(ways)], faults[n % len(faults)]) for n in range(max(len(ways), len(faults)))]
+
+
+def survive(cells: Sequence[Cell]) -> None:
+    """Play cells one after the other, those with the same kind of blue on one desk; each desk is judged."""
+    for blue in sorted({WAYS[cell.way].blue for cell in cells}):
+        with a_desk(blue, settings=SETTINGS, strategy=RESTLESS, tape_mib=TAPE_MIB) as desk:
+            for number, cell in enumerate(cell for cell in cells if WAYS[cell.way].blue == blue):
+                play(desk, cell, number)
+            desk.judged(lapsed=True)
+            assert posted_once(desk)
+
+
+def play(desk: Desk, cell: Cell, number: int) -> None:
+    """Bring a deploy into the phase, let the fault happen, let everybody go on, and see how it ends."""
+    with brought(desk, WAYS[cell.way], cell.way.partition(" ")[0], number) as scene:
+        FAULTS[cell.fault].strike(scene)
+        go_on(desk)
+        _, ended = desk.result(scene.op)
+    print(f"{cell}: {ended['code']}, {ended['message']}")
+    assert ended["code"] in cell.results, (str(cell), ended)
+    rest(desk, scene.green if ended["code"] == "OK" else scene.blue)
+    assert skipped(desk, scene.since).keys() <= cell.costs, (str(cell), skipped(desk, scene.since))
+
+
+@contextmanager
+def brought(desk: Desk, way: Way, phase: str, number: int) -> Iterator[Scene]:
+    """A deploy of a release that is new, waiting in a phase."""
+    blue, since = desk.ask("status").data["release"]["hash"], desk.lines()[-1].n
+    behaviour = "; ".join(filter(None, (way.blue, way.green)))
+    folder = desk.release(f"{behaviour}  # {number}", RESTLESS)
+    hold(desk)
+    with desk.begun("deploy", "--green", str(folder), *way.options) as command:
+        operation = desk.until_phase("attesting" if way.aborted else phase)["operation"]
+        if way.aborted:
+            assert desk.ask("abort").ok
+            desk.until_phase(phase)
+        yield Scene(desk, way.stand, operation["op"], command, blue, operation["green"], since)
+
+
+def hold(desk: Desk) -> None:
+    """Let nobody go on who waits."""
+    for folder in (desk.state.tape, *desk.state.workers.iterdir()):
+        (folder / "go").unlink(missing_ok=True)
+
+
+def go_on(desk: Desk) -> None:
+    """Let everybody go on who waits, the operation as well if it waits for a person."""
+    for folder in (desk.state.tape, *desk.state.workers.iterdir()):
+        (folder / "go").touch()
+    desk.ask("promote")
+
+
+def rest(desk: Desk, owner: str) -> None:
+    """Wait until a release owns every slot, decides, and has its standby again."""
+
+    def at_rest(status: dict[str, Any]) -> bool:
+        parts = {worker["part"]: worker for worker in status["workers"]}
+        ready = parts.keys() == {"blue", "standby"} and {worker["stage"] for worker in parts.values()} == {"ready"}
+        return ready and {slot["release"] for slot in desk.ask("slots").data if slot["owner"]} == {owner}
+
+    desk.until(at_rest, f"{owner} with every slot and its standby", REST_S)
+    assert desk.until_decided(5)["slots"]["owned"] == len(desk.ask("slots").data)
+    assert desk.said_by(e.Active)[-1].release == owner
+
+
+def skipped(desk: Desk, since: int) -> dict[str, list[tuple[str, int]]]:
+    """The ticks that were skipped after a line of the journal, by reason."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for line in desk.lines(e.OutcomeOf):
+        if line.n > since and isinstance(line.entry, e.OutcomeOf) and line.entry.kind == "SKIP":
+            found.setdefault(line.entry.reason, []).append((line.entry.slot, line.entry.tick))
+    return found
+
+
+def venue_fault(desk: Desk, kind: str, **arguments: Any) -> None:
+    """Let the venue do something wrong, and see that it was done."""
+    number = steer(desk.where, "POST", body={"kind": kind, **arguments})["fault"]["number"]
+
+    def done() -> bool:
+        faults = steer(desk.where, "GET")["faults"]
+        return any(fault["number"] == number and (fault["hits"] or fault["over"]) for fault in faults)
+
+    eventually(done, kind)
