@@ -37,9 +37,9 @@ SETTLE_S: Final = 600
 """Market seconds the desk may take, entries paused, until its windows are resolved."""
 DEPLOY_S: Final = 120
 """Real seconds a deploy may take before its command stops waiting."""
-PLAN: Final = ("--expect", "any", "--flip-policy", "any")
-"""How its deploys differ from the desk's settings: the strategies decide differently on purpose, and a slot may pass in
-the middle of its entries, where there is most to lose. Trial, shadow, rings and bakes are as they always are."""
+PLAN: Final = ("--expect", "any", "--flip-policy", "any", "--rings", "all")
+"""How its deploys differ from the settings: the strategies decide differently on purpose, and every slot may pass
+at once, in the middle of its entries, where there is most to lose. Trial, shadow and bake are as they always are."""
 _NOTHING_OPEN: Final = "nothing was open at any deploy: what a flip does to orders and positions was not tried"
 STOP_WAITING: Final = 0.5
 """How much of the time between two deploys may go by waiting for something to be open."""

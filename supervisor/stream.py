@@ -19,6 +19,10 @@ from shared.messages import Streamed, Tick
 from shared.records import Appender, CannotWrite, Segment, segments
 
 TAPE: Final = "tape"
+TAIL_SEGMENTS: Final = 2
+"""Segments that show ticks, in which one may be that has no outcome: it waits for seconds, a segment lasts minutes."""
+TAIL_SEGMENTS_MAX: Final = 64
+"""How many segments are looked at for them: so many reigns in a row are not cut off by chance."""
 RETRY_NS: Final = NS
 """How long to wait before the next try to write a tape that could not be written."""
 
@@ -89,17 +93,30 @@ class Stream:
 
 
 def tail(folder: Path) -> tuple[int, int, dict[str, list[int]]]:
-    """The last frame on a tape, its market time, and the ticks its last two segments show, by slot, in order.
+    """The last frame on a tape, its market time, and the ticks its last segments show, by slot, in order.
 
     (0, 0, {}) for no tape.
 
     Raises: shared.records.Damaged, shared.wire.BadFrame.
     """
     seq, at_ns, shown = 0, 0, dict[str, list[int]]()
-    for path in segments(folder)[-2:]:
-        for _, frame in Segment(path, TAPE):
-            streamed = wire.decode_streamed(frame)
-            seq, at_ns = streamed.seq, streamed.at_ns
-            if isinstance(streamed.event, Tick):
-                shown.setdefault(streamed.event.slot, []).append(streamed.event.tick)
+    for streamed in _last_frames(folder):
+        seq, at_ns = streamed.seq, streamed.at_ns
+        if isinstance(streamed.event, Tick):
+            shown.setdefault(streamed.event.slot, []).append(streamed.event.tick)
     return seq, at_ns, shown
+
+
+def _last_frames(folder: Path) -> list[Streamed]:
+    """What the last two segments hold that show a tick, and all behind them, in order.
+
+    A reign that was cut off before it showed one has left a segment as well, and may not have been the only one.
+    """
+    frames, showing = list[Streamed](), 0
+    for path in segments(folder)[: -TAIL_SEGMENTS_MAX - 1 : -1]:
+        read = [wire.decode_streamed(frame) for _, frame in Segment(path, TAPE)]
+        frames[:0] = read
+        showing += any(isinstance(streamed.event, Tick) for streamed in read)
+        if showing == TAIL_SEGMENTS:
+            break
+    return frames

@@ -123,7 +123,7 @@ class StillDesk:
             self.frames.append(effect.frame)
         elif isinstance(effect, fx.Write | fx.WriteFirst):
             for entry in (effect.entry,) if isinstance(effect, fx.Write) else effect.entries:
-                line = e.Line(len(self.journal) + 1, self.at_ns, 0, board.accounts.term, entry)
+                line = e.Line(len(self.journal) + 1, board.at_ns, 0, board.accounts.term, entry)
                 record = e.encode_line(line)
                 assert e.encode_line(e.decode_line(record)) == record
                 self.journal.append(line)

@@ -156,7 +156,7 @@ def test_a_torn_last_frame_is_not_believed(folder: Path) -> None:
     path = segments(folder / "tape")[0]
     path.write_bytes(path.read_bytes()[:-5])
     with a_stream(folder) as stream:
-        assert tail(folder / "tape") == (1, {"BTC/5m": [10]})
+        assert tail(folder / "tape") == (1, 1, {"BTC/5m": [10]})
         publish(stream, [tick(2, "BTC/5m", 20)])
     assert numbers(on_tape(folder)) == [1, 2]
     assert len(list((folder / "tape").glob("*.torn"))) == 1
@@ -196,6 +196,16 @@ def test_a_full_disk_costs_the_tape_and_not_the_stream(folder: Path) -> None:
     assert "seg" in fault
     assert numbers(on_tape(folder)) == [*range(1, missing_from), *range(seq, seq + 10)]
     assert len(segments(folder / "tape")) == 2
+
+
+def test_the_tail_reaches_over_reigns_that_were_cut_off_before_they_showed_anything(folder: Path) -> None:
+    """However often a start fails, the tick that was outstanding when it all began is still owed an outcome."""
+    with a_stream(folder) as stream:
+        publish(stream, [tick(1, "BTC/5m", 10)])
+    for seq in range(2, 7):
+        with a_stream(folder) as stream:
+            stream.publish(Streamed(seq, 1, Pulse()), new_segment=True)
+    assert tail(folder / "tape") == (6, 1, {"BTC/5m": [10]})
 
 
 def test_mending_is_tried_once_in_a_while(folder: Path) -> None:

@@ -307,6 +307,7 @@ def common() -> Iterator[Desk]:
         desk.judged()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}: {row.way}")
 def test_a_code_keeps_its_promise(row: Row, request: pytest.FixtureRequest) -> None:
     """The command ends with it, its document names it, and the desk is as it says."""

@@ -266,6 +266,7 @@ def test_every_phase_has_a_row() -> None:
     assert {name.partition(" ")[0] for name in WAYS} == set(PHASES) - {"idle"}
 
 
+@pytest.mark.nightly
 def test_a_fault_in_a_phase_ends_as_promised(request: pytest.FixtureRequest) -> None:
     """Each phase and each fault in at least one cell; which ones is told, and each can be gone back to."""
     seed, named = request.config.getoption("--fault-seed"), request.config.getoption("--fault-cell")
