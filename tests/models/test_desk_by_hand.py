@@ -58,6 +58,7 @@ class DeskByHand(RuleBasedStateMachine):
         self.desk = PlayedDesk(*assets, standby=standby)
         for release in (R2, R3):
             self.desk.desk.register(release)
+        self.desk.settle()
 
     def one(self, which: int) -> Puppet:
         """One of the workers that live."""

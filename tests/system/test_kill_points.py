@@ -25,7 +25,7 @@ from shared.messages import Reply
 from supervisor.accounts import Accounts, rebuild
 
 pytestmark = pytest.mark.system
-POINTS = 8
+POINTS = 6
 """How many points a pipeline looks at."""
 POINTS_A_DESK = 12
 REACHED_S = 90.0

@@ -19,7 +19,7 @@ from shared.records import RECORD, Appender, Segment, segments
 pytestmark = pytest.mark.system
 SETTINGS = f"{TWO_ASSETS}[records]\njournal_segment_mib = 1\n[venue]\nunknown_horizon_s = 5\nstale_s = 600\n"
 """Small segments; an order whose request died with the supervisor is given up soon; a busy machine is no dead feed."""
-POINTS = 4
+POINTS = 3
 """How many points of each beginning a pipeline looks at."""
 BEGUN_S = 90.0
 """How long a supervisor may take to begin, or to come to a point of it, on a machine that is busy with other things."""
