@@ -81,6 +81,8 @@ class Venue(_Section, frozen=True):
     """Real seconds after which an order the venue cannot find by its id or its trades was never placed."""
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.5, le=5)] = 3.0
     """Real seconds between two heartbeats; the venue cancels everything after 10 without one."""
+    reconcile_s: Seconds = 30.0
+    """Real seconds between two comparisons of our books with the venue's: orders, trades, collateral and shares."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 

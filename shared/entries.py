@@ -344,6 +344,19 @@ class Repair(_Entry, frozen=True, tag="REPAIR"):
     detail: str
 
 
+class Reconciled(_Entry, frozen=True, tag="RECONCILED"):
+    """Our books were held against the venue's lists, for the `rounds`-th time in this reign.
+
+    `differences`: how many were found in it so far; `differs`: what differs now, in words. `foreign`: orders of this
+    key that are not ours and were not seen before.
+    """
+
+    rounds: int
+    differences: int
+    differs: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
 class Snapshot(_Entry, frozen=True, tag="SNAPSHOT"):
     """Every position, open order and the cash at one moment: a check on the fold, and where a person starts reading."""
 
@@ -380,6 +393,7 @@ Entry = (
     | Gap
     | Alarm
     | Repair
+    | Reconciled
     | Snapshot
 )
 

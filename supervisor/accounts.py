@@ -54,8 +54,18 @@ class Operated:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a resolved window owes us for the winning token; at the venue it may still wait to be claimed."""
+
+    token_id: str
+    version: str
+    micro: int
+
+
 OPERATIONS_KEPT: Final = 64
 ACTIVATIONS_KEPT: Final = 1_000
+PAYOUTS_KEPT: Final = 32
 
 
 @dataclass
@@ -71,6 +81,8 @@ class Accounts:
     strikes: dict[tuple[str, int], int] = field(default_factory=dict)
     settled: dict[tuple[str, int], e.Settled] = field(default_factory=dict)
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    payouts: dict[tuple[str, int], Paid] = field(default_factory=dict)
+    """The newest windows that paid something, oldest first; as many as PAYOUTS_KEPT."""
     granted_ms: dict[str, int] = field(default_factory=dict)
     """When the first grant of a slot was written, market time: from then on its ticks are owed."""
     last_ticks: dict[str, int] = field(default_factory=dict)
@@ -294,10 +306,19 @@ class Accounts:
         for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
             self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
         self.winners[window] = entry.winner
+        self._owe(window, entry)
         self.windows_measured += window in self.measured
         self.measured = {kept for kept in self.measured if kept[0] != entry.slot or kept[1] > entry.start_s}
         self._forget(window)
         self.version += 1
+
+    def _owe(self, window: tuple[str, int], entry: e.Resolved) -> None:
+        opened = self.windows.get(window)
+        if entry.payout_micro and opened is not None:
+            token = opened.tokens[entry.winner == "Down"]
+            self.payouts[window] = Paid(token, opened.version, entry.payout_micro)
+            for old in list(self.payouts)[:-PAYOUTS_KEPT]:
+                del self.payouts[old]
 
     def _forget(self, window: tuple[str, int]) -> None:
         """Drop what only windows before this one needed; late words about this one's trades can still be counted."""

@@ -53,6 +53,8 @@ class Board:
         self.limits = _limits(settings)
         self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
         self.tape_fault = ""
+        self.differs: dict[str, str] = {}
+        """What of our books is not as the venue says, by slot; what concerns all of them under the empty name."""
         self.counters: dict[str, int] = {}
         self._keyframes: deque[tuple[int, int]] = deque(maxlen=KEYFRAMES_KEPT)
         self._venue_said: tuple[str, int] = ("", 0)
@@ -137,6 +139,8 @@ class Board:
             return "paused"
         if self.tape_fault:
             return "tape_unavailable"
+        if "" in self.differs or slot.name in self.differs:
+            return "books_differ"
         down = next((feed for feed, fault in self.feeds.items() if fault), "")
         if down:
             return f"{down}_feed_down"

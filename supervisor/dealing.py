@@ -6,6 +6,7 @@ until the horizon is past; a fill is counted once for each (trade, order), whate
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import Final
 
 from shared import entries as e
@@ -95,11 +96,15 @@ class Dealing:
     def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:
         """Our trades, and the orders that rest; one of ours that neither rests nor is closed is asked about."""
         self._checking = max(0, self._checking - 1)
-        for leg in legs:
-            self.on_leg(now, leg)
         if not self._checking:  # the newest question as well has its answer
             self._known_ns = self._asked_ns
             self._unheard_ns = 0 if self._there else self._unheard_ns
+        self.take_in(now, legs, resting)
+
+    def take_in(self, now: Moment, legs: Iterable[TradeLeg], resting: Container[str]) -> None:
+        """The venue's lists of our trades and of the orders that rest: count what is new, follow up what is missing."""
+        for leg in legs:
+            self.on_leg(now, leg)
         for order in self.board.accounts.open_orders():
             if order.order_id not in resting and order.state != "pending":
                 self.board.effects.append(LookUp(order.order_id))
@@ -195,12 +200,10 @@ class Dealing:
         return LOOKUP_S + (self.board.settings.venue.answer_s if order.state == "pending" else 0.0)
 
     def on_balance(self, now: Moment, cash_micro: int) -> None:
-        """The venue told our collateral: the first time it is taken over, later only held against ours."""
+        """The venue told our collateral: the first time it is taken over. The rest is for `reconciling`."""
         self.board.now(now)
         if not self.board.accounts.opened:
             self.board.write(e.Balance(cash_micro, True))
-        elif cash_micro != self.board.accounts.cash_micro:
-            self.board.count("balance_differs")
 
     def _looked_up(self, order: Order, found: VenueOrder | None) -> str:
         if found is not None:

@@ -23,6 +23,7 @@ from supervisor.effects import AskListing, Effect, Moment
 from supervisor.handover import Handover
 from supervisor.markets import Markets
 from supervisor.operations import Operations
+from supervisor.reconciling import Reconciling
 from supervisor.turns import Turns
 
 
@@ -42,6 +43,7 @@ class Desk:
         self._taped_seq = seq
         self.turns = Turns(self.board)
         self.dealing = Dealing(self.board, self.turns)
+        self.reconciling = Reconciling(self.board, self.dealing)
         self.markets = Markets(self.board, self.turns, self.dealing)
         self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
         self.handover = Handover(self.board, self.turns)
@@ -101,6 +103,7 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.dealing.recheck()
+        self.reconciling.pass_time()
         self.operations.pass_time()
         self.markets.watch()
         self.markets.ask_again()

@@ -8,6 +8,7 @@ from shared.entries import Entry
 from shared.messages import Streamed, ToWorker
 from shared.slots import Slot
 from supervisor.venue.discovery import Market
+from supervisor.venue.requests import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class CatchUp:
     """Ask the venue for every trade of ours since a moment, unix seconds, and for the orders that rest."""
 
     since_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Ask the venue for all our books are held against: trades since a moment, unix seconds, these tokens."""
+
+    since_s: int
+    tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,7 @@ Effect = (
     | Withdraw
     | LookUp
     | CatchUp
+    | Reconcile
     | Tell
     | Spawn
     | Try

@@ -96,6 +96,17 @@ class Errands:
         with self._turn() as now:
             self._desk.dealing.on_caught_up(now, legs, resting)
 
+    async def reconcile(self, effect: fx.Reconcile) -> None:
+        """Fetch what the venue has of ours; if that fails, the desk asks again the next time."""
+        view = None
+        try:
+            if self._gateway.key is not None:
+                view = await self._gateway.view(effect.since_s, effect.tokens)
+        except (VenueRefused, BadFrame) as error:
+            log.warning("reconcile_failed", reason=str(error))
+        with self._turn() as now:
+            self._desk.reconciling.on_view(now, view)
+
     async def discover(self, effect: fx.AskListing) -> None:
         """Ask for a window's market, and follow the mean it settles by."""
         try:
@@ -133,6 +144,7 @@ ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] 
     fx.Withdraw: Errands.withdraw,
     fx.LookUp: Errands.look_up,
     fx.CatchUp: Errands.catch_up,
+    fx.Reconcile: Errands.reconcile,
     fx.AskListing: Errands.discover,
     fx.Refetch: Errands.refetch,
     fx.Try: Errands.try_out,

@@ -7,7 +7,7 @@ ours when it stops.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import aiohttp
@@ -15,6 +15,7 @@ import aiohttp
 from shared.clock import NS, Clock
 from shared.config import Venue
 from supervisor.questions import UNREACHED, ask, open_pool, why
+from supervisor.recovery import View
 from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
@@ -22,6 +23,7 @@ from supervisor.venue.requests import (
     LAST_CURSOR,
     Answer,
     HeartbeatAnswer,
+    Token,
     VenueOrder,
     parse_balance,
     parse_cancel_answer,
@@ -113,7 +115,25 @@ class Gateway:
 
     async def balance(self) -> int:
         """Our collateral, millionths. Raises: VenueRefused, BadFrame."""
-        query = f"asset_type=COLLATERAL&signature_type={self.signature_type}"
+        return await self._balance("asset_type=COLLATERAL")
+
+    async def shares(self, token: Token) -> int:
+        """Our shares of a token, millionths. Raises: VenueRefused, BadFrame."""
+        return await self._balance(token.query())
+
+    async def view(self, since_s: int, tokens: Iterable[Token]) -> View:
+        """What our books are held against: trades since a moment, unix seconds, and these tokens' shares.
+
+        Balances first: a trade that comes in between is then in our books, and differs this once.
+        Raises: VenueRefused, BadFrame.
+        """
+        cash_micro = await self.balance()
+        shares = {token.token_id: await self.shares(token) for token in tokens}
+        legs = await self.trades(f"after={since_s}")
+        return View(tuple(await self.open_orders()), tuple(legs), cash_micro, shares)
+
+    async def _balance(self, of: str) -> int:
+        query = f"{of}&signature_type={self.signature_type}"
         http, body = await self._asked("GET", "/balance-allowance", query)
         if http != 200:
             raise VenueRefused(f"balance: HTTP {http}")

@@ -55,10 +55,23 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "day_loss_limit_micro": board.limits.day_loss_micro,
         "positions": [structs.asdict(holding) for holding in accounts.holdings()],
         "orders": [structs.asdict(resting) for resting in accounts.resting()],
+        "reconciled": _reconciled(desk),
         "decided": desk.decisions.taken,
         "counters": dict(sorted(board.counters.items())),
         "operation": operation_view(desk.operations.current) if desk.operations.current else None,
         "workers": [_worker(desk, member) for member in board.crew.members.values()],
+    }
+
+
+def _reconciled(desk: Desk) -> dict[str, Any]:
+    """How often our books were held against the venue's in this reign, when last, and what differed."""
+    reconciling = desk.reconciling
+    return {
+        "rounds": reconciling.rounds,
+        "differences": reconciling.differences,
+        "at_ns": reconciling.at_ns,
+        "differs": [difference.text for difference in reconciling.counted.values()],
+        "foreign": list(reconciling.foreign),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -224,12 +224,26 @@ def parse_trades(items: list[bytes], api_key: str) -> list[TradeLeg]:
     return [leg for item in items for leg in legs_of(item, api_key)]
 
 
+class Token(NamedTuple):
+    """A token whose shares are asked for. `version`: of the protocol that keeps them, v1 or v2."""
+
+    token_id: str
+    version: str
+
+    def query(self) -> str:
+        """What names it, and its kind, where balances are asked for."""
+        return f"asset_type={_ASSET_TYPES[self.version]}&token_id={self.token_id}"
+
+
+_ASSET_TYPES: Final = {"v1": "CONDITIONAL", "v2": "CONDITIONAL-V2"}
+
+
 class _Balance(msgspec.Struct):
     balance: str
 
 
 def parse_balance(body: bytes) -> int:
-    """Collateral in millionths; the venue sends it as a whole number of them. Raises: BadFrame."""
+    """Collateral or shares in millionths; the venue sends a whole number of them. Raises: BadFrame."""
     try:
         balance = parse_scaled(msgspec.json.decode(body, type=_Balance).balance, 0)
     except UNREADABLE as error:

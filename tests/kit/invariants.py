@@ -448,6 +448,16 @@ def _cash_is_the_trades(audit: Auditor, rest: AtRest) -> str:
     return f"our cash is {ours}, the trades add up to {cash}" if ours != cash else ""
 
 
+def _nothing_differs(audit: Auditor, reconciled: e.Reconciled) -> str:
+    """Whatever is under way, no difference with the venue persists, and every order of the key is one of ours."""
+    return f"{reconciled}" if reconciled.differs or reconciled.foreign or reconciled.differences else ""
+
+
+def _was_reconciled(audit: Auditor, rest: AtRest) -> str:
+    """The desk has looked at the venue's books in its last reign."""
+    return "" if audit.sim.desk.reconciling.rounds else "our books were never held against the venue's"
+
+
 Check = Callable[["Auditor", Any], str]
 """Looks at one thing that happened; returns the fault, or nothing."""
 
@@ -492,6 +502,8 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("B2 our books are the venue's", AtRest, _no_doubt_is_left),
     ("B2 our books are the venue's", AtRest, _positions_are_the_venues),
     ("B2 our books are the venue's", AtRest, _cash_is_the_trades),
+    ("B2 our books are the venue's", e.Reconciled, _nothing_differs),
+    ("B2 our books are the venue's", AtRest, _was_reconciled),
     ("B3 started again in its own time", e.Worker, _not_too_early),
     ("B3 started again in its own time", TimePassed, _in_its_own_time),
 )

@@ -324,6 +324,7 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Withdraw: lambda sim, effect: sim.venue.withdraw(effect),
     fx.LookUp: lambda sim, effect: sim.venue.look_up(effect),
     fx.CatchUp: lambda sim, effect: sim.venue.catch_up(effect),
+    fx.Reconcile: lambda sim, effect: sim.venue.reconcile(effect),
     fx.AskListing: lambda sim, effect: sim.venue.ask_listing(effect),
     fx.Watch: lambda sim, effect: sim.venue.send_book(effect),
     fx.Refetch: lambda sim, effect: sim.venue.send_book(effect),

@@ -6,6 +6,7 @@ It keeps the truth that our books are held against: every order that arrived, ev
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +14,10 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from shared.messages import Level, Outcome
-from shared.slots import Slot
+from shared.slots import Slot, parse_slot
+from shared.units import cost_of, taker_fee
 from supervisor import effects as fx
+from supervisor.recovery import View
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
@@ -45,7 +48,8 @@ class RestingOrder:
 class ToyVenue:
     """`final`: how each trade of each order settled, once it has. `down`: feeds that are not there.
 
-    `matched_s`: when each trade happened, market time; by that a catch-up chooses.
+    `matched_s`: when each trade happened, market time; by that a catch-up chooses. `pays_itself`: winners are paid when
+    they are named, else they wait to be claimed.
     """
 
     sim: Sim
@@ -54,6 +58,10 @@ class ToyVenue:
     final: dict[tuple[str, str], str] = field(default_factory=dict)
     matched_s: dict[str, int] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
+    pays_itself: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pays_itself = bool(self.sim.seed % 2)
 
     # --- the truth ---
 
@@ -67,6 +75,21 @@ class ToyVenue:
                 if leg.status != "FAILED":
                     held[key] = held.get(key, 0) + (leg.size_micro if leg.side == "BUY" else -leg.size_micro)
         return held
+
+    def view(self, tokens: Collection[str], since_s: int) -> View:
+        """Everything of ours as it is now."""
+        cash, shares = OPENING_CASH, dict.fromkeys(tokens, 0)
+        for order_id, order in self.orders.items():
+            placing = order.placing
+            legs = [leg for leg in self.settled_legs(order_id) if leg.status != "FAILED"]
+            held = sum(leg.size_micro if leg.side == "BUY" else -leg.size_micro for leg in legs)
+            cash += sum(map(_flow, legs))
+            if self.pays_itself and self._over(parse_slot(placing.slot), placing.start_s):
+                cash += held if placing.outcome == _winner(placing.slot, placing.start_s) else 0
+            elif placing.token_id in shares:
+                shares[placing.token_id] += held
+        resting = tuple(self._as_listed(order) for order in self.orders.values() if self._rests(order))
+        return View(resting, tuple(self._legs_since(since_s)), cash, shares)
 
     def settled_legs(self, order_id: str) -> list[TradeLeg]:
         """An order's trades, each as far as it is settled."""
@@ -101,10 +124,12 @@ class ToyVenue:
         name = f"{slot.name}-{start_s}"
         terms = m.Terms(name, 10_000, 5_000_000, *FEE, 150, "spot")
         market = Market(slot, start_s, (f"{name}-up", f"{name}-down"), "v1", False, terms)
-        ended = self.sim.now().at_ns // NS > start_s + slot.window_s + 20
-        won: Outcome = "Up" if hashlib.sha256(name.encode()).digest()[0] % 2 else "Down"
-        listing = Listing(market, not ended, won if ended else None, None)
+        ended = self._over(slot, start_s)
+        listing = Listing(market, not ended, _winner(slot.name, start_s) if ended else None, None)
         self.sim.hear(self.sim.desk.markets.on_listing, slot, start_s, listing, not ended)
+
+    def _over(self, slot: Slot, start_s: int) -> bool:
+        return self.sim.now().at_ns // NS > start_s + slot.window_s + 20
 
     def tell_prices(self) -> None:
         """A second's reference prices."""
@@ -197,7 +222,7 @@ class ToyVenue:
         return [trade_id]
 
     def _fill_later(self, order: RestingOrder) -> None:
-        if order.open:
+        if self._rests(order):
             self._match(order, self.sim.chance.choice((0.3, 1.0)))
 
     def _settle(self, leg: TradeLeg, fate: str) -> None:
@@ -233,7 +258,7 @@ class ToyVenue:
     def _cancel(self, order_id: str, reign: int) -> None:
         order = self.orders.get(order_id)
         answer = Answer("rejected", reason="already canceled or matched")
-        if order is not None and order.open:
+        if order is not None and self._rests(order):
             order.open = False
             self._report(order)
             answer = Answer("accepted", order_id=order_id)
@@ -247,24 +272,53 @@ class ToyVenue:
         self.sim.during(self.sim.chance.randrange(5 * MS, 40 * MS), self._look_up, effect.order_id)
 
     def _look_up(self, order_id: str) -> None:
-        order, found = self.orders.get(order_id), None
-        if order is not None:
-            placing = order.placing
-            named = (order_id, placing.token_id, placing.side, placing.price_micro)
-            found = VenueOrder(*named, placing.size_micro, order.matched_micro, order.open)
+        order = self.orders.get(order_id)
+        found = self._as_listed(order) if order is not None else None
         self.sim.hear(self.sim.desk.dealing.on_lookup, order_id, found, self.settled_legs(order_id))
 
     def catch_up(self, effect: fx.CatchUp) -> None:
         """Every trade of ours since then, and what rests."""
         self.sim.during(self.sim.chance.randrange(5 * MS, 40 * MS), self._catch_up, effect.since_s)
 
-    def _catch_up(self, since_s: int) -> None:
+    def reconcile(self, effect: fx.Reconcile) -> None:
+        """Everything of ours, or no answer this time."""
+        self.sim.during(self.sim.chance.randrange(5 * MS, 90 * MS), self._reconcile, effect)
+
+    def _reconcile(self, effect: fx.Reconcile) -> None:
+        lost = self.sim.chancy(self.sim.weather.answer_lost)
+        view = None if lost else self.view([token.token_id for token in effect.tokens], effect.since_s)
+        self.sim.hear(self.sim.desk.reconciling.on_view, view)
+
+    def _as_listed(self, order: RestingOrder) -> VenueOrder:
+        placing = order.placing
+        named = (placing.order_id, placing.token_id, placing.side, placing.price_micro)
+        return VenueOrder(*named, placing.size_micro, order.matched_micro, self._rests(order))
+
+    def _rests(self, order: RestingOrder) -> bool:
+        """Whether it may still match: the venue takes every order out of a market that is resolved."""
+        return order.open and not self._over(parse_slot(order.placing.slot), order.placing.start_s)
+
+    def _legs_since(self, since_s: int) -> list[TradeLeg]:
         recent = {
             leg.order_id for legs in self.legs.values() for leg in legs if self.matched_s[leg.trade_id] >= since_s
         }
-        legs = [leg for order_id in sorted(recent) for leg in self.settled_legs(order_id)]
-        resting = {order_id for order_id, order in self.orders.items() if order.open}
+        return [leg for order_id in sorted(recent) for leg in self.settled_legs(order_id)]
+
+    def _catch_up(self, since_s: int) -> None:
+        legs = self._legs_since(since_s)
+        resting = {order_id for order_id, order in self.orders.items() if self._rests(order)}
         self.sim.hear(self.sim.desk.dealing.on_caught_up, legs, resting)
+
+
+def _winner(slot: str, start_s: int) -> Outcome:
+    return "Up" if hashlib.sha256(f"{slot}-{start_s}".encode()).digest()[0] % 2 else "Down"
+
+
+def _flow(leg: TradeLeg) -> int:
+    """What a trade does to the cash; a maker pays no fee."""
+    amount = cost_of(leg.size_micro, leg.price_micro)
+    fee = 0 if leg.maker else taker_fee(leg.size_micro, leg.price_micro, *FEE)
+    return (amount if leg.side == "SELL" else -amount) - fee
 
 
 def _book(token: str, bid_micro: int) -> Snapshot:

@@ -109,7 +109,7 @@ def any_settings(chance: random.Random) -> Settings:
             event_spacing_ms=200,
             deadline_s=chance.choice((0.3, 0.7, 1.5)),
         ),
-        venue=Venue(answer_s=1.0, unknown_horizon_s=6.0),
+        venue=Venue(answer_s=1.0, unknown_horizon_s=6.0, reconcile_s=chance.choice((2.0, 10.0, 30.0))),
         risk=Risk(
             order_max_usd=25, slot_max_usd=2_000, asset_max_usd=2_000, total_max_usd=5_000, day_loss_max_usd=10_000
         ),
