@@ -276,6 +276,7 @@ class Accounts:
         amount = cost_of(fill.size_micro, fill.price_micro)
         payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
         bought = fill.side == "BUY"
+        self._owe((fill.slot, fill.start_s), sign * payout if bought else -sign * payout)
         flow = sign * (payout - amount - fill.fee_micro if bought else amount - fill.fee_micro - payout)
         self.cash_micro += flow
         self.day_realized_micro += flow
@@ -306,17 +307,18 @@ class Accounts:
         for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
             self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
         self.winners[window] = entry.winner
-        self._owe(window, entry)
+        self._owe(window, entry.payout_micro)
         self.windows_measured += window in self.measured
         self.measured = {kept for kept in self.measured if kept[0] != entry.slot or kept[1] > entry.start_s}
         self._forget(window)
         self.version += 1
 
-    def _owe(self, window: tuple[str, int], entry: e.Resolved) -> None:
-        opened = self.windows.get(window)
-        if entry.payout_micro and opened is not None:
-            token = opened.tokens[entry.winner == "Down"]
-            self.payouts[window] = Paid(token, opened.version, entry.payout_micro)
+    def _owe(self, window: tuple[str, int], micro: int) -> None:
+        """A resolved window pays this, or so much more than was counted before."""
+        opened, before = self.windows.get(window), self.payouts.get(window)
+        if micro and opened is not None:
+            token = opened.tokens[self.winners[window] == "Down"]
+            self.payouts[window] = Paid(token, opened.version, micro + (before.micro if before else 0))
             for old in list(self.payouts)[:-PAYOUTS_KEPT]:
                 del self.payouts[old]
 

@@ -25,6 +25,8 @@ from deploy.cli.show import (
 from shared.outcomes import EXIT
 from shared.units import show_micro, show_usd
 
+LINE_MAX = 80
+"""Columns of a line that others wrote."""
 LOOK_S = 0.5
 """Between two looks for news."""
 
@@ -63,14 +65,25 @@ def status_screen(status: dict[str, Any]) -> str:
         f"money  today {show_usd(status['day_realized_micro'], signed=True)}"
         f" of -{show_usd(status['day_loss_limit_micro'])}   exposure {show_usd(status['exposure_micro'])}"
         f"   cash {show_usd(cash)}",
-        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
+        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders{_books(status)}",
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
+    lines += [one_line(f"DIFFERS  {text}")[:LINE_MAX] for text in status.get("reconciled", {}).get("differs", ())]
     if status["paused"]:
         lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
         lines.append(f"now    {_operation_line(status['operation'])}")
     return "\n".join(lines)
+
+
+def _books(status: dict[str, Any]) -> str:
+    """How often our books were held against the venue's, and what came of it; nothing before the first time."""
+    reconciled = status.get("reconciled")
+    if not reconciled or not reconciled["rounds"]:
+        return ""
+    agree = "DIFFER from" if reconciled["differs"] else "are"
+    foreign = f", {len(reconciled['foreign'])} foreign orders" if reconciled["foreign"] else ""
+    return f"   books {agree} the venue's (compared {reconciled['rounds']}x){foreign}"
 
 
 def _skipped(status: dict[str, Any]) -> int:

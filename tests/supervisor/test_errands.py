@@ -24,7 +24,7 @@ from supervisor.gates import Tried
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.venue.discovery import BadMarket, Listing, Market
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.requests import Answer, VenueOrder
+from supervisor.venue.requests import Answer, Token, VenueOrder
 
 NOW = Moment(7, 8)
 BTC = Slot("BTC", 5)
@@ -151,6 +151,20 @@ def test_catching_up_waits_for_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(scenario())
     sent.desk.dealing.on_caught_up.assert_called_once_with(NOW, [], set())
+
+
+def test_our_books_and_the_venues_are_asked_for_in_one_errand() -> None:
+    """What came is told whole; that nothing came is told as well, and asked again by the desk."""
+    sent, view = Sent(), MagicMock()
+    sent.gateway.view.side_effect = [view, VenueRefused("HTTP 500"), BadFrame("balance")]
+    effect = fx.Reconcile(5, (Token("1", "v1"),))
+    for told in (view, None, None):
+        sent.off(effect)
+        sent.desk.reconciling.on_view.assert_called_with(NOW, told)
+    assert [call.args for call in sent.gateway.view.await_args_list] == [(5, effect.tokens)] * 3
+    sent.gateway.key = None
+    sent.off(effect)
+    assert (sent.gateway.view.await_count, sent.turns) == (3, 4)
 
 
 def a_listing(rule: Rule = "twap60") -> Listing:

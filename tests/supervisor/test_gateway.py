@@ -15,8 +15,9 @@ from kit.recordings import API_KEY, CONDITION, ORDER, TRADE, recording
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
 from supervisor.gateway import CONNECTIONS, PAGES_MAX, Gateway, VenueRefused
+from supervisor.recovery import View
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.requests import Answer
+from supervisor.venue.requests import Answer, Token
 
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 SECRET = json.loads(recording("api_key"))["secret"]
@@ -300,6 +301,26 @@ def test_the_balance_is_in_millionths() -> None:
             await gateway.balance()
 
     with_gateway(act)
+
+
+def test_a_view_is_everything_our_books_are_held_against() -> None:
+    """Collateral and each token by its kind, trades since a moment, and the orders that rest."""
+
+    async def act(gateway: Gateway, venue: Script) -> tuple[View, list[Asked]]:
+        venue.on("GET /balance-allowance", ok({"balance": "7000000"}), ok({"balance": "5"}), ok({"balance": "0"}))
+        venue.on("GET /data/trades", ok({"data": [], "next_cursor": "LTE="}))
+        venue.on("GET /data/orders", ok({"data": [], "next_cursor": "LTE="}))
+        return await gateway.view(11, [Token("1", "v1"), Token("2", "v2")]), venue.asked
+
+    view, asked = with_gateway(act)
+    assert view == View((), (), 7_000_000, {"1": 5, "2": 0})
+    kinds = [one.target.split("?", 1)[1] for one in asked]
+    assert kinds[0] == "asset_type=COLLATERAL&signature_type=3"
+    assert kinds[1:3] == [
+        "asset_type=CONDITIONAL&token_id=1&signature_type=3",
+        "asset_type=CONDITIONAL-V2&token_id=2&signature_type=3",
+    ]
+    assert kinds[3].startswith("after=11&")
 
 
 # --- heartbeat and key ---

@@ -40,7 +40,7 @@ def test_the_status_is_one_screen(state: State) -> None:
         "REHEARSAL  TRADING   r41 a1b2c3d4  p:77ab   market time 00:01:27",
         "slots  10/10 owned, 8 without a market   decisions 235872   skipped 4",
         "money  today +11.48 of -100.00   exposure 15.00   cash 987.65",
-        "open   3 positions, 1 orders",
+        "open   3 positions, 1 orders   books are the venue's (compared 118x)",
         "feeds  market, user, prices ok   tape ok",
     ]
 
@@ -57,6 +57,21 @@ def test_a_status_says_what_is_wrong() -> None:
     waiting = an_operation(waiting={"BTC/5m": "an unanswered order"})
     assert f"now    deploy {OP} of 9f31c7e0 is warming" in screen(operation=an_operation())
     assert screen(operation=waiting)[-1].endswith("is warming, waiting for BTC/5m: an unanswered order")
+
+
+def test_a_status_says_where_our_books_are_not_the_venues() -> None:
+    """What differs, a line each; foreign orders by their number; nothing before the first comparison."""
+    found = {
+        "rounds": 9,
+        "differences": 1,
+        "at_ns": 1,
+        "differs": ["cash: 100.00 by our books, 95.00"],
+        "foreign": ["0x1"],
+    }
+    lines = screen(reconciled=found)
+    assert lines[3] == "open   3 positions, 1 orders   books DIFFER from the venue's (compared 9x), 1 foreign orders"
+    assert "DIFFERS  cash: 100.00 by our books, 95.00" in lines
+    assert screen(reconciled=found | {"rounds": 0, "differs": []})[3] == "open   3 positions, 1 orders"
 
 
 def test_a_busy_status_fits_a_terminal() -> None:

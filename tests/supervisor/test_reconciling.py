@@ -1,0 +1,223 @@
+"""Rounds of comparing: their pace, what counts, whom it stops, and what is done about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kit.still_desk import BTC, CASH, ETH, StillDesk, a_trading_desk, buy, tokens
+
+from shared import entries as e
+from supervisor import effects as fx
+from supervisor import report
+from supervisor.accounts import Paid
+from supervisor.reconciling import AGAIN_S, FOREIGN_MAX, PERSISTS, TOKENS_MAX
+from supervisor.recovery import View
+from supervisor.venue.requests import Answer, Token, VenueOrder
+from supervisor.venue.user import TradeLeg
+
+PACE_S = 30.0
+NOTHING = View((), (), CASH, {})
+
+
+def rounds(still: StillDesk, view: View | None, times: int = 1) -> None:
+    """The venue answers so many rounds, each asked for by the desk itself."""
+    for _ in range(times):
+        for _ in range(int(PACE_S) + 2):
+            if still.wanted(fx.Reconcile):
+                break
+            still.jump(1)
+            still.hold()
+            hear(still)
+        still.wants.remove(still.wanted(fx.Reconcile)[0])
+        still.do(still.desk.reconciling.on_view, view)
+
+
+def hear(still: StillDesk) -> None:
+    """Prices, books and our trades are told, so that nothing else closes entries."""
+    still.caught_up()
+    for name in still.desk.turns.slots:
+        still.price(asset=name.partition("/")[0])
+
+
+def entries(still: StillDesk, name: str = BTC) -> str:
+    """Why entries are closed."""
+    return still.desk.board.entries_closed(still.desk.board.lane_of[name])
+
+
+def told(still: StillDesk) -> e.Reconciled:
+    """What the journal says of the last round."""
+    return still.said(e.Reconciled)[-1]
+
+
+def alarms(still: StillDesk) -> list[str]:
+    """What people were told about the books."""
+    return [alarm.detail for alarm in still.said(e.Alarm) if alarm.name in {"books_differ", "foreign_order"}]
+
+
+def an_order(still: StillDesk) -> VenueOrder:
+    """Ten shares of Up rest, on both sides."""
+    still.jump(5)
+    still.answer(buy(470_000))
+    order_id = still.wanted(fx.Submit)[-1].order_id
+    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", "live", order_id), 900)
+    return VenueOrder(order_id, tokens(BTC)[0], "BUY", 470_000, 10_000_000, 0, True)
+
+
+def test_nothing_is_asked_before_our_cash_is_known() -> None:
+    """The first round comes with it, the next at the usual pace."""
+    still = StillDesk()
+    still.begin()
+    still.jump(60)
+    assert still.wanted(fx.Reconcile) == []
+    still.do(still.desk.dealing.on_balance, CASH)
+    still.do(still.desk.on_time)
+    assert len(still.wanted(fx.Reconcile)) == 1
+
+
+def test_rounds_come_at_their_pace_and_one_at_a_time() -> None:
+    """The next is asked for only when there is an answer; that the venue gave none is an answer too."""
+    still = a_trading_desk()
+    still.do(still.desk.on_time)
+    still.jump(3 * PACE_S)
+    assert len(still.wanted(fx.Reconcile)) == 1
+    rounds(still, None)
+    assert (still.desk.reconciling.rounds, still.desk.board.counters["reconcile_failed"]) == (0, 1)
+    still.jump(0.1)
+    rounds(still, NOTHING)
+    assert (still.desk.reconciling.rounds, told(still)) == (1, e.Reconciled(1, 0))
+    still.jump(PACE_S - 1)
+    assert still.wanted(fx.Reconcile) == []
+    still.jump(1)
+    assert len(still.wanted(fx.Reconcile)) == 1
+
+
+def test_books_that_agree_make_no_noise() -> None:
+    """A line in the journal and a counter in the status; nothing for people."""
+    still = a_trading_desk()
+    rounds(still, NOTHING, 5)
+    assert (told(still), alarms(still), entries(still)) == (e.Reconciled(5, 0), [], "")
+    status = report.status(still.desk, 0)["reconciled"]
+    assert status == {"rounds": 5, "differences": 0, "at_ns": still.at_ns, "differs": [], "foreign": []}
+    assert not any(isinstance(entry, e.Reconciled) for _, entry in still.desk.board.recent)
+
+
+def test_a_difference_counts_when_it_persists_and_money_closes_every_slot() -> None:
+    """Two rounds may be a word under way; the third names it, once, and entries stay closed until it is gone."""
+    still = a_trading_desk("BTC", "ETH")
+    short = replace(NOTHING, cash_micro=CASH - 5_000_000)
+    rounds(still, short, PERSISTS - 1)
+    assert (alarms(still), entries(still), told(still).differs) == ([], "", ())
+    rounds(still, short, 2)
+    text = "cash: 1000.00 by our books, 995.00 at the venue"
+    assert alarms(still) == [text]
+    assert told(still) == e.Reconciled(PERSISTS + 1, 1, (text,))
+    assert (entries(still, BTC), entries(still, ETH)) == ("books_differ", "books_differ")
+    rounds(still, NOTHING)
+    assert (entries(still, BTC), told(still)) == ("", e.Reconciled(PERSISTS + 2, 1))
+    rounds(still, short, PERSISTS)
+    assert (len(alarms(still)), told(still).differences) == (2, 2)
+
+
+def test_a_difference_is_looked_at_again_soon() -> None:
+    """Whether it persists is known in seconds, not in minutes."""
+    still = a_trading_desk()
+    rounds(still, replace(NOTHING, cash_micro=CASH - 1))
+    still.jump(AGAIN_S - 0.5)
+    assert still.wanted(fx.Reconcile) == []
+    still.jump(0.5)
+    assert len(still.wanted(fx.Reconcile)) == 1
+
+
+def test_a_difference_in_one_slot_closes_entries_there_alone() -> None:
+    """An order that rests in our books and not at the venue; it is followed up in every round."""
+    still = a_trading_desk("BTC", "ETH")
+    order = an_order(still)
+    rounds(still, replace(NOTHING, resting=(order,)))
+    assert still.wanted(fx.LookUp) == []
+    rounds(still, NOTHING, PERSISTS)
+    assert still.wanted(fx.LookUp)[-1] == fx.LookUp(order.order_id)
+    assert (entries(still, BTC), entries(still, ETH)) == ("books_differ", "")
+    assert alarms(still) == [f"order {order.order_id[:10]} of BTC/5m rests in our books and not at the venue"]
+
+
+def test_a_wish_to_enter_is_denied_while_the_books_differ() -> None:
+    """Risk says so by name; the way out stays open."""
+    still = a_trading_desk()
+    rounds(still, replace(NOTHING, cash_micro=0), PERSISTS)
+    sent = len(still.wanted(fx.Submit))
+    still.jump(5)
+    still.answer(buy(470_000))
+    assert len(still.wanted(fx.Submit)) == sent
+    assert "books_differ" in still.said(e.OutcomeOf)[-1].denied[0]
+
+
+def test_a_trade_that_nobody_told_is_counted_and_no_difference() -> None:
+    """The round brings it in before it compares."""
+    still = a_trading_desk()
+    order = an_order(still)
+    leg = TradeLeg("t1", order.order_id, order.token, "BUY", 470_000, 4_000_000, True, "CONFIRMED")
+    view = View((order,), (leg,), CASH - 1_880_000, {order.token: 4_000_000})
+    rounds(still, view, PERSISTS)
+    assert still.accounts.cash_micro == CASH - 1_880_000
+    assert (told(still), alarms(still)) == (e.Reconciled(PERSISTS, 0), [])
+
+
+def test_an_order_that_outlived_our_books_is_taken_back() -> None:
+    """It is ours, and closed in our books: the cancel is written down first, and what was done is told."""
+    still = a_trading_desk()
+    order = an_order(still)
+    still.do(still.desk.dealing.on_cancel_answer, order.order_id, Answer("accepted", order_id=order.order_id), 700)
+    kept = replace(NOTHING, resting=(order,))
+    rounds(still, kept, PERSISTS - 1)
+    assert still.wanted(fx.Withdraw) == []
+    still.slow_disk = True
+    rounds(still, kept)
+    assert (still.wanted(fx.Withdraw), still.said(e.Cancelling)[-1].cause) == ([], "reconciliation")
+    still.sync()
+    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order.order_id)]
+    assert [repair.order_id for repair in still.said(e.Repair)] == [order.order_id]
+
+
+def test_foreign_orders_are_told_once_each_and_never_touched() -> None:
+    """Whoever else trades with this key: named, counted, left alone; no entry is closed for it."""
+    still = a_trading_desk()
+    stranger = VenueOrder(f"0x{'f' * 64}", tokens(BTC)[0], "BUY", 470_000, 10_000_000, 0, True)
+    rounds(still, replace(NOTHING, resting=(stranger,)), PERSISTS + 1)
+    assert [reconciled.foreign for reconciled in still.said(e.Reconciled)] == [(stranger.order_id,), (), (), ()]
+    assert alarms(still) == [f"this key has orders that are not ours: {stranger.order_id}"]
+    assert (still.wanted(fx.Withdraw), still.wanted(fx.LookUp), entries(still)) == ([], [], "")
+    assert report.status(still.desk, 0)["reconciled"]["foreign"] == [stranger.order_id]
+
+
+def test_the_memory_of_foreign_orders_is_bounded() -> None:
+    """Somebody who places thousands costs us no memory."""
+    still = a_trading_desk()
+    crowd = [VenueOrder(f"0x{n:064x}", "1", "BUY", 1, 1, 0, True) for n in range(FOREIGN_MAX + 50)]
+    rounds(still, replace(NOTHING, resting=tuple(crowd)), 2)
+    assert len(still.desk.reconciling.foreign) == FOREIGN_MAX
+
+
+def test_more_tokens_than_a_round_asks_for_take_turns() -> None:
+    """Each is asked for in the end."""
+    still = a_trading_desk()
+    known = {("BTC/5m", n): Paid(f"token {n}", "v1", 1) for n in range(TOKENS_MAX + 10)}
+    still.accounts.payouts.update(known)
+    asked = set[Token]()
+    for _ in range(2):
+        still.jump(PACE_S)
+        (effect,) = still.wanted(fx.Reconcile)
+        assert len(effect.tokens) == TOKENS_MAX
+        asked |= set(effect.tokens)
+        rounds(still, NOTHING)
+    assert len(asked) == len(known)
+
+
+def test_a_reign_that_begins_compares_anew() -> None:
+    """What the reign before had counted is not known to the next, which finds it again by itself."""
+    still = a_trading_desk()
+    rounds(still, replace(NOTHING, cash_micro=1), PERSISTS)
+    still.restart()
+    assert (still.desk.reconciling.rounds, entries(still)) == (0, "market_feed_down")
+    still.feeds()
+    rounds(still, replace(NOTHING, cash_micro=1), PERSISTS)
+    assert entries(still) == "books_differ"
