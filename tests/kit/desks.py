@@ -50,6 +50,8 @@ bake_s = 0
 rings = []
 flip_policy = "any"
 standby = false
+[venue]
+reconcile_s = 2
 """
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
 
@@ -202,6 +204,8 @@ class Desk(RehearsalDesk):
         self.settle()
         cut_short = self.stop()
         assert not cut_short, f"what it wrote last is missing: {cut_short}"
+        differed = [alarm for alarm in self.said_by(e.Alarm) if alarm.name in DIFFERED]
+        assert not differed, differed
         verdict = verify(self.state)
         if lapsed and verdict.orders_lost_to_heartbeat:
             but["orders_lost_to_heartbeat"] = verdict.orders_lost_to_heartbeat
@@ -239,6 +243,8 @@ class Desk(RehearsalDesk):
 
 
 CTL = (sys.executable, "-m", "deploy.foresightctl")
+DIFFERED = ("books_differ", "foreign_order")
+"""Alarms of a desk whose books are not the venue's."""
 _COUNTS = list(asdict(Verdict()))
 PROMISES = _COUNTS[_COUNTS.index("windows_resolved") + 1 : _COUNTS.index("faults")]
 """What must be nothing."""

@@ -1,0 +1,119 @@
+"""Real books beside a real venue's: what agrees is quiet, what somebody else did with our key is told, and left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+from kit.desks import TWO_ASSETS, Desk, a_desk, eventually
+from kit.misbehaving import steer
+
+from shared import entries as e
+from shared.clock import SystemClock
+from shared.config import Venue, read_credentials
+from shared.messages import OrderKind, Place
+from shared.slots import parse_slot
+from supervisor.admission import Draft
+from supervisor.gateway import Gateway
+from supervisor.signing import ClientSigner
+from supervisor.venue.discovery import Market
+from supervisor.venue.requests import order_amounts
+
+pytestmark = pytest.mark.system
+T = TypeVar("T")
+OFTEN = f"{TWO_ASSETS}[venue]\nreconcile_s = 0.5\n"
+ADDRESSES = ("clob", "gamma", "market_ws", "user_ws", "price_ws")
+
+
+def test_books_that_agree_stay_quiet_through_ghosts_and_a_lost_supervisor() -> None:
+    """Trades fail and are taken back, the supervisor is killed and begins again: compared all the while, no alarm."""
+    with a_desk(settings=OFTEN) as desk:
+        steer(desk.where, "POST", body={"kind": "ghost_fill", "count": 4})
+        eventually(lambda: len(desk.venue_lines("fault")) >= 3, "ghosts")
+        desk.supervisor.kill()
+        desk.until_dead()
+        desk.until_open()
+        compared(desk)
+        desk.judged(lapsed=True)
+        assert [reconciled.differences for reconciled in desk.said_by(e.Reconciled) if reconciled.differences] == []
+        assert {line.term for line in desk.lines(e.Reconciled)} == {1, 2}
+
+
+def test_an_order_of_somebody_else_is_told_once_and_left_alone() -> None:
+    """It rests under our key: named in status and journal, never cancelled, and the desk trades on."""
+    with a_desk(settings=OFTEN) as desk:
+        foreign = somebody(desk, "GTC", 10_000)
+        status = desk.until(lambda s: s["reconciled"]["foreign"], "word of the foreign order")
+        assert (status["reconciled"]["foreign"], status["reconciled"]["differs"]) == ([foreign], [])
+        compared(desk)
+        desk.until_decided()
+        alarms = [alarm.detail for alarm in desk.said_by(e.Alarm) if alarm.name == "foreign_order"]
+        assert alarms == [f"this key has orders that are not ours: {foreign}"]
+        assert foreign not in {cancel.order_id for cancel in desk.said_by(e.Cancelling)}
+        ends = [line["cause"] for line in desk.venue_lines("cancel") if line["order_id"] == foreign]
+        assert ends in ([], ["market_closed"])
+
+
+def test_money_that_moved_without_us_closes_every_entry_until_a_person_looks() -> None:
+    """Somebody bought under our key: cash and shares are named, the alarm is raised once, no order enters any more."""
+    with a_desk(settings=OFTEN) as desk:
+        compared(desk)
+        somebody(desk, "FAK", 990_000)
+        status = desk.until(lambda s: len(s["reconciled"]["differs"]) >= 1, "word of the money")
+        assert any(text.startswith("cash: ") for text in status["reconciled"]["differs"])
+        placed = len(desk.said_by(e.Placing))
+        compared(desk)
+        desk.until_decided(40)
+        assert [p for p in desk.said_by(e.Placing)[placed:] if p.side == "BUY"] == []
+        assert any(alarm.name == "books_differ" for alarm in desk.said_by(e.Alarm))
+        assert desk.ctl("status")[0] == 0
+
+
+def compared(desk: Desk, more: int = 4) -> None:
+    """Wait for so many more comparisons."""
+    before = desk.ask("status").data["reconciled"]["rounds"]
+    desk.until(lambda s: s["reconciled"]["rounds"] >= before + more, f"{more} more comparisons")
+
+
+def somebody(desk: Desk, kind: OrderKind, price_micro: int) -> str:
+    """Somebody who has our key buys ten shares by hand, in the window that was opened last; the order's id."""
+
+    async def place(gateway: Gateway) -> str:
+        opened = desk.said_by(e.Opened)[-1]
+        market = Market(
+            parse_slot(opened.slot), opened.start_s, opened.tokens, opened.version, opened.neg_risk, opened.terms
+        )
+        wish = Place("Up", "BUY", price_micro, 10_000_000, kind)
+        amounts = order_amounts("BUY", kind, price_micro, wish.size_micro, opened.terms.tick_micro)
+        signer = signer_of(desk)
+        assert gateway.key is not None
+        signer.own(gateway.key.key)
+        at_ms = SystemClock().wall_ns() // 10**6
+        signed = signer.sign(Draft(market, opened.tokens[0], wish, *amounts, f"by hand {at_ms}", at_ms))
+        answer = await gateway.place(signed.body)
+        assert answer.verdict == "accepted", answer
+        return signed.order_id
+
+    return with_gateway(desk, place)
+
+
+def signer_of(desk: Desk) -> ClientSigner:
+    """Whoever holds the desk's key."""
+    return ClientSigner(read_credentials(desk.state.credentials))
+
+
+def with_gateway(desk: Desk, act: Callable[[Gateway], Awaitable[T]]) -> T:
+    """Act at the venue under the desk's own key, beside the desk."""
+
+    async def run() -> T:
+        where: dict[str, Any] = {name: desk.where[name] for name in ADDRESSES}
+        signer, gateway = signer_of(desk), Gateway(Venue(**where), SystemClock())
+        try:
+            await gateway.open(signer.address, signer.signature_type, signer.key_headers)
+            return await act(gateway)
+        finally:
+            await gateway.close()
+
+    return asyncio.run(run())
