@@ -43,6 +43,11 @@ class State:
         return self.root / "journal"
 
     @property
+    def snapshots(self) -> Path:
+        """What the journal added up to at some records; a start is shorter with them, and no different without."""
+        return self.root / "snapshots"
+
+    @property
     def tape(self) -> Path:
         """Segments of the tape: the stream as it was published."""
         return self.root / "tape"

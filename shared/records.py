@@ -180,6 +180,11 @@ class Appender:
         """Bytes of the current segment, with what is not flushed yet."""
         return self._offset + sum(map(len, self._pending))
 
+    @property
+    def link(self) -> bytes:
+        """The chain after the newest record taken: it names this record and everything before it."""
+        return self._chain
+
     def append(self, payload: bytes) -> int:
         """Take a record and return its number; `flush` writes it."""
         self._chain = chain(self._chain, payload)

@@ -370,9 +370,9 @@ def order_event(entry: e.Answered, order: Order | None) -> OrderEvent | None:
     return None
 
 
-def rebuild(lines: Iterable[e.Line]) -> Accounts:
-    """The accounts that a journal adds up to."""
-    accounts = Accounts()
+def rebuild(lines: Iterable[e.Line], accounts: Accounts | None = None) -> Accounts:
+    """The accounts that a journal adds up to; `accounts`: those of the lines before these, which become the result."""
+    accounts = accounts or Accounts()
     for line in lines:
         accounts.apply(line.entry, line.at_ns)
     return accounts

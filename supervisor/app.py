@@ -28,9 +28,7 @@ from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
 from supervisor import effects as fx
-from supervisor import journal as journals
-from supervisor import report, verbs
-from supervisor.accounts import rebuild
+from supervisor import report, snapshots, verbs
 from supervisor.arrivals import Arrivals
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
@@ -81,6 +79,8 @@ class App:
         self._flushing = False
         self._broken_off = False
         self._mirrored = -1
+        self._snapshot_due = False
+        self._code = code_hash(ROOT, ("supervisor", "shared"))
         self._ready = False
         self._fed = 0
         self._control_fault = ""
@@ -111,7 +111,8 @@ class App:
         self.stream = Stream(self.state.stream_socket, self.state.tape)
         segment_bytes = self.settings.records.journal_segment_mib << 20
         self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
-        accounts = rebuild(journals.lines(self.state.journal))
+        recovered = snapshots.recover(self.state.journal, self.state.snapshots, self._code)
+        accounts = recovered.accounts
         seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
@@ -120,7 +121,7 @@ class App:
             seq=seq,
             at_ns=at_ns,
             pid=os.getpid(),
-            code=code_hash(ROOT, ("supervisor", "shared")),
+            code=self._code,
         )
         self.ledger = Writer(self.state.ledger_name)
         self.arrivals = Arrivals(self.desk, self._turn, own_key=self._own_key, welcome=self._welcome)
@@ -139,8 +140,11 @@ class App:
             self.desk.begin(now, shown, first)
             if self.journal.torn_bytes:
                 self.desk.board.alarm("journal_torn", f"{self.journal.torn_bytes} bytes of the last record were lost")
+            if recovered.damaged:
+                self.desk.board.alarm("snapshot_damaged", "; ".join(recovered.damaged))
         self._end_turn()  # whoever is answered by this reign, or started in it, must not outlive the word of it
-        log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
+        found = {"snapshot": recovered.snapshot, "folded": recovered.folded, "left_out": recovered.left_out}
+        log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq, **found)
 
     async def _join_venue(self) -> None:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
@@ -287,9 +291,25 @@ class App:
         self._flushing = False
         self.journal.flush()
         self.stream.flush()
+        if self._snapshot_due and not self._broken_off:
+            self._take_snapshot()
         if self.stream.fault != self.desk.board.tape_fault:
             with self._turn() as now:
                 self.desk.on_tape(now, self.stream.fault, self.stream.missing_from)
+
+    def _take_snapshot(self) -> None:
+        """Between two turns the accounts are what the journal adds up to: keep them beside it."""
+        self._snapshot_due, number = False, self.journal.next - 1
+        data = snapshots.pack(self.desk.board.accounts, number, self.journal.link, self._code)
+        self._start(self._keep_snapshot(number, data))
+
+    async def _keep_snapshot(self, number: int, data: bytes) -> None:
+        """The wait for the disk is a thread's; a disk without room costs the snapshot, not the desk."""
+        try:
+            await asyncio.to_thread(snapshots.write, self.state.snapshots, number, data)
+        except OSError as error:
+            self.desk.board.count("snapshot_failed")
+            log.warning("snapshot_failed", reason=error.strerror or str(error))
 
     def _mirror(self) -> None:
         self._mirrored = self.desk.board.accounts.version
@@ -422,6 +442,7 @@ class App:
     def _write(self, effect: fx.Write) -> None:
         board = self.desk.board
         self.journal.append(effect.entry, board.at_ns, board.accounts.term)
+        self._snapshot_due |= isinstance(effect.entry, e.Snapshot)
         if isinstance(effect.entry, _LOGGED):
             log.info(type(effect.entry).__name__.lower(), said=report.sentence(effect.entry))
 

@@ -60,6 +60,11 @@ class Journal:
         """The number of the next record."""
         return self._records.next
 
+    @property
+    def link(self) -> bytes:
+        """The chain after the newest record: what binds anything to this journal up to here."""
+        return self._records.link
+
     def append(self, entry: Entry, at_ns: int, term: int) -> None:
         """Write a fact down. Raises: JournalFailed."""
         line = Line(self._records.next, at_ns, self._clock.wall_ns(), term, entry)

@@ -28,6 +28,7 @@ from shared import messages as m
 from shared.clock import NS
 from shared.config import Settings
 from supervisor import effects as fx
+from supervisor import snapshots
 from supervisor.accounts import Accounts, rebuild
 from supervisor.arrivals import Arrivals
 from supervisor.desk import Desk
@@ -41,6 +42,7 @@ BEGIN_NS: Final = 1_000 * NS
 """What the monotonic clock says at the start."""
 REST_S: Final = 45
 """Seconds in which everything comes to rest once nothing goes wrong any more."""
+CODE: Final = "sim"
 LOOK_NS: Final = 200 * MS
 """At least this often the desk looks at the time."""
 
@@ -128,7 +130,7 @@ class Sim:
     def _appoint(self, accounts: Accounts) -> None:
         """Rebuild a supervisor from what the disk says."""
         taped = {"seq": self.disk.seq, "at_ns": self.disk.at_ns}
-        self.desk = Desk(self.settings, accounts, NamingSigner(), **taped, pid=1, code="sim")
+        self.desk = Desk(self.settings, accounts, NamingSigner(), **taped, pid=1, code=CODE)
         self.arrivals = Arrivals(self.desk, self._turn, own_key=lambda: "key", welcome=_welcome)
 
     def _begin(self) -> None:
@@ -231,14 +233,14 @@ class Sim:
         self._begin()
 
     def _rebuilt(self) -> Accounts:
-        """What the journal adds up to; lines that were folded before are folded once."""
+        """What the journal adds up to, through a snapshot; lines that were folded before are folded once."""
         if self._mirrored > len(self.disk.journal):
             self._mirror, self._mirrored = Accounts(), 0
         for line in self.disk.journal[self._mirrored :]:
             read = e.decode_line(e.encode_line(line))
             self._mirror.apply(read.entry, read.at_ns)
         self._mirrored = len(self.disk.journal)
-        return copy(self._mirror)
+        return snapshots.unpack(snapshots.pack(self._mirror, 0, bytes(16), CODE), CODE).accounts
 
     def _check_the_journal(self) -> None:
         whole = rebuild(e.decode_line(e.encode_line(line)) for line in self.disk.journal)
@@ -301,14 +303,6 @@ class Sim:
 
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self.now(), effect.slot)
-
-
-def copy(accounts: Accounts) -> Accounts:
-    """The same facts, to go on from; what the facts are made of never changes."""
-    copied = Accounts()
-    for name, value in vars(accounts).items():
-        setattr(copied, name, type(value)(value) if isinstance(value, dict | set | list) else value)
-    return copied
 
 
 def _welcome(protocol: int) -> m.Welcome:
