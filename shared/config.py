@@ -214,7 +214,7 @@ class Records(_Section, frozen=True):
     """Keyframes in one segment of the tape."""
     journal_segment_mib: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 8
     snapshot_s: Seconds = 30.0
-    """Market seconds between two full snapshots in the journal."""
+    """Market seconds between two snapshots, in the journal and beside it."""
 
 
 class Clock(_Section, frozen=True):

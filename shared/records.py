@@ -92,6 +92,17 @@ class Segment:
             self.next += 1
             yield number, payload
 
+    def skip_past(self, number: int, link: bytes) -> bool:
+        """Go on behind a record whose chain is known already, unchecked up to there; whether it is the one that is."""
+        while self.end + RECORD.size <= len(self.data):
+            length, _, self.chain = RECORD.unpack_from(self.data, self.end)
+            if not 0 < length <= MAX_RECORD or self.end + RECORD.size + length > len(self.data):
+                return False
+            self.end, self.next = self.end + RECORD.size + length, self.next + 1
+            if self.next > number:
+                return bool(self.chain == link)
+        return False
+
     def leftover(self) -> bytes:
         """What stands behind the last sound record, without the zeros of preallocation."""
         return self.data[self.end :].rstrip(b"\0")

@@ -150,15 +150,13 @@ def _after(journal: Path, snapshot: Snapshot) -> Iterator[Line]:
     """What the journal says after a snapshot. Raises: Unusable: before the first, if it is not this journal's."""
     found = False
     for segment in linked(journal, JOURNAL, snapshot.number):
-        for number, record in segment:
-            if number == snapshot.number:
-                found = segment.chain == snapshot.link
-            if number >= snapshot.number and not found:
-                raise Unusable("it is of another journal, or of an end that this one lost")
-            if number > snapshot.number:
-                yield decode_line(record)
+        found = found or segment.skip_past(snapshot.number, snapshot.link)
+        if not found:
+            break
+        for _, record in segment:
+            yield decode_line(record)
     if not found:
-        raise Unusable("the journal ends before it")
+        raise Unusable("its last record is not in this journal")
 
 
 def _kept(folder: Path) -> list[Path]:

@@ -18,8 +18,8 @@ from supervisor.journal import JOURNAL
 CODE = "abcdef012345"
 SEGMENT_BYTES = 8 << 20
 LIVED_S = 240
-DAYS_LINES = 400_000
-"""About a day of eighteen slots."""
+LINES = 100_000
+"""Some hours of eighteen slots."""
 SINCE = 600
 """Lines of the last half minute."""
 SHORTER = 10.0
@@ -27,17 +27,17 @@ SHORTER = 10.0
 
 
 def test_a_start_from_a_snapshot_is_shorter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A day's journal, folded whole and from half a minute ago: the same accounts."""
+    """Hours of journal, folded whole and from half a minute ago: the same accounts."""
     journal, folder = tmp_path / "journal", tmp_path / "snapshots"
     pack_ms = written(journal, folder)
     whole_s, whole = timed(journal, tmp_path / "none")
     short_s, short = timed(journal, folder)
-    assert (whole.folded, short.folded) == (DAYS_LINES, SINCE)
+    assert (whole.folded, short.folded) == (LINES, SINCE)
     assert vars(whole.accounts) == vars(short.accounts)
     with capsys.disabled():
         size = next(folder.glob("*.snap")).stat().st_size
         print(
-            f"\na start over {DAYS_LINES} records: {whole_s:.2f} s whole, {short_s * 1e3:.0f} ms from a snapshot",
+            f"\na start over {LINES} records: {whole_s:.2f} s whole, {short_s * 1e3:.0f} ms from a snapshot",
             end="",
         )
         print(f" of {size >> 10} KiB, {whole_s / short_s:.0f} times shorter; packing it took {pack_ms:.1f} ms")
@@ -45,16 +45,17 @@ def test_a_start_from_a_snapshot_is_shorter(tmp_path: Path, capsys: pytest.Captu
 
 
 def written(journal: Path, folder: Path) -> float:
-    """A journal as long as a day, made of a busy desk's minutes again and again; what packing its accounts took."""
+    """A long journal, made of a busy desk's minutes again and again; what packing its accounts took."""
     sim = Sim(1, BUSY)
     sim.run(LIVED_S)
     lived, appender, pack_ms = sim.disk.journal, Appender(journal, JOURNAL), 0.0
-    lines = [lived[number % len(lived)] for number in range(DAYS_LINES)]
+    lines = [lived[number % len(lived)] for number in range(LINES)]
     for number, line in enumerate(lines, 1):
         appender.append(e.encode_line(line))
+        appender.flush()
         if appender.size > SEGMENT_BYTES:
             appender.roll()
-        if number == DAYS_LINES - SINCE:
+        if number == LINES - SINCE:
             accounts, begun = rebuild(lines[:number]), perf_counter()
             data = snapshots.pack(accounts, number, appender.link, CODE)
             pack_ms = (perf_counter() - begun) * 1e3

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.disks import files_end_at
 
-from shared.records import HEADER, MAX_RECORD, RECORD, Appender, CannotWrite, Damaged, read, segments
+from shared.records import HEADER, MAX_RECORD, RECORD, Appender, CannotWrite, Damaged, Segment, read, segments
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12)
 
@@ -146,6 +146,21 @@ def test_a_segment_of_another_kind_is_refused(tmp_path: Path) -> None:
     written(tmp_path, [b"one"])
     with pytest.raises(Damaged, match="not a journal segment"):
         list(read(tmp_path, "journal"))
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_a_reader_goes_on_behind_a_record_it_knows(tmp_path: Path, number: int) -> None:
+    """By its chain: what follows is checked as ever; under another chain, or beyond the end, it is not there."""
+    appender = Appender(tmp_path, "test", preallocate=4_096)
+    links = {}
+    for payload in (b"one", b"two", b"three", b"four", b"five"):
+        links[appender.append(payload)] = appender.link
+    appender.close()
+    segment = Segment(segments(tmp_path)[0], "test")
+    assert segment.skip_past(number, links[number])
+    assert [n for n, _ in segment] == list(range(number + 1, 6))
+    assert not Segment(segments(tmp_path)[0], "test").skip_past(number, bytes(16))
+    assert not Segment(segments(tmp_path)[0], "test").skip_past(6, links[5])
 
 
 def test_preallocated_room_is_not_read_as_records(tmp_path: Path) -> None:

@@ -22,14 +22,15 @@ from kit.venue import running_venue
 
 from shared.clock import Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Venue
-from shared.entries import Alarm, Entry, Gap, Release
-from shared.fingerprint import lock_hash, modules, release_hash
+from shared.entries import Alarm, Entry, Gap, Release, Term
+from shared.fingerprint import code_hash, lock_hash, modules, release_hash
 from shared.messages import Reply
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
 from supervisor import effects as fx
-from supervisor import journal
+from supervisor import journal, snapshots
+from supervisor.accounts import rebuild
 from supervisor.app import _CARRY_OUT, App
 from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
@@ -216,6 +217,26 @@ def test_shared_memory_that_vanishes_is_made_again(state: State) -> None:
 
     rehearsing(state, act, release=False)
     assert "ledger_gone" in [alarm.name for alarm in said(state, Alarm)]
+
+
+def test_a_start_goes_on_from_the_snapshot_of_the_last_reign(state: State) -> None:
+    """It folds only what came after; a damaged one is said, and the whole journal is folded instead."""
+
+    async def nothing(app: App) -> None:
+        await asyncio.sleep(0)
+
+    rehearsing(state, nothing, release=False)
+    kept = sorted(state.snapshots.glob("*.snap"))
+    assert kept
+    recovered = snapshots.recover(state.journal, state.snapshots, code_hash(ROOT, ("supervisor", "shared")))
+    assert (recovered.snapshot, recovered.damaged) == (int(kept[-1].stem), ())
+    assert vars(recovered.accounts) == vars(rebuild(journal.lines(state.journal)))
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    rehearsing(state, nothing, release=False)
+    (alarm,) = [alarm for alarm in said(state, Alarm) if alarm.name == "snapshot_damaged"]
+    assert kept[-1].name in alarm.detail
+    assert [line.term for line in journal.lines(state.journal) if isinstance(line.entry, Term)] == [1, 2]
 
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
