@@ -154,7 +154,8 @@ def test_a_reader_goes_on_behind_a_record_it_knows(tmp_path: Path, number: int) 
     appender = Appender(tmp_path, "test", preallocate=4_096)
     links = {}
     for payload in (b"one", b"two", b"three", b"four", b"five"):
-        links[appender.append(payload)] = appender.link
+        written = appender.append(payload)
+        links[written] = appender.link
     appender.close()
     segment = Segment(segments(tmp_path)[0], "test")
     assert segment.skip_past(number, links[number])
