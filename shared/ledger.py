@@ -218,6 +218,8 @@ def _attach_or_create(name: str) -> shared_memory.SharedMemory:
         _posixshmem.shm_unlink(f"/{name}")
     except FileNotFoundError:
         pass
+    except ValueError:  # it has no size: whoever made the name died before it had room
+        _posixshmem.shm_unlink(f"/{name}")
     return _untracked(name=name, create=True, size=SIZE)
 
 
