@@ -235,23 +235,21 @@ class Appender:
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
 
     def roll(self) -> None:
-        """Flush, and go on in a new segment.
+        """Flush and sync, and go on in a new segment.
 
-        Raises: CannotWrite: the old segment stays the current one; or the new one is, and the old may not be durable.
+        In this order: a torn end is forgiven only in the last segment, so whatever the machine's power does, none may
+        follow one whose end is not on the disk.
+        Raises: CannotWrite: the old segment stays the current one.
         """
         self.flush()
+        self.sync()
         old = self._fd
         try:
             self._begin()
         except OSError as error:
             self._fd = old
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
-        try:
-            os.fdatasync(old)
-        except OSError as error:
-            raise CannotWrite(f"{self.folder}: {error.strerror or error}") from error
-        finally:
-            os.close(old)
+        os.close(old)
 
     def close(self) -> None:
         """Flush and sync what is left."""

@@ -148,6 +148,25 @@ def test_a_segment_of_another_kind_is_refused(tmp_path: Path) -> None:
         list(read(tmp_path, "journal"))
 
 
+def test_the_end_of_a_segment_is_on_the_disk_before_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the power could leave a torn end in a segment that is not the last, and nobody could start over it."""
+    appender = Appender(tmp_path, "test")
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def sync(fd: int) -> None:
+        synced.append(len(segments(tmp_path)))
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    appender.append(b"the last of its segment")
+    appender.roll()
+    assert (synced, len(segments(tmp_path))) == ([1], 2)
+    appender.close()
+
+
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_a_reader_goes_on_behind_a_record_it_knows(tmp_path: Path, number: int) -> None:
     """By its chain: what follows is checked as ever; under another chain, or beyond the end, it is not there."""
