@@ -65,10 +65,10 @@ def status_screen(status: dict[str, Any]) -> str:
         f"money  today {show_usd(status['day_realized_micro'], signed=True)}"
         f" of -{show_usd(status['day_loss_limit_micro'])}   exposure {show_usd(status['exposure_micro'])}"
         f"   cash {show_usd(cash)}",
-        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders{_books(status)}",
+        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
+        *_books(status),
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
-    lines += [one_line(f"DIFFERS  {text}")[:LINE_MAX] for text in status.get("reconciled", {}).get("differs", ())]
     if status["paused"]:
         lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
@@ -76,14 +76,15 @@ def status_screen(status: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _books(status: dict[str, Any]) -> str:
-    """How often our books were held against the venue's, and what came of it; nothing before the first time."""
+def _books(status: dict[str, Any]) -> list[str]:
+    """How often our books were held against the venue's, and what differs; nothing before the first time."""
     reconciled = status.get("reconciled")
     if not reconciled or not reconciled["rounds"]:
-        return ""
+        return []
     agree = "DIFFER from" if reconciled["differs"] else "are"
-    foreign = f", {len(reconciled['foreign'])} foreign orders" if reconciled["foreign"] else ""
-    return f"   books {agree} the venue's (compared {reconciled['rounds']}x){foreign}"
+    foreign = f"   {len(reconciled['foreign'])} foreign orders" if reconciled["foreign"] else ""
+    differs = [one_line(f"DIFFERS  {text}")[:LINE_MAX] for text in reconciled["differs"]]
+    return [f"books  {agree} the venue's, compared {reconciled['rounds']} times{foreign}", *differs]
 
 
 def _skipped(status: dict[str, Any]) -> int:
