@@ -81,7 +81,7 @@ def state(desk: Desk) -> str:
         return "NO RELEASE"
     if desk.board.accounts.paused:
         return "PAUSED"
-    if any(desk.board.feeds.values()) or desk.board.tape_fault:
+    if any(desk.board.feeds.values()) or desk.board.tape_fault or desk.board.differs:
         return "DEGRADED"
     if not any(slot.owner for slot in desk.turns.slots.values()):
         return "STARTING"

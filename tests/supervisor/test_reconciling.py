@@ -112,7 +112,9 @@ def test_a_difference_counts_when_it_persists_and_money_closes_every_slot() -> N
     assert alarms(still) == [text]
     assert told(still) == e.Reconciled(PERSISTS + 1, 1, (text,))
     assert (entries(still, BTC), entries(still, ETH)) == ("books_differ", "books_differ")
+    assert report.state(still.desk) == "DEGRADED"
     rounds(still, NOTHING)
+    assert report.state(still.desk) == "TRADING"
     assert (entries(still, BTC), told(still)) == ("", e.Reconciled(PERSISTS + 2, 1))
     rounds(still, short, PERSISTS)
     assert (len(alarms(still)), told(still).differences) == (2, 2)
