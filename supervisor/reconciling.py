@@ -9,10 +9,12 @@ that are not ours are told once each, and never touched. As long as nothing diff
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from shared import entries as e
 from supervisor import recovery
+from supervisor.accounts import Paid
 from supervisor.board import Board
 from supervisor.dealing import SETTLING_S, Dealing
 from supervisor.effects import Moment, Reconcile, Withdraw
@@ -39,6 +41,7 @@ class Reconciling:
         self.foreign: dict[str, None] = {}
         self.counted: dict[str, Difference] = {}
         self._seen: dict[str, int] = {}
+        self._gone: set[Paid] = set()
         self._asked_ns: int | None = None
         self._waiting = False
         self._turn = 0
@@ -63,16 +66,23 @@ class Reconciling:
         self.dealing.take_in(now, view.legs, {order.order_id for order in view.resting})
         self.rounds, self.at_ns = self.rounds + 1, self.board.at_ns
         strangers = self._strangers(view)
-        self._judge(recovery.compare(self.board.accounts, view, self.board.at_ns))
+        self._judge(recovery.compare(self.board.accounts, self._with_known(view), self.board.at_ns))
         told = tuple(difference.text for difference in self.counted.values())
         self.board.write(e.Reconciled(self.rounds, self.differences, told, strangers))
+
+    def _with_known(self, view: View) -> View:
+        """The view, and what earlier ones have shown for good: winners that were paid are not asked for again."""
+        payouts = self.board.accounts.payouts.values()
+        seen = {paid for paid in payouts if view.shares.get(paid.token_id) == 0}
+        self._gone = {paid for paid in payouts if paid in self._gone} | seen
+        return replace(view, shares={paid.token_id: 0 for paid in self._gone} | dict(view.shares))
 
     def _pause_s(self) -> float:
         usual_s = self.board.settings.venue.reconcile_s
         return min(usual_s, AGAIN_S) if self._seen else usual_s
 
     def _tokens(self) -> tuple[Token, ...]:
-        tokens = recovery.asked(self.board.accounts)
+        tokens = recovery.asked(self.board.accounts, self._gone)
         begin = self._turn % max(1, len(tokens))
         self._turn += TOKENS_MAX if len(tokens) > TOKENS_MAX else 0
         return tuple((tokens[begin:] + tokens[:begin])[:TOKENS_MAX])

@@ -9,7 +9,7 @@ does not name is foreign, and is reported as nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,7 +17,7 @@ from shared import entries as e
 from shared.clock import NS
 from shared.slots import parse_slot
 from shared.units import cost_of, show_micro, show_usd, taker_fee
-from supervisor.accounts import FINAL, Accounts
+from supervisor.accounts import FINAL, Accounts, Paid
 from supervisor.orders import Order
 from supervisor.venue.requests import Token, VenueOrder
 from supervisor.venue.user import TradeLeg
@@ -60,9 +60,12 @@ class Range:
         return self.low <= micro <= self.high
 
 
-def asked(accounts: Accounts) -> list[Token]:
-    """Tokens whose shares tell something: traded in a window that is not resolved, or paid out and perhaps waiting."""
-    tokens = {Token(paid.token_id, paid.version): None for paid in accounts.payouts.values()}
+def asked(accounts: Accounts, gone: Container[Paid] = ()) -> list[Token]:
+    """Tokens whose shares tell something: traded in a window that is not resolved, or paid out and perhaps waiting.
+
+    Args: gone: payouts that were seen to wait no more.
+    """
+    tokens = {Token(paid.token_id, paid.version): None for paid in accounts.payouts.values() if paid not in gone}
     for slot, start_s, outcome in accounts.positions:
         opened = accounts.windows.get((slot, start_s))
         if opened is not None:

@@ -214,6 +214,21 @@ def test_more_tokens_than_a_round_asks_for_take_turns() -> None:
     assert len(asked) == len(known)
 
 
+def test_a_winner_that_was_paid_is_not_asked_for_again() -> None:
+    """Its shares were seen to be gone; one that waits is asked for in every round."""
+    still = a_trading_desk()
+    paid, waits = Paid("paid", "v1", 1), Paid("waits", "v1", 2)
+    still.accounts.payouts |= {(BTC, 0): paid, (BTC, 300): waits}
+    asked = []
+    for _ in range(3):
+        still.jump(PACE_S)
+        asked.append({token.token_id for token in still.wanted(fx.Reconcile)[0].tokens})
+        rounds(still, replace(NOTHING, cash_micro=CASH - 2, shares={"paid": 0, "waits": 2}))
+    assert asked == [{"paid", "waits"}, {"waits"}, {"waits"}]
+    rounds(still, replace(NOTHING, cash_micro=CASH - 2, shares={"waits": 2}))
+    assert (told(still).differs, alarms(still)) == ((), [])
+
+
 def test_a_reign_that_begins_compares_anew() -> None:
     """What the reign before had counted is not known to the next, which finds it again by itself."""
     still = a_trading_desk()
