@@ -118,6 +118,11 @@ def bake_gates(
     return (time, _answers(watched, limits), *seen, *_conduct(watched, limits), *_health(watched, limits))
 
 
+def conduct_gates(watched: Watched, limits: Gates) -> tuple[Gate, ...]:
+    """What speaks against the candidate in any phase, whether or not a gate is asked in it; nothing when it behaves."""
+    return tuple(gate for gate in (*_conduct(watched, limits), *_health(watched, limits)) if gate.verdict == "FAIL")
+
+
 # --- the trial ------------------------------------------------------------------------------------------------------
 
 
@@ -252,13 +257,7 @@ def _conduct(watched: Watched, limits: Gates) -> Iterator[Gate]:
     in_a_row = Gate("deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", numbers)
     yield in_a_row if row > IN_A_ROW_MAX else share
     yield _rejects(watched, limits)
-    wild = {reason: count for reason, count in watched.denied if reason not in EXCUSED}
-    told = ", ".join(f"{reason} {count}" for reason, count in watched.denied) or "none"
-    count = sum(wild.values())
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max} (all: {told})"
-    )
-    yield Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
+    yield _denials(watched, limits)
 
 
 def _denials(watched: Watched, limits: Gates) -> Gate:

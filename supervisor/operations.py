@@ -268,9 +268,11 @@ class Operations:
         return bool(uid) and any(window(lane_of[name]) for name in owned)
 
     def _judge(self) -> None:
-        """Trial, shadow and bake go on when every gate passes, and end at once when one fails."""
+        """Trial, shadow and bake go on when every gate passes. What fails ends them at once, and what follows them."""
         if self.rollout.phase in {"shadow", "baking"}:
             self._pass_judgement(self.judgement.look())
+        elif self.rollout.phase in _WATCHED and self.judgement.breached():
+            self._pass_judgement("FAIL")
         elif self.rollout.phase == "trial" and self.judgement.retry():
             self._do_try(rollout.Try())
 
@@ -339,10 +341,12 @@ class Operations:
         assert operation is not None, "a rollout moves only while its operation runs"
         self.rollout = moved
         operation.flips = moved.flipped
-        if moved.phase != before.phase:
+        if (moved.phase, moved.held_for) != (before.phase, before.held_for):
             operation.held_for, operation.after = moved.held_for, moved.after if moved.phase == "held" else ""
             operation.enter(self.board, moved.phase, self.judgement.take())
             operation.ring = moved.ring
+            if before.phase == "held" or moved.to_decide:
+                self.judgement.drop()
         for command in commands:
             _CARRY_OUT[type(command)](self, command)
         if moved.phase != before.phase:
@@ -381,8 +385,8 @@ class Operations:
         self.judgement.gather(self.green, self.current.blue, self.current.plan, slots)
 
     def _do_flip(self, command: rollout.Flip) -> None:
-        """The ring is aimed at already, as every phase's slots are."""
-        self.judgement.drop()
+        """The ring is aimed at already, as every phase's slots are. What led here still counts, until it bakes."""
+        self.judgement.guard(self.green)
 
     def _do_attest(self, command: rollout.Attest) -> None:
         self.board.crew.update(self.green, attested=False)
@@ -457,9 +461,15 @@ class Operations:
             self._see_restored()
 
     def _see_restored(self) -> None:
-        """Everything is back when the active release owns every slot; a first release that failed leaves none."""
-        nobody = self.board.accounts.active is None
-        if nobody or (self.blue and self.handover.held_by(self.blue, self.turns.slots)):
+        """Everything is back when the active release owns every slot. A first release that failed leaves none.
+
+        That is so when no grant to it is on its way any more: a slot that crosses then would not be counted.
+        """
+        if self.rollout.blue:
+            back = bool(self.blue) and self.handover.held_by(self.blue, self.turns.slots)
+        else:
+            back = not any(state.phase == "granting" for state in self.turns.slots.values())
+        if back:
             self._roll(rollout.Restored())
 
     def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
@@ -487,6 +497,8 @@ def _listed(said: Mapping[str, str]) -> str:
 
 _WITH_GREEN: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting", "baking"})
 """Phases in which slots are green's, or shall be; a hold only once some are."""
+_WATCHED: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting"})
+"""Phases that ask no gate, and end all the same when one of those before them would fail by now."""
 _PROVED: Final[Mapping[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
     "warming": rollout.Ready,
     "attesting": rollout.Attested,

@@ -18,6 +18,7 @@ from supervisor.gates import (
     Tried,
     Verdict,
     bake_gates,
+    conduct_gates,
     shadow_gates,
     trial_gates,
     worst,
@@ -366,6 +367,7 @@ def test_a_hard_trigger_fails_the_bake_before_its_time(changes: dict[str, Any], 
     watched = Watched(**{"answered": 200, "rss_kib": 1, "rss_max_kib": 1, **changes})
     gates = baked(watched, elapsed_s=10)
     assert {name for name, gate in gates.items() if gate.verdict == "FAIL"} == failed
+    assert {gate.name for gate in conduct_gates(watched, LIMITS)} == failed
 
 
 def test_denials_that_are_excused_are_reasons_there_are() -> None:
