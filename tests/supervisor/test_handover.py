@@ -1,7 +1,8 @@
 """How a slot changes hands."""
 
 import pytest
-from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk, buy, loaded, tokens
+from kit.still_desk import BTC, ETH, R1, R2, START_S, STRAIGHT, StillDesk, a_trading_desk, buy, loaded, tokens
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
@@ -88,6 +89,25 @@ def test_no_slot_changes_hands_with_an_order_in_flight() -> None:
     order = next(iter(still.accounts.orders))
     still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
     assert still.state().owner == green
+
+
+def test_a_slot_whose_new_owner_dies_does_not_begin_to_wait_anew() -> None:
+    """Its ticks have been held back since it was armed first; whoever comes next has what is left of the time."""
+    still = a_trading_desk(deploy=structs.replace(STRAIGHT, standby=True))
+    still.jump(1)
+    still.employ("w1-2")
+    still.employ(still.deploy())
+    still.jump(5)
+    still.answer(buy())
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert (still.state().owner, still.state().phase, still.state().candidate) == ("w1-3", "quiescing", "w1-1")
+    still.jump(QUIESCE_S - 1)
+    still.lose("w1-1")
+    assert (still.state().phase, still.state().candidate) == ("quiescing", "w1-2")
+    still.jump(0.9)
+    assert still.state().phase == "quiescing"
+    still.jump(0.2)
+    assert (still.state().phase, still.state().owner) == ("owned", "w1-3")
 
 
 def test_no_slot_changes_hands_with_an_order_unknown() -> None:
