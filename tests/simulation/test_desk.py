@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from kit.invariants import CHECKS, KEPT_ELSEWHERE
 from kit.sim import Sim
-from kit.tally import tally
+from kit.tally import faults, tally
 from kit.weather import BUSY, CALM, ROUGH
 
 from shared.entries import encode_line
@@ -87,6 +87,7 @@ def test_everything_goes_wrong_at_least_once() -> None:
         *("resolved", "shadow", "alarm tape_unavailable"),
     } - set(seen)
     assert not missing
+    assert faults(seen, ROUGH_SEEDS) > 1_000
     assert seen["term"] > 2 * ROUGH_SEEDS and seen["stale"] > 100
 
 
@@ -125,6 +126,6 @@ def test_a_million_ticks_and_ten_thousand_flips(seed: int, capsys: pytest.Captur
         if ticks >= NIGHT_TICKS and flips >= NIGHT_FLIPS:
             break
     with capsys.disabled():
-        print(f"\n{runs} runs from seed {seed} on: {ticks} ticks, {flips} flips")
+        print(f"\n{runs} runs from seed {seed} on: {ticks:,} ticks, {flips:,} flips, {faults(seen, runs):,} faults")
         print("\n".join(f"{number:>9} {name}" for name, number in sorted(seen.items())))
     assert ticks >= NIGHT_TICKS and flips >= NIGHT_FLIPS
