@@ -23,6 +23,7 @@ from supervisor.operation import Operation, close_left_open, from_journal
 from supervisor.plan import Plan, Standing, alone, make_rings, planned
 from supervisor.staff import FROM_OUTSIDE, Staff
 from supervisor.turns import Turns
+from supervisor.wait import Wait
 
 KEPT: Final = 64
 """Operations that are remembered for people who ask."""
@@ -40,6 +41,7 @@ class Operations:
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
         self.judgement = Judgement(board)
+        self.wait = Wait(board, turns, handover, self.staff, self.judgement)
         handover.crossed = self._crossed
 
     @property
@@ -247,25 +249,8 @@ class Operations:
         rollback waits for neither: it goes to what has traded before, and it is in a hurry.
         """
         proved = _PROVED.get(self.rollout.phase)
-        if proved is not None and self.green and not self._missing():
+        if proved is not None and self.green and not self.wait.missing(self.rollout):
             self._roll(proved())
-
-    def _missing(self) -> str:
-        """What green has not shown yet in this phase; empty when it has."""
-        member = self.board.crew.members[self.green]
-        said, decided, owner = member.attested, member.answered, self.green
-        if self.rollout.phase == "warming":
-            said, decided, owner = member.stage == "ready", member.shadowed, self.blue
-        if not said:
-            return "its worker did not answer"
-        tried = decided or self.rollout.verb == "rollback" or not self._ticks_come_to(owner)
-        return "" if tried else "it decided on no live tick"
-
-    def _ticks_come_to(self, uid: str) -> bool:
-        """Whether this worker owns a slot in which a tick will come, or waits for its answer."""
-        window, lane_of = self.board.lanes.window, self.board.lane_of
-        owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
-        return bool(uid) and any(window(lane_of[name]) for name in owned)
 
     def _judge(self) -> None:
         """Trial, shadow and bake go on when every gate passes. What fails ends them at once, and what follows them."""
@@ -290,36 +275,10 @@ class Operations:
         operation = self.current
         if operation is None:
             return
-        operation.waiting = self._waiting() if board.since_s(operation.phase_ns) > WORTH_TELLING_S else {}
-        if board.since_s(operation.phase_ns) > self._phase_limit_s(operation.plan):
-            self._roll(rollout.Late(_listed(self._waiting())))
-
-    def _waiting(self) -> dict[str, str]:
-        """What the phase waits for: by slot, by gate, or in a word."""
-        phase = self.rollout.phase
-        if phase in {"flipping", "restoring"}:
-            return self.handover.waiting()
-        if phase in {"trial", "shadow", "baking"}:
-            return self.judgement.saying("INCONCLUSIVE")
-        if phase == "held":
-            return {"a person": self.rollout.held_for}
-        return {"green": self._missing()} if self.green else {"blue": "its worker did not go"}
-
-    def _phase_limit_s(self, plan: Plan) -> float:
-        deploy, clock = self.board.settings.deploy, self.board.settings.clock
-        limits = {
-            "spawning": deploy.hello_s + 1,
-            "warming": deploy.warm_s + 1,
-            "trial": deploy.trial_s + 1,
-            "shadow": deploy.shadow_s,
-            "held": deploy.hold_s,
-            "flipping": plan.boundary_s,
-            "attesting": deploy.attest_s,
-            "baking": plan.bake_s / (clock.speed if clock is not None else 1.0) + deploy.bake_grace_s,
-            "retiring": deploy.retire_s + 1,
-            "restoring": deploy.boundary_s,
-        }
-        return limits[self.rollout.phase]
+        waited_s = board.since_s(operation.phase_ns)
+        operation.waiting = self.wait.why(self.rollout) if waited_s > WORTH_TELLING_S else {}
+        if waited_s > self.wait.most_s(self.rollout.phase, operation.plan):
+            self._roll(rollout.Late(_listed(self.wait.why(self.rollout))))
 
     # --- the table, carried out ---
 
@@ -461,15 +420,7 @@ class Operations:
             self._see_restored()
 
     def _see_restored(self) -> None:
-        """Everything is back when the active release owns every slot. A first release that failed leaves none.
-
-        That is so when no grant to it is on its way any more: a slot that crosses then would not be counted.
-        """
-        if self.rollout.blue:
-            back = bool(self.blue) and self.handover.held_by(self.blue, self.turns.slots)
-        else:
-            back = not any(state.phase == "granting" for state in self.turns.slots.values())
-        if back:
+        if self.wait.restored(self.rollout):
             self._roll(rollout.Restored())
 
     def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
