@@ -14,7 +14,7 @@ from shared import entries as e
 from shared.clock import NS
 from supervisor.board import Board
 from supervisor.evidence import Evidence
-from supervisor.gates import Gate, Tried, Verdict, conduct_gates, trial_gates, worst
+from supervisor.gates import Gate, Tried, Verdict, hard_triggers, trial_gates, worst
 from supervisor.plan import Plan
 from supervisor.watch import Watch
 
@@ -89,7 +89,7 @@ class Judgement:
         self._looked_ns = self.board.mono_ns
         gathered = self._evidence.gates(self.board.at_ns, self.board.mono_ns) if self._evidence is not None else ()
         failed = {gate.name for gate in gathered if gate.verdict == "FAIL"}
-        guarded = conduct_gates(self._guard.numbers(), self.board.settings.gates) if self._guard is not None else ()
+        guarded = hard_triggers(self._guard.numbers(), self.board.settings.gates) if self._guard is not None else ()
         self.gates = (*gathered, *(gate for gate in guarded if gate.name not in failed))
         return self.gates
 

@@ -253,7 +253,7 @@ class Operations:
             self._roll(proved())
 
     def _judge(self) -> None:
-        """Trial, shadow and bake go on when every gate passes. What fails ends them at once, and what follows them."""
+        """Trial, shadow and bake go on when every gate passes; when one fails they end, and what follows them does."""
         if self.rollout.phase in {"shadow", "baking"}:
             self._pass_judgement(self.judgement.look())
         elif self.rollout.phase in _WATCHED and self.judgement.breached():
@@ -344,8 +344,12 @@ class Operations:
         self.judgement.gather(self.green, self.current.blue, self.current.plan, slots)
 
     def _do_flip(self, command: rollout.Flip) -> None:
-        """The ring is aimed at already, as every phase's slots are. What led here still counts, until it bakes."""
-        self.judgement.guard(self.green)
+        """The ring is aimed at already, as every phase's slots are. What led here still counts, until the ring bakes.
+
+        Green is guarded where there is something better to go back to: not at a first start, not in a rollback.
+        """
+        if self.rollout.blue and self.rollout.verb != "rollback":
+            self.judgement.guard(self.green)
 
     def _do_attest(self, command: rollout.Attest) -> None:
         self.board.crew.update(self.green, attested=False)

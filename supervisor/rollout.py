@@ -14,8 +14,9 @@
 
 A walk goes ring by ring through flipping, attesting and baking; parts that its course leaves out are passed over. Up to
 the first boundary blue trades on whatever fails, and the walk ends in `idle` with nothing changed; after it blue stays
-warm until the walk retires it. Each phase has a deadline (`Late`) and one default exit, and each event that can end it
-stands in the tables; a pair that is missing is refused and changes nothing. `operations` carries the commands out.
+warm until the walk retires it, and what green does counts as long (`Breached`), in whatever phase. Each phase has a
+deadline (`Late`) and one default exit, and each event that can end it stands in the tables; a pair that is missing is
+refused and changes nothing. `operations` carries the commands out.
 """
 
 from __future__ import annotations

@@ -908,6 +908,27 @@ def test_a_candidate_that_goes_wild_while_a_person_is_asked_is_discarded() -> No
     assert operation(still).fault.startswith("alarms: 1 ledger_differs")
 
 
+def test_a_rollback_is_not_taken_back_for_what_it_does() -> None:
+    """What it goes back to has traded before; what it leaves is worse. Nor is a first start: nobody would be left."""
+    still = retiring()
+    still.lose(BLUE)
+    back = still.deploy(R1, "op2", "rollback")
+    still.employ(back)
+    still.hold()
+    assert still.desk.operations.rollout.phase == "attesting"
+    still.desk.board.alarm("ledger_differs", f"{back} on BTC/5m at 5: cash")
+    still.jump(0.2)
+    still.attest(back)
+    assert still.accounts.active == e.Active(R1.release, "op2")
+    alone = StillDesk(*BOTH)
+    alone.begin()
+    alone.employ("w1-1")
+    alone.desk.board.alarm("ledger_differs", "w1-1 on BTC/5m at 5: cash")
+    alone.jump(0.2)
+    alone.attest("w1-1")
+    assert alone.accounts.active == e.Active(R1.release, "start-1")
+
+
 @pytest.mark.parametrize("take_back", [True, False])
 def test_a_candidate_that_goes_wild_before_blue_is_let_go_is_taken_back_unless_a_person_wanted_to_decide(
     take_back: bool,
