@@ -228,10 +228,10 @@ class Operations:
     # --- what time does ---
 
     def pass_time(self) -> None:
-        """Give up what is late, look at what is proved, bring back who is missing."""
+        """Look at what speaks against green, then at what it proved; give up what is late, bring back who is missing."""
         self.handover.pass_time()
-        self.see_proved()
         self._judge()
+        self.see_proved()
         self._give_up_late()
         self.staff.pass_time()
         self.ensure_active()
