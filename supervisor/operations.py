@@ -142,7 +142,9 @@ class Operations:
         member = self.board.crew.members.get(uid)
         if member is None:
             return
-        self.board.crew.update(uid, whole=True, stage="ready" if member.stage == "greeted" else member.stage)
+        self.board.crew.update(
+            uid, whole=True, holed_ns=0, stage="ready" if member.stage == "greeted" else member.stage
+        )
         self.board.crew.hear(uid, self.board.mono_ns, ready.read_seq)
         if member.stage == "greeted":
             detail = f"{ready.events} frames in {ready.took_us // 1_000} ms"
@@ -165,8 +167,9 @@ class Operations:
     def on_hole(self, now: Moment, uid: str, hole: m.Hole) -> None:
         """A worker missed a part of the stream: it owns nothing until it says that it is whole again."""
         self.board.now(now)
-        if uid in self.board.crew.members:
-            self.board.crew.update(uid, whole=False)
+        member = self.board.crew.members.get(uid)
+        if member is not None:
+            self.board.crew.update(uid, whole=False, holed_ns=member.holed_ns or self.board.mono_ns)
             self.board.alarm("hole", f"{uid} expected frame {hole.expected_seq} and got {hole.got_seq}")
 
     def on_attested(self, now: Moment, uid: str, attested: m.Attested) -> None:
@@ -228,7 +231,7 @@ class Operations:
     # --- what time does ---
 
     def pass_time(self) -> None:
-        """Look at what speaks against green, then at what it proved; give up what is late, bring back who is missing."""
+        """Look at what speaks against green, then at what it proved; give up what is late, start who is missing."""
         self.handover.pass_time()
         self._judge()
         self.see_proved()

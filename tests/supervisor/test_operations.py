@@ -610,6 +610,29 @@ def test_a_worker_whose_loop_is_not_heard_is_fenced_and_replaced() -> None:
     assert still.owners() == {"w1-2"}
 
 
+def test_a_worker_that_does_not_become_whole_again_is_fenced_and_replaced() -> None:
+    """However busily its loop turns: it may not own anything, and it would keep its part for ever.
+
+    Another hole does not begin its time anew, and one that is whole in time is left alone.
+    """
+    still = a_trading_desk()
+    hole, warm_s = m.Hole(10, 12), still.settings.deploy.warm_s
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.ready(BLUE)
+    still.to_s(60)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.ready(BLUE)
+    assert still.alive(BLUE)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.jump(warm_s - 1)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    assert still.alive(BLUE)
+    still.jump(1.1)
+    assert fx.Kill(BLUE) in still.wants
+    come_to_rest(still, 5)
+    assert still.owners() == {"w1-2"}
+
+
 def test_a_release_that_keeps_dying_is_started_more_and_more_slowly() -> None:
     """No storm of processes; and never given up."""
     still = a_trading_desk()
