@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from shared.config import Faults, Venue
 from supervisor.admission import Draft, Signed
-from supervisor.signatory import POLY_1271, Signatory
+from supervisor.signatory import CHAIN_ID, POLY_1271, Signatory
 
 CUT_OVER: Final = "2026-04-28"
 """The day from which the exchange has taken no order of this struct. Source: facts 0 and 2.1."""
@@ -24,6 +24,14 @@ PRODUCTION: Final = "polymarket.com"
 PACKAGE: Final = "py-clob-client==0.34.6"
 FEE_BPS: Final = 1_000
 """The most an order lets the operator take: what the venue asked of these markets. Source: facts 3.1, `/fee-rate`."""
+
+_ROOMS: Final = (
+    "py_clob_client.config",
+    "py_clob_client.utilities",
+    "py_order_utils.builders",
+    "py_order_utils.model",
+    "py_order_utils.signer",
+)
 
 
 class LegacySigner:
@@ -38,22 +46,16 @@ class LegacySigner:
         _refuse_production(venue.clob)
         if signatory.signature_type == POLY_1271:
             raise Faults(
-                ["exchange.client: deposit wallets (signature type 3) are younger than legacy-v1; use 0, 1 or 2"]
+                ["exchange.client: deposit wallets (signature type 3) are younger than legacy-v1; set 0, 1 or 2"]
             )
+        config, utilities, builders, self._model, signer = _client()
         self.signatory = signatory
         self._owner = ""
-        try:
-            contract_of = import_module("py_clob_client.config").get_contract_config
-            self._to_json: Any = import_module("py_clob_client.utilities").order_to_json
-            builders, self._model = import_module("py_order_utils.builders"), import_module("py_order_utils.model")
-            signer = import_module("py_order_utils.signer").Signer(signatory.account.key)
-        except ImportError as error:
-            raise Faults(
-                [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing: make legacy"]
-            ) from None
-        self._builder = {
+        self._request = utilities.order_to_json
+        key = signer.Signer(signatory.account.key)
+        self._builders = {
             neg_risk: partial(
-                builders.OrderBuilder, contract_of(venue.chain_id, neg_risk).exchange, venue.chain_id, signer
+                builders.OrderBuilder, config.get_contract_config(CHAIN_ID, neg_risk).exchange, CHAIN_ID, key
             )
             for neg_risk in (False, True)
         }
@@ -65,10 +67,10 @@ class LegacySigner:
     def sign(self, draft: Draft) -> Signed:
         """Sign an order; the same draft always gives the same bytes. Its time is not part of it, its salt is."""
         salt = self.signatory.salt(draft.identity)
-        builder = self._builder[draft.market.neg_risk](salt_generator=lambda: salt)
+        builder = self._builders[draft.market.neg_risk](salt_generator=lambda: salt)
         order = builder.build_order(self._data(draft))
         signed = self._model.SignedOrder(order, builder.build_order_signature(order))
-        payload = self._to_json(signed, self._owner, draft.place.kind, draft.place.post_only)
+        payload = self._request(signed, self._owner, draft.place.kind, draft.place.post_only)
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
         return Signed(builder._create_struct_hash(order), body)
 
@@ -84,6 +86,16 @@ class LegacySigner:
             feeRateBps=str(FEE_BPS),
             signatureType=self.signatory.signature_type,
         )
+
+
+def _client() -> tuple[Any, ...]:
+    """The old client's rooms, imported now. Raises: Faults: it is not installed."""
+    try:
+        return tuple(import_module(room) for room in _ROOMS)
+    except ImportError as error:
+        raise Faults(
+            [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing: make legacy"]
+        ) from None
 
 
 def _refuse_production(url: str) -> None:
