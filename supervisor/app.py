@@ -147,6 +147,7 @@ class App:
             try:
                 signatory = self.signer.signatory
                 key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
+                await self.gateway.expect(self.signer.clob_version)
                 cash_micro = await self.gateway.balance()
                 break
             except (VenueRefused, BadFrame) as error:

@@ -94,7 +94,7 @@ def _client() -> tuple[Any, ...]:
         return tuple(import_module(room) for room in _ROOMS)
     except ImportError as error:
         raise Faults(
-            [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing: make legacy"]
+            [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing; type: make legacy"]
         ) from None
 
 

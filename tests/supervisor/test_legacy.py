@@ -114,7 +114,7 @@ def test_a_deposit_wallet_is_younger_than_this_client() -> None:
 def test_a_client_that_is_not_installed_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to type; a desk on today's orders never imports it."""
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(Faults, match=r"py-clob-client==0.34.6, and .* is missing: make legacy"):
+    with pytest.raises(Faults, match=r"py-clob-client==0.34.6, and .* is missing; type: make legacy"):
         LegacySigner(a_signatory(0), HERE)
 
 
