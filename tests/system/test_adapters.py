@@ -31,3 +31,17 @@ def test_a_desk_trades_with_the_orders_it_is_told_to_sign(client: str, signature
         assert wallet["signature_type"] == signature_type
         assert wallet["wallet"] != wallet["owner"]
         desk.judged()
+        assert told_secrets(desk) == []
+
+
+def told_secrets(desk: Desk) -> list[str]:
+    """Files of the desk that hold its key, as text or as bytes: every log, record and status it left, but for one."""
+    secret = json.loads(desk.state.credentials.read_text())["private_key"].removeprefix("0x")
+    files = [path for path in desk.root.rglob("*") if path.is_file() and path != desk.state.credentials]
+    found = [path for path in files if _holds(path.read_bytes(), secret)]
+    assert desk.state.status in files
+    return [str(path.relative_to(desk.root)) for path in found]
+
+
+def _holds(content: bytes, secret: str) -> bool:
+    return secret.encode() in content.lower() or bytes.fromhex(secret) in content
