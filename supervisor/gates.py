@@ -254,21 +254,14 @@ def _conduct(watched: Watched, limits: Gates) -> Iterator[Gate]:
     in_a_row = Gate("deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", numbers)
     yield in_a_row if row > IN_A_ROW_MAX else share
     yield _rejects(watched, limits)
-    wild = {reason: count for reason, count in watched.denied if reason not in EXCUSED}
-    told = ", ".join(f"{reason} {count}" for reason, count in watched.denied) or "none"
-    count = sum(wild.values())
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max} (all: {told})"
-    )
-    yield Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
+    yield _denials(watched, limits)
 
 
 def _denials(watched: Watched, limits: Gates) -> Gate:
     count = sum(number for reason, number in watched.denied if reason not in EXCUSED)
-    told = ", ".join(f"{number} {reason}" for reason, number in watched.denied) or "none"
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max}; all: {told}"
-    )
+    told = ", ".join(f"{reason} {number}" for reason, number in watched.denied) or "none"
+    held = f"{_sign(count, limits.denied_max)} {limits.denied_max}"
+    words = f"{count} wishes denied for what they are {held} (all: {told})"
     return Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
 
 
