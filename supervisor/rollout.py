@@ -379,7 +379,7 @@ def _enter(rollout: Rollout, phase: Phase) -> tuple[Rollout, tuple[Command, ...]
 def _fail(rollout: Rollout, event: Event, result: Result) -> tuple[Rollout, tuple[Command, ...]]:
     fault = _fault(rollout, event)
     forward = rollout.phase in _ONLY_FORWARD or (rollout.phase == "held" and not rollout.flipped)
-    moved = replace(rollout, phase="idle" if forward else "restoring", fault=fault, result=result)
+    moved = replace(rollout, phase="idle" if forward else "restoring", held_for="", fault=fault, result=result)
     return moved, (Discard(), Finish(result, fault)) if forward else (Restore(),)
 
 
