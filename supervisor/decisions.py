@@ -53,7 +53,8 @@ class Decisions:
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
         by = self.board.by(uid, decided.epoch)
-        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
+        live = self.turns.was_shown(decided.slot, decided.tick)
+        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + live)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
         self.turns.moved(decided.slot)
 

@@ -6,8 +6,10 @@ the table asks for, and a boundary that may have become clean, are passed on thr
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from shared import entries as e
 from shared import messages as m
@@ -21,6 +23,8 @@ from supervisor.slotstate import SlotState
 
 OUTAGE_MAX_NS = 86_400 * NS
 """Ticks of an outage longer than this are not written one by one."""
+SHOWN_KEPT: Final = 1_024
+"""Ticks of a slot that are remembered as shown; a shadow that is further behind has decided on none of them."""
 
 
 class Turns:
@@ -36,6 +40,7 @@ class Turns:
         self.shown_start_s: dict[str, int] = {}
         self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
         self.moved: Callable[[str], None] = _nobody_moves
+        self._shown: dict[str, deque[int]] = {}
         self._after_ms: dict[str, int] = {}
         self._shown_ns: dict[str, int] = {}
         self._ownerless_ns: dict[str, int] = {}
@@ -141,6 +146,10 @@ class Turns:
                 self.step(name, slotstate.Expired())
         return to_fence
 
+    def was_shown(self, name: str, tick: int) -> bool:
+        """Whether a tick was shown in this reign, not too long ago."""
+        return tick in self._shown.get(name, ())
+
     def refresh(self, name: str, cancelling: set[str]) -> None:
         """Tell a slot what of it is in flight, counted from the orders themselves and from the cancels on their way.
 
@@ -173,6 +182,7 @@ class Turns:
             self.step(name, slotstate.Done())
             return
         self._shown_ns[name] = board.mono_ns
+        self._shown.setdefault(name, deque(maxlen=SHOWN_KEPT)).append(tick)
         self.shown_start_s[name] = window.start_s
         self.tick_seq[name] = board.publish(
             m.Tick(

@@ -126,6 +126,17 @@ def test_a_candidates_answer_is_a_shadow() -> None:
     assert (still.state().outstanding, still.wanted(fx.Submit)) == (1_784_851_215_000, [])
 
 
+@pytest.mark.parametrize(("later_ms", "counted"), [(0, 1), (1, 0), (-1, 0), (5_000, 0)])
+def test_only_a_tick_that_was_shown_proves_that_a_candidate_decides(later_ms: int, counted: int) -> None:
+    """One that it made up is written down like every other, and is no live tick."""
+    still = asked()
+    still.deploy()
+    still.hello(GREEN)
+    still.answer(uid=GREEN, tick=still.asked().tick + later_ms)
+    assert still.desk.board.crew.members[GREEN].shadowed == counted
+    assert len(still.said(e.Shadow)) == 1
+
+
 def test_the_answer_of_a_fenced_worker_is_refused_and_counted() -> None:
     """It may still be on the way when its process is dead."""
     still = asked()
