@@ -308,7 +308,6 @@ def common() -> Iterator[Desk]:
         desk.judged(lapsed=True)
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}: {row.way}")
 def test_a_code_keeps_its_promise(row: Row, request: pytest.FixtureRequest) -> None:
     """The command ends with it, its document names it, and the desk is as it says."""
