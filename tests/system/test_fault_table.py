@@ -237,8 +237,8 @@ class Fault:
 OUTAGE: Final = frozenset({"outage", "no_owner", "unknown_order"})
 DEATH: Final = frozenset({"owner_dead", "no_owner", "late"})
 UNKNOWN: Final = frozenset({"unknown_order"})
-STOOD_STILL: Final = frozenset({"deadline", "late", "unknown_order"})
-"""What came due meanwhile is late, and an answer of the venue that waited longer than it may is asked for."""
+STOOD_STILL: Final = frozenset({"deadline", "late", "no_market", "unknown_order"})
+"""What came due meanwhile is late, or its window is over; an answer of the venue that waited too long is asked for."""
 FAULTS: Final = {
     "supervisor killed": Fault(supervisor_killed, "supervisor", OUTAGE),
     "supervisor stalls": Fault(supervisor_stalls, "nobody", STOOD_STILL),
@@ -330,7 +330,11 @@ def play(desk: Desk, cell: Cell, number: int) -> str:
     rest(desk, scene.green if ended["code"] == "OK" else scene.blue)
     lost = skipped(desk, scene.since)
     unpaid = lost.keys() - cell.costs
-    assert not unpaid or (unpaid <= STOOD_STILL and stood_still_s(desk, scene.since) > AWAY_S), (str(cell), lost)
+    assert not unpaid or (unpaid <= STOOD_STILL and stood_still_s(desk, scene.since) > AWAY_S), (
+        str(cell),
+        unpaid,
+        lost,
+    )
     return str(ended["code"])
 
 
