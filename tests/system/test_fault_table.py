@@ -57,7 +57,7 @@ REST_S: Final = 60.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
 AWAY_S: Final = 1.5
 """How long its pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
-DAILY: Final = 4
+DAILY: Final = 3
 """Cells of each seed that a pipeline looks at."""
 DAILY_SEED: Final = 1
 Record = Callable[[str, object], None]
