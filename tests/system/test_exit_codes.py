@@ -41,6 +41,8 @@ SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nshadow_s = 2\n[policy]\nreason_require
 STUBBORN: Final = f"{TWO_ASSETS}[deploy]\nboundary_s = 2\nbeat_s = 60\nattest_s = 60\n"
 """A desk that gives up on its slots long before it gives up on a worker that stands still."""
 WHY: Final = ("--reason", "a test of the codes")
+SPEED: Final = 10.0
+"""Half of what other desks have: what takes time here are commands, and a desk with less to do leaves them more."""
 STRANGER_UID: Final = 65_534
 
 Answer = tuple[int, dict[str, Any]]
@@ -247,7 +249,7 @@ def left(desk: Desk) -> Answer:
 
 def _calm_desk(settings: str) -> AbstractContextManager[Desk]:
     """A desk that trades our own strategy: no code depends on an order being under way."""
-    return a_desk(settings=settings, strategy=None, opened=False)
+    return a_desk(settings=settings, speed=SPEED, strategy=None, opened=False)
 
 
 def _release(desk: Desk, behaviour: str) -> Path:
