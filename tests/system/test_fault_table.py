@@ -323,7 +323,7 @@ def play(desk: Desk, cell: Cell, number: int) -> str:
     """Bring a deploy into the phase, let the fault happen, let everybody go on, and see how it ends; the result."""
     with brought(desk, WAYS[cell.way], cell.way.partition(" ")[0], number) as scene:
         FAULTS[cell.fault].strike(scene)
-        go_on(desk)
+        go_on(scene)
         _, ended = desk.result(scene.op)
     print(f"{cell}: {ended['code']}, {ended['message']}")
     assert ended["code"] in cell.results, (str(cell), ended)
@@ -358,10 +358,11 @@ def hold(desk: Desk) -> None:
     (desk.state.tape / "go").unlink(missing_ok=True)
 
 
-def go_on(desk: Desk) -> None:
-    """Let everybody go on who waits, the operation as well if it waits for a person."""
-    (desk.state.tape / "go").touch()
-    desk.ask("promote")
+def go_on(scene: Scene) -> None:
+    """Let everybody go on who waits, green for good, and the operation as well if it waits for a person."""
+    for name in ("go", f"go-{scene.green}"):
+        (scene.desk.state.tape / name).touch()
+    scene.desk.ask("promote")
 
 
 def rest(desk: Desk, owner: str) -> None:
