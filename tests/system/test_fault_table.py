@@ -3,8 +3,8 @@
 Rows are the phases of `supervisor.rollout`, so that a new one is missed by name; columns are what can happen to the
 supervisor, to either worker, to the command, to the venue's answers and feeds, and to the disk. What has to come of a
 cell is never what came of it before: it follows from where its phase stands to the first boundary, and from whom the
-fault takes. A pipeline looks at as many cells as it takes to see each phase and each fault, drawn from a seed that is
-told; the night looks at all of them. With --fault-cell PHASE:FAULT a person goes back to one.
+fault takes. A pipeline looks at a few, drawn from a seed that is always the same and from one that nobody has chosen
+and that is told; the night looks at all of them. With --fault-cell PHASE:FAULT a person goes back to one.
 
 A machine that is busy with other things costs ticks as well. Whether that was so is read from the desk's own pulse.
 """
