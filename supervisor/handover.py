@@ -77,7 +77,8 @@ class Handover:
             self.turns.step(name, slotstate.Commit())
 
     def pass_time(self) -> None:
-        """Arm what may move by now; no slot holds its ticks back for ever, or while it may not move.
+        """Arm what may move by now; no slot holds its ticks back for ever, so many that some are skipped, or while it
+        may not move.
 
         It goes back to its owner then, and tries again a little later. One whose new owner dies is armed with the next
         in the same moment: it has held its ticks back since the first.
@@ -87,7 +88,8 @@ class Handover:
             if state.phase in {"owned", "orphan"}:
                 self._armed_ns.pop(name, None)
             held_s = self.board.since_s(self._armed_ns.get(name, self.board.mono_ns))
-            if state.phase == "quiescing" and state.owner and (held_s > quiesce_s or self._not_now(name)):
+            enough = held_s > quiesce_s or len(state.held) >= slotstate.PATIENT_MAX
+            if state.phase == "quiescing" and state.owner and (enough or self._not_now(name)):
                 self._paused_ns[name] = self.board.mono_ns
                 self.turns.step(name, slotstate.Disarm())
         rested = [name for name, since in self._paused_ns.items() if self.board.since_s(since) > quiesce_s / 4]

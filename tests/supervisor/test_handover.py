@@ -6,10 +6,12 @@ from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
+from shared.clock import NS
 from shared.config import FlipPolicy
 from supervisor import effects as fx
 from supervisor.handover import changed_files
 from supervisor.plan import Plan
+from supervisor.slotstate import PATIENT_MAX
 from supervisor.venue.requests import Answer
 from supervisor.venue.user import TradeLeg
 
@@ -179,6 +181,22 @@ def test_a_slot_that_waits_too_long_goes_back_and_tries_again() -> None:
     assert still.state().phase == "quiescing"
     still.beat(green)
     assert (still.state().owner, still.state().epoch) == (green, 2)
+
+
+def test_a_slot_that_waits_goes_back_before_a_tick_would_be_skipped_for_it() -> None:
+    """A rehearsed market may be faster than patience, which is in real seconds."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.desk.board.crew.update(green, read_seq=0)
+    still.answer()
+    while still.state().phase == "quiescing":
+        still.at_ns += 5 * NS
+        still.jump(0.05, beats=False)
+    waited = [still.state().outstanding, *still.state().held]
+    assert (still.state().owner, len(waited)) == ("w1-1", PATIENT_MAX)
+    still.hold()
+    assert [outcome.tick for outcome in still.said(e.OutcomeOf)][-len(waited) :] == waited
+    assert {outcome.kind for outcome in still.said(e.OutcomeOf)} == {"HOLD"}
 
 
 def test_a_worker_that_is_not_ready_is_given_nothing() -> None:

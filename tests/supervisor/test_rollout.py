@@ -178,7 +178,7 @@ def test_a_hold_ends_without_a_word_too(event: rollout.Event, result: str, fault
     walk, commands = a_course(*TRIED, event, hold="flip")
     assert (commands[-2:], walk.phase) == ([Discard(), Finish(result, fault)], "idle")  # type: ignore[arg-type]
     walk, commands = a_course(*TRIED, *RING, event, hold="retire", rings=1)
-    assert (commands[-1], walk.phase, walk.result) == (Restore(), "restoring", result)
+    assert (commands[-1], walk.phase, walk.result, walk.held_for) == (Restore(), "restoring", result, "")
 
 
 def test_a_shadow_that_has_not_seen_enough_asks_a_person() -> None:
