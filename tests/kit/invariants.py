@@ -376,13 +376,18 @@ def _in_its_own_time(audit: Auditor, passed: TimePassed) -> str:
 
 
 def _everything_ended(audit: Auditor, rest: AtRest) -> str:
-    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot."""
+    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot.
+
+    Where the first release of all could not start nobody owns anything.
+    """
     running = [op for op, result in audit.record.ends.items() if not result]
     if running or audit.sim.people.running() is not None:
         return f"operations without an end: {running}, {audit.sim.people.running()}"
-    if audit.sim.workers.kinds[audit.record.active] != GOOD:
+    owners, active = {state.owner for state in audit.sim.desk.turns.slots.values()}, audit.record.active
+    if not active:
+        return f"owners at rest are {owners}, and no release is active" if owners != {""} else ""
+    if audit.sim.workers.kinds[active] != GOOD:
         return ""
-    owners = {state.owner for state in audit.sim.desk.turns.slots.values()}
     owner = audit.sim.people.active_owner()
     return "" if owners == {owner} != {""} else f"owners at rest are {owners}, the active worker is {owner!r}"
 

