@@ -93,8 +93,12 @@ class Risk(_Section, frozen=True):
     asset_max_usd: Usd = 100.0
     total_max_usd: Usd = 250.0
     day_loss_max_usd: Usd = 100.0
+    side_max_usd: Usd = 200.0
+    """All that is on one outcome, Up or Down, in every market: assets fall together."""
     orders_per_minute: Count = 120
-    """Market time, all slots together. Cancels need no cap: only what rests is cancelled, one cancel in flight each."""
+    """Market time, all slots together."""
+    cancels_per_minute: Count = 240
+    """Cancels that releases wish, market time, all slots together; those of a halt or a flatten are not counted."""
     open_orders_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 64
     price_band_micro: Annotated[int, msgspec.Meta(ge=10_000, le=1_000_000)] = 200_000
     """How far beyond the best opposite price an order may reach, in millionths: a fat finger's bound."""

@@ -356,7 +356,7 @@ class App:
         self._control_fault = ""
         with self._turn() as now:
             if wish.generation > generation:
-                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation)
+                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation, wish.halted)
             elif wish.generation < generation:
                 self._control_fault = f"generation {wish.generation} is older than {generation}"
                 self.desk.board.alarm("control_file", f"{self._control_fault}; it is ignored")
@@ -405,7 +405,8 @@ class App:
         accounts = self.desk.board.accounts
         if accounts.generation != generation:
             with contextlib.suppress(OSError):
-                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason))
+                halted = bool(accounts.halted)
+                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason, halted))
         if self.journal.next != written:
             await self.journal.durable()
         return reply
@@ -491,4 +492,7 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Kill: App._kill,
     fx.Watch: App._watch,
 }
-_LOGGED: Final = (e.Boundary, e.Step, e.Active, e.Control, e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved)
+_LOGGED: Final = (
+    *(e.Boundary, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
+    *(e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved),
+)

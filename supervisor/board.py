@@ -131,10 +131,20 @@ class Board:
         member = self.crew.members.get(uid)
         return e.By(member.release if member else "", self.parameters, epoch, uid)
 
+    def halted(self, slot: str) -> str:
+        """Why a release may send no order at all for a slot now, not even an exit; empty when it may."""
+        accounts = self.accounts
+        if accounts.halted:
+            return "halted"
+        if slot in accounts.flattening:
+            return "flattened"
+        return "blocked" if accounts.standing is not None and accounts.standing.blocked else ""
+
     def entries_closed(self, slot: Slot) -> str:
         """Why no entry may be made in a slot now; empty when entries are open."""
-        if self.accounts.paused:
-            return "paused"
+        halted = self.halted(slot.name)
+        if halted or self.accounts.paused:
+            return halted or "paused"
         if self.tape_fault:
             return "tape_unavailable"
         down = next((feed for feed, fault in self.feeds.items() if fault), "")
@@ -156,6 +166,8 @@ def _limits(settings: Settings) -> Limits:
         orders_per_minute=risk.orders_per_minute,
         open_orders=risk.open_orders_max,
         price_band_micro=risk.price_band_micro,
+        side_micro=round(risk.side_max_usd * MICRO),
+        cancels_per_minute=risk.cancels_per_minute,
     )
 
 
@@ -169,6 +181,9 @@ WORTH_TELLING: Final = (
     e.Resolved,
     e.Settled,
     e.Control,
+    e.Flatten,
+    e.Flattened,
+    e.Standing,
     e.Worker,
     e.Gap,
     e.Alarm,

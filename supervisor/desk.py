@@ -24,6 +24,7 @@ from supervisor.handover import Handover
 from supervisor.markets import Markets
 from supervisor.operations import Operations
 from supervisor.turns import Turns
+from supervisor.unwind import Unwind
 
 
 class Desk:
@@ -44,6 +45,7 @@ class Desk:
         self.dealing = Dealing(self.board, self.turns)
         self.markets = Markets(self.board, self.turns, self.dealing)
         self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
+        self.unwind = Unwind(self.board, self.turns, self.dealing, signer)
         self.handover = Handover(self.board, self.turns)
         self.operations = Operations(self.board, self.turns, self.handover)
         self._keyframe = 0
@@ -101,6 +103,7 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.dealing.recheck()
+        self.unwind.pass_time()
         self.operations.pass_time()
         self.markets.watch()
         self.markets.ask_again()
@@ -112,18 +115,39 @@ class Desk:
         self.board.now(now)
         self.board.publish(m.Pulse())
 
-    def pause(self, now: Moment, paused: bool, actor: str, reason: str, generation: int | None = None) -> bool:
+    def pause(
+        self,
+        now: Moment,
+        paused: bool,
+        actor: str,
+        reason: str,
+        generation: int | None = None,
+        halted: bool | None = None,
+    ) -> bool:
         """Close or open entries; exits, cancels and open orders go on. Return whether that changed anything.
 
-        Args: generation: of the control file that wishes it; a wish by socket takes the next one.
+        Args: generation: of the control file that wishes it; a wish by socket takes the next one. halted: whether not
+        even exits go on; as it is when None. Neither one nor the other gives flattened slots back as well.
         """
         self.board.now(now)
         accounts = self.board.accounts
-        changed = accounts.paused != paused
+        halt = bool(accounts.halted) if halted is None else halted
+        gives_back = halted is False and not paused
+        was = accounts.paused, bool(accounts.halted), bool(accounts.flattening)
+        changed = was != (paused, halt, was[2] and not gives_back)
         if changed or generation is not None:
             following = accounts.generation + 1 if generation is None else generation
-            self.board.write(e.Control(following, paused, actor, reason))
+            op = (accounts.halted or f"halt-{following}") if halt else ""
+            self.board.write(e.Control(following, paused, actor, reason, halt, op, gives_back))
+            self.unwind.pass_time()
         return changed
+
+    def flatten(self, now: Moment, op: str, slots: tuple[str, ...], actor: str, reason: str) -> bool:
+        """Close what slots hold, and keep them from their releases until somebody resumes. Return whether it is new."""
+        self.board.now(now)
+        began = self.unwind.flatten(op, slots, actor, reason)
+        self.unwind.pass_time()
+        return began
 
     def on_differs(self, now: Moment, uid: str, differs: m.Differs) -> None:
         """A worker found tick and shared memory at odds."""

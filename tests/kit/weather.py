@@ -111,7 +111,12 @@ def any_settings(chance: random.Random) -> Settings:
         ),
         venue=Venue(answer_s=1.0, unknown_horizon_s=6.0),
         risk=Risk(
-            order_max_usd=25, slot_max_usd=2_000, asset_max_usd=2_000, total_max_usd=5_000, day_loss_max_usd=10_000
+            order_max_usd=25,
+            slot_max_usd=2_000,
+            asset_max_usd=2_000,
+            side_max_usd=5_000,
+            total_max_usd=5_000,
+            day_loss_max_usd=10_000,
         ),
         deploy=Deploy(
             hello_s=2.0,

@@ -161,5 +161,7 @@ def test_the_caps_are_the_settings_in_millionths() -> None:
     """To the cent and below."""
     risk = Risk(order_max_usd=0.1, slot_max_usd=1.5, day_loss_max_usd=19.99, open_orders_max=3, price_band_micro=10_000)
     board = Board(structs.replace(load(environ={}), risk=risk), Accounts(), seq=0, pid=1, code="")
-    assert board.limits == Limits(100_000, 1_500_000, 100_000_000, 250_000_000, 19_990_000, 120, 3, 10_000)
+    assert board.limits == Limits(
+        *(100_000, 1_500_000, 100_000_000, 250_000_000, 19_990_000, 120, 3, 10_000), 200_000_000, 240
+    )
     assert a_board().lane_of[LANE].window_s == 300
