@@ -74,6 +74,8 @@ class Venue(_Section, frozen=True):
     market_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
     user_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
     price_ws: str = "wss://ws-live-v2.polymarket.com/ws"
+    geoblock: str = "https://polymarket.com/api/geoblock"
+    """Whether orders may be sent from where we are."""
     chain_id: Literal[137, 80002] = 137
     answer_s: Seconds = 5.0
     """Real seconds to wait for the answer to an order; then it is unknown, never failed."""
@@ -81,6 +83,10 @@ class Venue(_Section, frozen=True):
     """Real seconds after which an order the venue cannot find by its id or its trades was never placed."""
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.5, le=5)] = 3.0
     """Real seconds between two heartbeats; the venue cancels everything after 10 without one."""
+    blind_s: Seconds = 10.0
+    """Real seconds in which the user channel has to say a word of an order that was taken; then entries stop."""
+    standing_s: Seconds = 3_600.0
+    """Real seconds between two questions whether we may trade, from here and with this account."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 

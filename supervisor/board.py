@@ -22,6 +22,7 @@ from supervisor.accounts import Accounts
 from supervisor.crew import Crew
 from supervisor.effects import Effect, Moment, Publish, Write, WriteFirst
 from supervisor.lanes import Lanes
+from supervisor.lifelines import Lifelines
 from supervisor.risk import Limits
 
 FEEDS: Final = ("market", "user", "prices")
@@ -52,6 +53,7 @@ class Board:
         self.crew = Crew()
         self.limits = _limits(settings)
         self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
+        self.lifelines = Lifelines(settings.venue.heartbeat_s + settings.venue.answer_s, settings.venue.blind_s)
         self.tape_fault = ""
         self.counters: dict[str, int] = {}
         self._keyframes: deque[tuple[int, int]] = deque(maxlen=KEYFRAMES_KEPT)
@@ -142,17 +144,25 @@ class Board:
 
     def entries_closed(self, slot: Slot) -> str:
         """Why no entry may be made in a slot now; empty when entries are open."""
-        halted = self.halted(slot.name)
+        halted, standing = self.halted(slot.name), self.accounts.standing
         if halted or self.accounts.paused:
             return halted or "paused"
+        if standing is not None and standing.closed_only:
+            return "closed_only"
         if self.tape_fault:
             return "tape_unavailable"
         down = next((feed for feed, fault in self.feeds.items() if fault), "")
         if down:
             return f"{down}_feed_down"
+        if self.lifelines.missed(self.mono_ns):
+            return "heartbeat_missed"
+        if self.lifelines.blind(self.mono_ns):
+            return "user_feed_blind"
         if self.at_ns - self.lanes.price_seen_ns.get(slot.asset, 0) > self.settings.venue.stale_s * NS:
             return "prices_stale"
-        return "" if self.accounts.opened else "balance_unknown"
+        if not self.accounts.opened:
+            return "balance_unknown"
+        return "" if standing is not None else "standing_unknown"
 
 
 def _limits(settings: Settings) -> Limits:

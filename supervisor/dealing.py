@@ -113,6 +113,8 @@ class Dealing:
         self.board.now(now)
         if order_id not in self.board.accounts.orders:
             return
+        if answer.verdict == "accepted":
+            self.board.lifelines.owe(self.board.mono_ns, self.board.mono_ns - took_us * 1_000)
         said = answer.reason or answer.status
         if answer.away or answer.verdict == "accepted":
             self.board.venue_says(answer.away)

@@ -85,6 +85,11 @@ class Channel:
             except websockets.ConnectionClosed:
                 return
 
+    async def drop(self) -> None:
+        """Give this connection up, if there is one: the next is made as after any other end."""
+        if self._socket is not None:
+            await self._socket.close()
+
     async def _live(self) -> None:
         async with connect(
             self._url,

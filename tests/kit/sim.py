@@ -330,6 +330,8 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Spawn: lambda sim, effect: sim.workers.spawn(effect),
     fx.Try: lambda sim, effect: sim.workers.replay(effect),
     fx.EndTrial: lambda sim, effect: None,
+    fx.AskStanding: lambda sim, effect: None,
+    fx.Reconnect: lambda sim, effect: sim.venue.reconnect(),
     fx.Tell: lambda sim, effect: sim.workers.tell(effect),
     fx.Kill: lambda sim, effect: sim.workers.kill(effect.uid),
 }

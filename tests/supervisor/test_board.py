@@ -81,6 +81,8 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     still.price()
     assert closed(still) == "balance_unknown"
     still.do(still.desk.dealing.on_balance, 1)
+    assert closed(still) == "standing_unknown"
+    still.may_trade()
     assert closed(still) == ""
 
 

@@ -36,6 +36,7 @@ CONFIG = f"""
 [venue]
 clob = "{NOBODY}"
 gamma = "{NOBODY}"
+geoblock = "{NOBODY}"
 market_ws = "ws://127.0.0.1:9"
 user_ws = "ws://127.0.0.1:9"
 price_ws = "ws://127.0.0.1:9"
