@@ -302,7 +302,10 @@ def read_credentials(path: Path) -> Credentials:
     except OSError as error:
         raise Faults([f"credentials {path}: {error.strerror}"]) from error
     with os.fdopen(fd, "rb") as file:
-        mode = os.fstat(fd).st_mode
+        facts = os.fstat(fd)
+        mode = facts.st_mode
+        if facts.st_uid not in {0, os.getuid()}:
+            raise Faults([f"credentials {path}: uid {facts.st_uid} owns it; type: chown {os.getuid()} {path}"])
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             others = f"mode {stat.S_IMODE(mode):04o} lets others read it; type: chmod 600 {path}"
             raise Faults([f"credentials {path}: {others}"])

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TextIO, cast
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 import uvloop
 
+from shared import arming
 from shared.clock import Clock, RehearsalClock, SystemClock
 from shared.config import Credentials, Faults, Settings, load, read_credentials
 from shared.entries import Release, UnknownEntry
@@ -22,8 +24,10 @@ from shared.outcomes import EXIT
 from shared.paths import PathTooLong, State, default_state
 from shared.records import CannotWrite, Damaged
 from shared.wire import BadFrame
+from supervisor import interlocks
 from supervisor.app import AlreadyRunning, App
 from supervisor.journal import JournalFailed
+from supervisor.signing import ClientSigner
 
 SWITCH_S = 0.0005
 """The commit thread gets the interpreter this soon when the loop is busy; the default is ten times as long."""
@@ -37,7 +41,7 @@ def main() -> int:
     try:
         settings = load(arguments.config)
         credentials = read_credentials(_credentials_path(arguments))
-        _refuse_live(settings)
+        _hold_to_interlocks(settings, State(arguments.state_dir), credentials, arguments)
     except Faults as error:
         return _fail("CONFIG", str(error))
     state = State(arguments.state_dir)
@@ -58,6 +62,24 @@ def main() -> int:
 
 async def _run(settings: Settings, state: State, credentials: Credentials) -> int:
     return await App(settings, state, _clock(settings), credentials).run(newest_staged(state))
+
+
+def _hold_to_interlocks(
+    settings: Settings, state: State, credentials: Credentials, arguments: argparse.Namespace
+) -> None:
+    """Raises: Faults: real money would be traded, or might be, and not everything that it takes is there."""
+    path = _credentials_path(arguments)
+    found = interlocks.Found(
+        credentials=str(path),
+        named=path != state.credentials,
+        wallet=ClientSigner(credentials).wallet,
+        arming=arming.read(state.arming),
+        machine=arming.this_machine(),
+        state_dir=shlex.quote(str(state.root)),
+    )
+    missing = interlocks.faults(settings, found)
+    if missing:
+        raise Faults(missing)
 
 
 def newest_staged(state: State) -> Release | None:
@@ -95,11 +117,6 @@ def _credentials_path(arguments: argparse.Namespace) -> Path:
     if passed:
         return Path(passed) / "foresight.json"
     return State(arguments.state_dir).credentials
-
-
-def _refuse_live(settings: Settings) -> None:
-    if settings.mode == "live":
-        raise Faults(["mode: live trading is not open yet: the claimer and the live interlocks are missing"])
 
 
 def _clock(settings: Settings) -> Clock:

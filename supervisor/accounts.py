@@ -88,6 +88,8 @@ class Accounts:
     decisions_measured: int = 0
     """Ticks it has decided since."""
     term: int = 0
+    mode: str = ""
+    """Of the reigns before: a state folder that rehearsed never trades real money."""
     last_seq: int = 0
     """The newest stream frame anybody is known to have decided on."""
     generation: int = 0
@@ -173,6 +175,7 @@ class Accounts:
 
     def _on_term(self, entry: e.Term) -> None:
         self.term, self.last_seq = entry.term, max(entry.seq, self.last_seq)
+        self.mode = entry.mode
 
     def _on_configuration(self, entry: e.Configuration) -> None:
         self.configuration = entry.digest

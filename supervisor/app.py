@@ -23,7 +23,7 @@ import structlog
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS, Clock, real_seconds
-from shared.config import Credentials, Settings
+from shared.config import Credentials, Faults, Settings
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
@@ -88,7 +88,7 @@ class App:
         self._control_fault = ""
 
     async def run(self, first: e.Release | None) -> int:
-        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, OSError: it could not begin."""
+        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, Faults, OSError: it could not begin."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
         with _locked(self.state.lock):
@@ -114,6 +114,11 @@ class App:
         segment_bytes = self.settings.records.journal_segment_mib << 20
         self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
         accounts = rebuild(journals.lines(self.state.journal))
+        if accounts.mode not in {"", self.settings.mode}:
+            self.stream.close()
+            self.journal.close()
+            kept = f"{self.state.root} is a {accounts.mode} desk's, and stays one"
+            raise Faults([f"mode = {self.settings.mode}: {kept}; type: --state-dir ANOTHER"])
         seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,

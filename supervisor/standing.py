@@ -16,7 +16,7 @@ from supervisor.effects import AskStanding, Moment
 from supervisor.venue.requests import Where
 
 RETRY_S: Final = 60.0
-"""Real seconds until somebody who did not answer is asked again."""
+"""Real seconds at most until somebody who did not answer is asked again."""
 
 
 class Standing:
@@ -43,7 +43,7 @@ class Standing:
         board, known = self.board, self.board.accounts.standing
         board.now(now)
         if fault:
-            self._due_ns = board.mono_ns + round(RETRY_S * NS)
+            self._due_ns = board.mono_ns + round(min(RETRY_S, board.settings.venue.standing_s) * NS)
         if fault and not self._fault:
             board.alarm("standing_unreachable", f"{fault}; what was known before holds: {known or 'nothing'}")
         self._fault = fault
