@@ -29,6 +29,8 @@ Expect = Literal["identical", "change", "any"]
 """What the operator says of a change: nothing differs, decisions differ within limits, or anything may."""
 FlipPolicy = Literal["calm", "drain", "market-close", "any"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+SignatureType = Literal["auto", 0, 1, 2, 3]
+"""How the exchange checks an order's signature, by its own numbers; "auto": as the wallet wants it."""
 
 
 class Faults(ValueError):
@@ -89,6 +91,15 @@ class Venue(_Section, frozen=True):
     """Real seconds between two questions whether we may trade, from here and with this account."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
+
+
+class Exchange(_Section, frozen=True):
+    """How orders are signed."""
+
+    client: Literal["auto", "unified", "legacy-v1"] = "auto"
+    """Whose orders: the unified client's, which "auto" is; or those of before CLOB V2, at a venue that takes them."""
+    signature_type: SignatureType = "auto"
+    """0 the key itself, 1 its proxy, 2 its Safe, 3 its deposit wallet; "auto": as the wallet named with the key is."""
 
 
 class Risk(_Section, frozen=True):
@@ -240,6 +251,7 @@ class Settings(_Section, frozen=True):
     slots: Slots = Slots()
     ticks: Ticks = Ticks()
     venue: Venue = Venue()
+    exchange: Exchange = Exchange()
     risk: Risk = Risk()
     deploy: Deploy = Deploy()
     policy: Policy = Policy()

@@ -27,7 +27,6 @@ from shared.wire import BadFrame
 from supervisor import interlocks
 from supervisor.app import AlreadyRunning, App
 from supervisor.journal import JournalFailed
-from supervisor.signing import ClientSigner
 
 SWITCH_S = 0.0005
 """The commit thread gets the interpreter this soon when the loop is busy; the default is ten times as long."""
@@ -41,7 +40,6 @@ def main() -> int:
     try:
         settings = load(arguments.config)
         credentials = read_credentials(_credentials_path(arguments))
-        _hold_to_interlocks(settings, State(arguments.state_dir), credentials, arguments)
     except Faults as error:
         return _fail("CONFIG", str(error))
     state = State(arguments.state_dir)
@@ -49,7 +47,7 @@ def main() -> int:
         state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         sys.setswitchinterval(SWITCH_S)
         gc.set_threshold(50_000, 20, 100)
-        app_run = _run(settings, state, credentials)
+        app_run = _run(settings, state, credentials, _credentials_path(arguments))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(app_run)
     except AlreadyRunning as error:
@@ -60,19 +58,18 @@ def main() -> int:
         return _fail("CONFIG", str(error))
 
 
-async def _run(settings: Settings, state: State, credentials: Credentials) -> int:
-    return await App(settings, state, _clock(settings), credentials).run(newest_staged(state))
+async def _run(settings: Settings, state: State, credentials: Credentials, path: Path) -> int:
+    app = App(settings, state, _clock(settings), credentials)
+    _hold_to_interlocks(settings, state, path, app.signer.signatory.wallet)
+    return await app.run(newest_staged(state))
 
 
-def _hold_to_interlocks(
-    settings: Settings, state: State, credentials: Credentials, arguments: argparse.Namespace
-) -> None:
-    """Raises: Faults: real money would be traded, or might be, and not everything that it takes is there."""
-    path = _credentials_path(arguments)
+def _hold_to_interlocks(settings: Settings, state: State, path: Path, wallet: str) -> None:
+    """Args: path: of the credentials. Raises: Faults: real money would be traded, or might, without all it takes."""
     found = interlocks.Found(
         credentials=str(path),
         named=path != state.credentials,
-        wallet=ClientSigner(credentials).wallet,
+        wallet=wallet,
         arming=arming.read(state.arming),
         machine=arming.this_machine(),
         state_dir=shlex.quote(str(state.root)),
