@@ -170,6 +170,7 @@ class Sim:
             (self.weather.worker_stalls, self.workers.stall),
             (self.weather.feed_drops, self.venue.drop_feed),
             (self.weather.people_act, self.people.act),
+            (self.weather.people_stop, self.people.stop_trading),
             (self.weather.desk_sleeps, self._sleep),
             (self.weather.clock_steps, self._step_clock),
             (self.weather.tape_fills, self._fill_tape),
