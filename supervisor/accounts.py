@@ -101,6 +101,8 @@ class Accounts:
     """Slots that a person took from every release, and under which operation, until somebody resumes."""
     flat: dict[str, str] = field(default_factory=dict)
     """Of these the ones that hold nothing any more that can be closed, and what is left in them."""
+    own_orders: int = 0
+    """How many orders the desk has placed for people, ever: the next one's number, which no other has."""
     standing: e.Standing | None = None
     """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
@@ -212,6 +214,7 @@ class Accounts:
         self.measured, self.windows_measured, self.decisions_measured = set(), 0, 0
 
     def _on_placing(self, entry: e.Placing) -> None:
+        self.own_orders += bool(entry.op)
         self.orders[entry.order_id] = Order(
             order_id=entry.order_id,
             slot=entry.slot,

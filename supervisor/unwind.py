@@ -135,8 +135,9 @@ class Unwind:
         if not self._again(name):
             return f"{show_micro(held.size_micro)} {held.outcome} are left; the next try is a moment away"
         wish = self._wish(window, held)
-        origin = admission.Origin(name, self._now_ms, 0, NOBODY, self.board.accounts.flattening[name])
-        ruling = admission.admit(origin, wish, self.board.accounts, self._bench(window), self.signer)
+        accounts = self.board.accounts
+        origin = admission.Origin(name, self._now_ms, accounts.own_orders, NOBODY, accounts.flattening[name])
+        ruling = admission.admit(origin, wish, accounts, self._bench(window), self.signer)
         if isinstance(ruling, Denied):
             return str(ruling)
         self.dealing.sent(ruling.entry.order_id)

@@ -24,6 +24,7 @@ from shared.units import cost_of, taker_fee
 from supervisor import effects as fx
 from supervisor.dealing import LOOKUP_S, RECHECK_S
 from supervisor.slotstate import SlotState
+from supervisor.unwind import AGAIN_S
 
 PROMPT_S: Final = 0.5
 """Within this the desk has looked at the time and acted on it."""
@@ -225,6 +226,20 @@ def _withdrawn_for_somebody(audit: Auditor, cancel: e.Cancelling) -> str:
     causes = {"halt": audit.record.halted, "flatten": audit.record.taken.get(cancel.slot, "")}
     known = cancel.cause == "decision" or (cancel.op and cancel.op == causes.get(cancel.cause))
     return "" if known else f"{cancel} under {causes}"
+
+
+def _stopped_orders_end(audit: Auditor, passed: TimePassed) -> str:
+    """Where it was stopped, no order rests for longer than two tries to withdraw it take."""
+    sim, record = audit.sim, audit.record
+    patience_ns = int((2 * (AGAIN_S + sim.settings.venue.answer_s) + SLACK_S) * NS)
+    accounts, left = sim.desk.board.accounts, dict[tuple[int, str], int]()
+    for order in accounts.open_orders() if record.halted or record.taken else ():
+        if order.state == "open" and (record.halted or order.slot in record.taken):
+            key = (sim.reign, order.order_id)
+            left[key] = audit.stopped_ns.get(key, sim.mono)
+    audit.stopped_ns = left
+    late = [key for key, since_ns in left.items() if sim.mono - since_ns > patience_ns]
+    return f"{late} still rest under {record.halted or record.taken}" if late else ""
 
 
 def _stopped_slots_rest(audit: Auditor, rest: AtRest) -> str:
@@ -521,6 +536,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I18 no silent slot", TimePassed, _no_slot_is_silent),
     ("I19 stopped is stopped", e.Placing, _nothing_of_a_stopped_release),
     ("I19 stopped is stopped", e.Cancelling, _withdrawn_for_somebody),
+    ("I19 stopped is stopped", TimePassed, _stopped_orders_end),
     ("I19 stopped is stopped", AtRest, _stopped_slots_rest),
     ("B1 the journal is the truth", Restarted, _journal_rebuilds),
     ("B2 our books are the venue's", AtRest, _no_doubt_is_left),

@@ -75,7 +75,7 @@ class People:
         verb, slot = chance.choice(("halt", "flatten", "flatten")), chance.choice(("all", *sim.desk.turns.slots))
         self._ask(verb, {"reason": "afraid", **({"slot": slot} if verb == "flatten" else {})}, f"op{sim.count}")
         if not sim.chancy(0.1):
-            sim.later(chance.randrange(8 * NS), self._go_on)
+            sim.later(chance.randrange(15 * NS), self._go_on)
 
     def _go_on(self) -> None:
         if self.sim.alive:

@@ -165,9 +165,9 @@ def unknown_not_reserved(patch: pytest.MonkeyPatch) -> None:
     """What an order without an answer may cost can be spent again."""
     reserved = Accounts.reserved
 
-    def without(accounts: Accounts, slot: str = "") -> int:
+    def without(accounts: Accounts, slot: str = "", outcome: str = "") -> int:
         known = {key: order for key, order in accounts.orders.items() if order.state != "unknown"}
-        return reserved(replace(accounts, orders=known), slot)
+        return reserved(replace(accounts, orders=known), slot, outcome)
 
     patch.setattr(Accounts, "reserved", without)
 

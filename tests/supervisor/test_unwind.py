@@ -210,6 +210,26 @@ def test_what_did_not_find_a_buyer_is_offered_again_a_moment_later() -> None:
     assert sent(still).order_id != first
 
 
+def test_every_sale_is_an_order_of_its_own_when_the_clock_stands_still() -> None:
+    """Market time that was set back does not move for a while; a number that a restart remembers tells them apart."""
+    still = a_desk_that_holds()
+    flatten(still)
+    for n in range(3):
+        order_id = sent(still).order_id
+        still.do(still.desk.dealing.on_answer, order_id, Answer("rejected", reason="no orders found to match"), 900)
+        if n == 1:
+            still.restart(after_s=0.0)
+            still.feeds()
+            still.caught_up()
+            still.book(480_000, 500_000)
+        still.mono_ns += round(AGAIN_S * 10**9)
+        still.do(still.desk.on_time)
+    sales = [placing for placing in still.said(e.Placing) if placing.op]
+    assert [sale.leg for sale in sales] == [0, 1, 2, 3]
+    assert len({sale.order_id for sale in sales}) == 4
+    assert len({sale.tick for sale in sales}) == 1
+
+
 def test_asked_for_again_it_is_the_same() -> None:
     """Nothing is begun, sold or cancelled twice."""
     still = a_desk_that_holds()
