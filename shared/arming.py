@@ -51,7 +51,7 @@ def this_machine() -> str:
 
 
 def write(path: Path, arming: Arming) -> None:
-    """Put it there, whole or not at all, for nobody else to read. Raises: OSError."""
+    """Put it there, whole or not at all, for nobody else to read: root's word is the desk's own. Raises: OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -59,6 +59,9 @@ def write(path: Path, arming: Arming) -> None:
             file.write(msgspec.json.encode(arming) + b"\n")
             file.flush()
             os.fsync(fd)
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(fd, owner.st_uid, owner.st_gid)
         aside.rename(path)
     except OSError:
         aside.unlink(missing_ok=True)

@@ -478,7 +478,7 @@ class App:
 
     def _reconnect(self, effect: fx.Reconnect) -> None:
         log.warning("user_channel_given_up", reason=effect.why)
-        self._start(self.user.drop())
+        self._start(self.user.give_up(effect.why))
 
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))

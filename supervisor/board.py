@@ -133,6 +133,13 @@ class Board:
         member = self.crew.members.get(uid)
         return e.By(member.release if member else "", self.parameters, epoch, uid)
 
+    @property
+    def lifeline_lost(self) -> str:
+        """Which of the two lifelines is missing now; empty when neither is."""
+        if self.lifelines.missed(self.mono_ns):
+            return "heartbeat_missed"
+        return "user_feed_blind" if self.lifelines.blind(self.mono_ns) else ""
+
     def halted(self, slot: str) -> str:
         """Why a release may send no order at all for a slot now, not even an exit; empty when it may."""
         accounts = self.accounts
@@ -154,10 +161,8 @@ class Board:
         down = next((feed for feed, fault in self.feeds.items() if fault), "")
         if down:
             return f"{down}_feed_down"
-        if self.lifelines.missed(self.mono_ns):
-            return "heartbeat_missed"
-        if self.lifelines.blind(self.mono_ns):
-            return "user_feed_blind"
+        if self.lifeline_lost:
+            return self.lifeline_lost
         if self.at_ns - self.lanes.price_seen_ns.get(slot.asset, 0) > self.settings.venue.stale_s * NS:
             return "prices_stale"
         if not self.accounts.opened:

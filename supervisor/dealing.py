@@ -14,7 +14,7 @@ from shared.clock import NS
 from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
-from supervisor.effects import CatchUp, LookUp, Moment
+from supervisor.effects import AskStanding, CatchUp, LookUp, Moment
 from supervisor.orders import Order
 from supervisor.turns import Turns
 from supervisor.venue.requests import Answer, VenueOrder
@@ -118,6 +118,8 @@ class Dealing:
         said = answer.reason or answer.status
         if answer.away or answer.verdict == "accepted":
             self.board.venue_says(answer.away)
+        if answer.barred:
+            self.board.effects.append(AskStanding())
         self.board.write(e.Answered(order_id, "place", _state_by(answer), said, took_us, answer.trades))
         if answer.verdict == "rejected":
             self.board.count("orders_rejected")

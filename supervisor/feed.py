@@ -58,16 +58,17 @@ class Channel:
         self._url, self._greet, self._heard, self._there, self._ping = url, greet, heard, there, ping
         self._socket: ClientConnection | None = None
         self._steady = False
+        self._given_up = ""
         self.connections = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         failures = 0
         while True:
-            self._steady = False
+            self._steady, self._given_up = False, ""
             try:
                 await self._live()
-                fault = "closed by the venue"
+                fault = self._given_up or "closed by the venue"
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 fault = str(error) or type(error).__name__
             if self._steady:
@@ -85,8 +86,9 @@ class Channel:
             except websockets.ConnectionClosed:
                 return
 
-    async def drop(self) -> None:
-        """Give this connection up, if there is one: the next is made as after any other end."""
+    async def give_up(self, why: str) -> None:
+        """Close this connection, if there is one, and say why: the next is made as after any other end."""
+        self._given_up = why
         if self._socket is not None:
             await self._socket.close()
 

@@ -73,7 +73,10 @@ def state(desk: Desk) -> str:
         return "HALTED"
     if desk.board.accounts.paused:
         return "PAUSED"
-    if any(desk.board.feeds.values()) or desk.board.tape_fault:
+    standing = desk.board.accounts.standing
+    if standing is not None and (standing.blocked or standing.closed_only):
+        return "BLOCKED" if standing.blocked else "REDUCING"
+    if any(desk.board.feeds.values()) or desk.board.tape_fault or desk.board.lifeline_lost:
         return "DEGRADED"
     if not any(slot.owner for slot in desk.turns.slots.values()):
         return "STARTING"

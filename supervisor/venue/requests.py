@@ -26,6 +26,8 @@ MIN_IMMEDIATE_MICRO: Final = 1_000_000
 """A marketable order is worth at least a dollar, else the venue refuses it."""
 
 
+BARRED: Final = ("address banned", "address in closed only mode")
+"""What is said to an account that may not trade any more, or only reduce. Source: facts 3.4."""
 PLACE_MAX: Final = 20
 """Letters kept of the name of a place: a country's two and a region's few."""
 _BOUGHT_STEP_MICRO: Final = 100
@@ -81,6 +83,11 @@ class Answer:
     trades: tuple[str, ...] = ()
     reason: str = ""
     away: str = ""
+
+    @property
+    def barred(self) -> bool:
+        """Whether it says that this account may not trade as it did."""
+        return any(text in self.reason for text in BARRED)
 
 
 class _OrderAnswer(msgspec.Struct):

@@ -98,6 +98,10 @@ def test_slots_without_a_market_are_configured_and_not_open() -> None:
         (lambda still: still.lose("w1-1"), "STARTING"),
         (lambda still: still.do(still.desk.on_tape, "no space left", 9), "DEGRADED"),
         (lambda still: still.do(still.desk.markets.on_feed, "user", "gone"), "DEGRADED"),
+        (lambda still: still.do(still.desk.on_beat, "HTTP 500"), "DEGRADED"),
+        (lambda still: still.may_trade(closed_only=True), "REDUCING"),
+        (lambda still: still.may_trade(blocked=True), "BLOCKED"),
+        (lambda still: (still.may_trade(blocked=True), _halt(still)), "HALTED"),
         (lambda still: (still.feeds("gone"), still.do(still.desk.pause, True, "x", "")), "PAUSED"),
     ],
 )
@@ -106,6 +110,10 @@ def test_one_word_says_what_the_desk_is_doing(act: Any, word: str) -> None:
     still = a_trading_desk()
     act(still)
     assert report.state(still.desk) == word
+
+
+def _halt(still: StillDesk) -> None:
+    still.do(lambda now: still.desk.pause(now, True, "x", "news", halted=True))
 
 
 def test_a_desk_that_never_traded_has_no_release() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from kit.still_desk import BTC, CASH, StillDesk, a_trading_desk, buy, tokens
 
 from shared import entries as e
@@ -101,6 +102,17 @@ def test_who_does_not_answer_changes_nothing_and_is_an_alarm_once() -> None:
         still.do(still.desk.dealing.on_balance, CASH)
         assert still.accounts.standing is not None
         assert still.accounts.standing.blocked is blocked
+
+
+@pytest.mark.parametrize(("said", "asked"), [("'0x1' address in closed only mode", 1), ("not enough balance", 0)])
+def test_an_order_that_is_refused_for_what_we_are_lets_the_desk_ask(said: str, asked: int) -> None:
+    """An hour is long; the venue's own word on what we may do is fetched at once."""
+    still = a_trading_desk()
+    still.jump(5)
+    still.answer(buy())
+    order_id = still.wanted(fx.Submit)[-1].order_id
+    still.do(still.desk.dealing.on_answer, order_id, Answer("rejected", reason=said), 900)
+    assert len(still.wanted(fx.AskStanding)) == asked
 
 
 def test_the_half_that_answers_counts() -> None:
