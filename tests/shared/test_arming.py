@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ def test_what_was_armed_is_read_again_and_is_its_owners_alone(tmp_path: Path) ->
     assert arming.read(path) == WORD
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_it_belongs_to_whom_the_state_folder_belongs(tmp_path: Path) -> None:
+    """Root arms the service's desk: the service has to be able to read it. Anybody else arms their own."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65_534, 65_534)
+    arming.write(tmp_path / "armed.json", WORD)
+    assert (tmp_path / "armed.json").stat().st_uid == tmp_path.stat().st_uid
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -420,6 +421,15 @@ def test_secrets_are_in_no_text() -> None:
     texts: list[str] = with_gateway(act)
     assert len(texts) == 5
     assert not [text for text in texts if SECRET in text or "passphrase" in text]
+
+
+def test_nobody_else_knows_how_to_beat() -> None:
+    """The switch at the venue is one, whoever placed the orders: its only owner here is this room."""
+    root = Path(__file__).parents[2]
+    rooms = [path for package in ("supervisor", "worker", "shared") for path in (root / package).rglob("*.py")]
+    naming = {path.name for path in rooms if "/heartbeats" in path.read_text()}
+    calling = {path.name for path in rooms if "gateway.beat(" in path.read_text()}
+    assert (naming, calling) == ({"gateway.py"}, {"app.py"})
 
 
 # --- what we may do ---

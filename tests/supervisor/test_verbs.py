@@ -444,3 +444,8 @@ def test_every_verb_is_on_this_page() -> None:
         *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
     }
     assert a_release(9).seq == 9
+
+
+def test_no_verb_lets_real_money_be_traded() -> None:
+    """A page or a script reaches the desk by these alone; a person types the arming, at a terminal, into a file."""
+    assert not [verb for verb in VERBS if "arm" in verb or "live" in verb]
