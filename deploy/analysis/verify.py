@@ -453,7 +453,12 @@ def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
 
 
 def _cash(evidence: Evidence, verdict: Verdict) -> None:
-    """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared."""
+    """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared.
+
+    Nor is it where the desk ended before the venue had told it its balance: then it has bought nothing either.
+    """
+    if not any(entry.opening for entry in evidence.said(e.Balance)):
+        return
     moved, stops = list(evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot)), list(evidence.told("stop"))
     if not moved or not isinstance(moved[-1], e.Snapshot) or not stops or not stops[-1]["balances"]:
         return
