@@ -123,6 +123,8 @@ class Unwind:
             return f"no order may be sent from {standing.place or 'here'}"
         if board.feeds["user"]:
             return f"the user channel would not tell of the fill: {board.feeds['user']}"
+        if not self.dealing.knows(board.at_ns):
+            return "trades that nobody may have heard of are being asked for"
         if board.venue_fault:
             return f"the venue takes no orders: {board.venue_fault}"
         if book.stale:

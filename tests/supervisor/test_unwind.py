@@ -286,6 +286,9 @@ def _mend(still: StillDesk, hindrance: str, order_id: str) -> None:
         still.book(480_000, 500_000)
     elif hindrance == "user":
         still.do(still.desk.markets.on_feed, "user", "")
+        still.jump(AGAIN_S)
+        assert still.desk.unwind.waits[BTC] == "trades that nobody may have heard of are being asked for"
+        still.caught_up()
     elif hindrance == "blocked":
         still.desk.board.write(e.Standing(False, False, "IE"))
     else:
