@@ -134,7 +134,8 @@ class Handover:
     def _unrest(self) -> str:
         """What of the venue and its feeds makes this no time to change hands."""
         down = next((feed for feed, fault in self.board.feeds.items() if fault), "")
-        return f"the {down} feed is away" if down else self.board.venue_fault
+        lost = self.board.lifeline_lost.replace("_", " ")
+        return f"the {down} feed is away" if down else lost or self.board.venue_fault
 
     def _window_says(self, name: str) -> str:
         """Around its resolution and in its entry window a slot stays with whoever has it."""

@@ -97,6 +97,7 @@ class PlayedDesk(StillDesk):
         self.begin()
         self.feeds()
         self.do(self.desk.dealing.on_balance, CASH)
+        self.may_trade()
         self.calm(15)
 
     # --- the promises, as the desk acts ---

@@ -84,7 +84,9 @@ class Record:
     outcomes: dict[TickKey, e.OutcomeOf] = field(default_factory=dict)
     placings: dict[str, e.Placing] = field(default_factory=dict)
     cancels: dict[str, e.Cancelling] = field(default_factory=dict)
-    legs: set[tuple[str, int, int]] = field(default_factory=set)
+    legs: set[tuple[str, str, int, int]] = field(default_factory=set)
+    halted: str = ""
+    taken: dict[str, str] = field(default_factory=dict)
     fills: set[tuple[str, str]] = field(default_factory=set)
     opened_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     winners: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -111,7 +113,14 @@ class Record:
 
     def _placing(self, entry: e.Placing, at_ms: int) -> None:
         self.placings[entry.order_id] = entry
-        self.legs.add((entry.slot, entry.tick, entry.leg))
+        self.legs.add((entry.slot, entry.op, entry.tick, entry.leg))
+
+    def _control(self, entry: e.Control, at_ms: int) -> None:
+        self.halted = entry.op if entry.halted else ""
+        self.taken = {} if entry.gives_back else self.taken
+
+    def _flatten(self, entry: e.Flatten, at_ms: int) -> None:
+        self.taken |= dict.fromkeys(entry.slots, entry.op)
 
     def _step(self, entry: e.Step, at_ms: int) -> None:
         ended = entry.phase == "done"
@@ -167,6 +176,8 @@ _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
     e.Release: Record._release,
     e.Active: Record._active,
     e.Parameters: Record._parameters,
+    e.Control: Record._control,
+    e.Flatten: Record._flatten,
     e.Step: Record._step,
     e.Gap: Record._gap,
 }

@@ -336,6 +336,9 @@ def test_no_slot_moves_while_a_feed_is_away() -> None:
     still = a_trading_desk()
     still.do(still.desk.markets.on_feed, "user", "closed by the venue")
     assert why_not(still) == "the user feed is away"
+    still.feeds()
+    still.do(still.desk.on_beat, "HTTP 500")
+    assert why_not(still) == "heartbeat missed"
 
 
 @pytest.mark.parametrize(

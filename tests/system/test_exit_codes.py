@@ -31,7 +31,6 @@ pytestmark = pytest.mark.system
 
 NOT_GIVEN: Final = {
     "INTERNAL": "a fault of ours, or a desk of another version: tests/deploy/cli/test_show.py plays one",
-    "DECLINED": "no verb asks for a confirmation: live trading, where they belong, is refused",
     "RE_PAUSED": "no guard pauses again what was resumed: risk denies order by order, a feed that is away degrades",
     "SPLIT": "a worker that says it runs something else is refused when it greets or put back when it attests: 11, 20",
     "DRIFT": "no verb compares our book with the venue's: recovery does, and repairs it",
@@ -281,6 +280,7 @@ ROWS: Final = (
     Row("POLICY", "no reason given, dry", partial(without_reason, dry=True), nothing),
     Row("PRECONDITION", "another is active", deploy("answers_slowly(0.01)", "--expect-active", "r99"), nothing),
     Row("PRECONDITION", "nothing is held", not_held, nothing),
+    Row("DECLINED", "nobody confirmed a flatten", ctl("flatten"), nothing),
     Row("ROLLED_BACK", "crashes as the owner", deploy("waits_while_attesting(); crashes_when_it_owns()"), put_back),
     Row("UNKNOWN", "no supervisor any more", supervisor_gone, nobody),
     Row("ROLLBACK_FAILED", "blue stands still", not_given_back, stuck, STUBBORN),
