@@ -13,7 +13,7 @@ Profit is not asked for: telling a good release from a lucky one takes more sett
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -30,7 +30,12 @@ P99_MIN: Final = 100
 """Samples below which a percentile of 99 is the slowest one alone."""
 IN_A_ROW_MAX: Final = 1
 """Deadlines an owner may miss in a row in one slot."""
-EXCUSED: Final = frozenset({"entries_closed", "no_window", "book_stale", "own_order", "cancelling", "not_open", "cash"})
+EXCUSED: Final = frozenset(
+    {
+        *("halted", "entries_closed", "no_window", "book_stale", "books_disagree", "no_quote"),
+        *("own_order", "cancelling", "not_open", "cash"),
+    }
+)
 """Denials that depend on when a wish came: the market or the account moved while it was on its way."""
 DIFFERENCES: Final = {
     "hold_to_order": "hold->order",
@@ -116,6 +121,13 @@ def bake_gates(
     wanted = limits.bake_ticks_min
     seen = (*_liveness(summary, wanted, limits), *_likeness(summary, expect, wanted, limits))
     return (time, _answers(watched, limits), *seen, *_conduct(watched, limits), *_health(watched, limits))
+
+
+def hard_triggers(watched: Watched, limits: Gates) -> tuple[Gate, ...]:
+    """What speaks against an owner at once, in whatever phase; nothing that takes a share of many ticks to tell."""
+    in_a_row = (_deadlines(watched, limits),) if watched.missed_in_a_row > IN_A_ROW_MAX else ()
+    asked = (*in_a_row, _rejects(watched, limits), _denials(watched, limits), *_health(watched, limits))
+    return tuple(gate for gate in asked if gate.verdict == "FAIL")
 
 
 # --- the trial ------------------------------------------------------------------------------------------------------
@@ -225,48 +237,46 @@ def _sides(summary: Summary, limits: Gates) -> Gate:
 def _notional(summary: Summary, wanted: int, limits: Gates) -> Gate:
     """Whether it wishes for much more than blue does.
 
-    A sum of few wishes says nothing, and may pass: each of them is bounded by risk, and each that blue has not is
-    counted one by one as hold->order.
+    A sum of few wishes says little. It may pass where it is within the limit, or where blue wished for nothing at all:
+    each wish is bounded by risk, and each that blue has not is counted one by one as hold->order. Few that are too much
+    already may not; more of them, or a person, have to tell.
     """
     ours, theirs = summary.blue_notional_micro, summary.green_notional_micro
     words = f"wishes for {show_usd(theirs)} in {summary.green_wishes} orders, blue for {show_usd(ours)}"
     numbers = {"blue_micro": ours, "green_micro": theirs, "wishes": summary.green_wishes}
-    if summary.green_wishes < limits.orders_min:
-        return Gate("notional", "PASS", f"{words}; too few to compare", numbers)
-    most = limits.notional_ratio_max
-    ok, enough = theirs <= most * ours, summary.pairs >= wanted
+    most, few = limits.notional_ratio_max, summary.green_wishes < limits.orders_min
+    ok, enough = theirs <= most * ours, summary.pairs >= wanted and not few
     if ours:
         words += f" ({theirs / ours:.2f} x {_sign(theirs, most * ours)} {most:g} x)"
-    return Gate("notional", "PASS" if ok else "FAIL" if enough else "INCONCLUSIVE", words, numbers)
+    if few:
+        words += "; too few to compare"
+    verdict: Verdict = "PASS" if ok or (few and not ours) else "FAIL" if enough else "INCONCLUSIVE"
+    return Gate("notional", verdict, words, numbers)
 
 
 # --- does it behave -------------------------------------------------------------------------------------------------
 
 
-def _conduct(watched: Watched, limits: Gates) -> Iterator[Gate]:
+def _conduct(watched: Watched, limits: Gates) -> tuple[Gate, ...]:
     """What only an owner can do wrong."""
-    missed, owed = watched.missed, watched.answered + watched.missed
+    return _deadlines(watched, limits), _rejects(watched, limits), _denials(watched, limits)
+
+
+def _deadlines(watched: Watched, limits: Gates) -> Gate:
+    missed, owed, row = watched.missed, watched.answered + watched.missed, watched.missed_in_a_row
     share = _share("deadlines", "deadlines missed", missed, owed, limits.bake_ticks_min, limits.missing_max)
-    row = watched.missed_in_a_row
-    numbers = {**share.numbers, "in_a_row": row}
-    in_a_row = Gate("deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", numbers)
-    yield in_a_row if row > IN_A_ROW_MAX else share
-    yield _rejects(watched, limits)
-    wild = {reason: count for reason, count in watched.denied if reason not in EXCUSED}
-    told = ", ".join(f"{reason} {count}" for reason, count in watched.denied) or "none"
-    count = sum(wild.values())
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max} (all: {told})"
+    if row <= IN_A_ROW_MAX:
+        return share
+    return Gate(
+        "deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", {**share.numbers, "in_a_row": row}
     )
-    yield Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
 
 
 def _denials(watched: Watched, limits: Gates) -> Gate:
     count = sum(number for reason, number in watched.denied if reason not in EXCUSED)
-    told = ", ".join(f"{number} {reason}" for reason, number in watched.denied) or "none"
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max}; all: {told}"
-    )
+    told = ", ".join(f"{reason} {number}" for reason, number in watched.denied) or "none"
+    held = f"{_sign(count, limits.denied_max)} {limits.denied_max}"
+    words = f"{count} wishes denied for what they are {held} (all: {told})"
     return Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
 
 

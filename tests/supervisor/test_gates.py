@@ -18,6 +18,7 @@ from supervisor.gates import (
     Tried,
     Verdict,
     bake_gates,
+    hard_triggers,
     shadow_gates,
     trial_gates,
     worst,
@@ -286,6 +287,11 @@ def test_wishing_for_much_more_than_blue_fails() -> None:
     assert shadowed(blue_notional_micro=0, blue_wishes=0)["notional"].verdict == "FAIL"
     few = shadowed(blue_notional_micro=0, green_wishes=9)["notional"]
     assert (few.verdict, few.words) == ("PASS", "wishes for 100.00 in 9 orders, blue for 0.00; too few to compare")
+    too_much = shadowed(green_notional_micro=301 * MICRO, green_wishes=1)["notional"]
+    assert (too_much.verdict, too_much.words) == (
+        "INCONCLUSIVE",
+        "wishes for 301.00 in 1 orders, blue for 100.00 (3.01 x > 3 x); too few to compare",
+    )
     early = shadowed(pairs=100, green_notional_micro=301 * MICRO)["notional"]
     assert early.verdict == "INCONCLUSIVE"
 
@@ -366,6 +372,8 @@ def test_a_hard_trigger_fails_the_bake_before_its_time(changes: dict[str, Any], 
     watched = Watched(**{"answered": 200, "rss_kib": 1, "rss_max_kib": 1, **changes})
     gates = baked(watched, elapsed_s=10)
     assert {name for name, gate in gates.items() if gate.verdict == "FAIL"} == failed
+    hard = failed if watched.missed_in_a_row > 1 else failed - {"deadlines"}  # a share of the ticks takes its time
+    assert {gate.name for gate in hard_triggers(watched, LIMITS)} == hard
 
 
 def test_denials_that_are_excused_are_reasons_there_are() -> None:

@@ -60,6 +60,7 @@ def an_order(still: StillDesk) -> VenueOrder:
     still.answer(buy(470_000))
     order_id = still.wanted(fx.Submit)[-1].order_id
     still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", "live", order_id), 900)
+    still.desk.board.lifelines.hear(still.mono_ns)
     return VenueOrder(order_id, tokens(BTC)[0], "BUY", 470_000, 10_000_000, 0, True)
 
 

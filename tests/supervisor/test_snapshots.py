@@ -129,10 +129,11 @@ def test_every_field_of_the_accounts_is_kept() -> None:
         *(e.Balance(100_000_000, True), an_opening(), an_opening(0), e.Strike("BTC/5m", 300, exact), a_placing()),
         *(an_answer("open", trades=("t1", "t2")), a_fill(), a_fill(start_s=0, trade_id="t0"), outcome),
         *(e.Settled("BTC/5m", 300, exact, exact, "Up"), e.Resolved("BTC/5m", 0, "Up", 4_000_000)),
-        *(e.Control(7, True, "uid:0", "news"), outcome),
+        *(e.Control(7, True, "uid:0", "news", halted=True, op="op2"), outcome, e.Standing(False, True, "here")),
+        *(e.Flatten("op3", ("BTC/5m", "ETH/5m"), "uid:0", "news"), e.Flattened("op3", "ETH/5m", "4 Up: too few")),
     ):
         accounts.apply(entry, 1_784_851_200 * 10**9)
-    accounts.windows_measured = 5
+    accounts.windows_measured, accounts.own_orders = 5, 3
     bare = [f.name for f in fields(Accounts) if getattr(accounts, f.name) == getattr(Accounts(), f.name)]
     assert bare == []
     same(snapshots.unpack(snapshots.pack(accounts, 1, bytes(16), CODE), CODE).accounts, accounts)
