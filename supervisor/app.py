@@ -109,16 +109,8 @@ class App:
 
     def _open(self, first: e.Release | None) -> None:
         """Find out what is true, and take it up."""
-        self.stream = Stream(self.state.stream_socket, self.state.tape)
-        segment_bytes = self.settings.records.journal_segment_mib << 20
-        self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
-        recovered = snapshots.recover(self.state.journal, self.state.snapshots, self._code)
+        recovered = self._recover()
         accounts = recovered.accounts
-        if accounts.mode not in {"", self.settings.mode}:
-            self.stream.close()
-            self.journal.close()
-            kept = f"{self.state.root} is a {accounts.mode} desk's, and stays one"
-            raise Faults([f"mode = {self.settings.mode}: {kept}; type: --state-dir ANOTHER"])
         seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
@@ -153,6 +145,20 @@ class App:
         signatory, client = self.signer.signatory, self.settings.exchange.client
         log.info("signer_chosen", client=client, wallet=signatory.wallet, signature_type=signatory.signature_type)
         log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq, **found)
+
+    def _recover(self) -> snapshots.Recovered:
+        """Take up tape and journal, and what the journal adds up to. Raises: Faults: it is a desk's of another mode."""
+        self.stream = Stream(self.state.stream_socket, self.state.tape)
+        segment_bytes = self.settings.records.journal_segment_mib << 20
+        self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
+        recovered = snapshots.recover(self.state.journal, self.state.snapshots, self._code)
+        mode = recovered.accounts.mode
+        if mode not in {"", self.settings.mode}:
+            self.stream.close()
+            self.journal.close()
+            kept = f"{self.state.root} is a {mode} desk's, and stays one"
+            raise Faults([f"mode = {self.settings.mode}: {kept}; type: --state-dir ANOTHER"])
+        return recovered
 
     async def _join_venue(self) -> None:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
