@@ -17,6 +17,7 @@ from shared.messages import OrderKind, Place
 from shared.slots import parse_slot
 from supervisor.admission import Draft
 from supervisor.gateway import Gateway
+from supervisor.signatory import Signatory
 from supervisor.signing import ClientSigner
 from supervisor.venue.discovery import Market
 from supervisor.venue.requests import order_amounts
@@ -101,7 +102,7 @@ def somebody(desk: Desk, kind: OrderKind, price_micro: int) -> str:
 
 def signer_of(desk: Desk) -> ClientSigner:
     """Whoever holds the desk's key."""
-    return ClientSigner(read_credentials(desk.state.credentials))
+    return ClientSigner(Signatory(read_credentials(desk.state.credentials)))
 
 
 def with_gateway(desk: Desk, act: Callable[[Gateway], Awaitable[T]]) -> T:
@@ -109,9 +110,9 @@ def with_gateway(desk: Desk, act: Callable[[Gateway], Awaitable[T]]) -> T:
 
     async def run() -> T:
         where: dict[str, Any] = {name: desk.where[name] for name in ADDRESSES}
-        signer, gateway = signer_of(desk), Gateway(Venue(**where), SystemClock())
+        owner, gateway = signer_of(desk).signatory, Gateway(Venue(**where), SystemClock())
         try:
-            await gateway.open(signer.address, signer.signature_type, signer.key_headers)
+            await gateway.open(owner.address, owner.signature_type, owner.key_headers)
             return await act(gateway)
         finally:
             await gateway.close()
