@@ -43,15 +43,9 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     sim = Sim(seed, BUSY)
     sim.run(BUSY_S)
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
-    assert sim.audit.flips > 5 or sim.settings.deploy.flip_policy != "any"
-    assert {*sim.audit.record.ends.values()} <= {
-        "OK",
-        "ABORTED",
-        "ROLLED_BACK",
-        "NO_BOUNDARY",
-        "GATE_FAILED",
-        "REJECTED",
-    }
+    ends = Counter(sim.audit.record.ends.values())
+    assert ends.keys() <= {"OK", "ABORTED", "ROLLED_BACK", "NO_BOUNDARY", "GATE_FAILED", "REJECTED"}
+    assert sim.audit.flips > 5 or ends["OK"] == 1  # the first start; settings may let no other release come that far
 
 
 @pytest.mark.seeds(fixed=4, fresh=3)
