@@ -16,8 +16,9 @@ from shared import entries as e
 from shared.messages import Outcome
 from shared.slots import parse_slot
 from shared.units import cost_of
+from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
-from supervisor.positions import Moved, Position, apply_fill, confirm, take_back
+from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
 
 PositionKey = tuple[str, int, Outcome]
 """Slot, window start, token."""
@@ -56,6 +57,9 @@ class Operated:
 
 OPERATIONS_KEPT: Final = 64
 ACTIVATIONS_KEPT: Final = 1_000
+CLAIMS_KEPT: Final = 64
+"""Claims that are over and still told of."""
+OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 
 
 @dataclass
@@ -71,6 +75,11 @@ class Accounts:
     strikes: dict[tuple[str, int], int] = field(default_factory=dict)
     settled: dict[tuple[str, int], e.Settled] = field(default_factory=dict)
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    owing: dict[tuple[str, int], e.Opened] = field(default_factory=dict)
+    """Those of them whose payout is collateral only once it was redeemed."""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    claimed_micro: int = 0
+    """What all claims together have brought in."""
     granted_ms: dict[str, int] = field(default_factory=dict)
     """When the first grant of a slot was written, market time: from then on its ticks are owed."""
     last_ticks: dict[str, int] = field(default_factory=dict)
@@ -129,6 +138,14 @@ class Accounts:
             for o in self.orders.values()
             if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot)
         )
+
+    def owed(self) -> int:
+        """What is ours and not yet collateral: winners that are not redeemed, pairs that are being merged."""
+        return sum(claim.amount_micro for claim in self.claims.values() if claim.state not in OVER)
+
+    def settled_in(self, slot: str, start_s: int) -> bool:
+        """Whether every trade of ours in a window has come to its end, as far as we were told."""
+        return all(f.status in FINAL for f in self.fills.values() if (f.slot, f.start_s) == (slot, start_s))
 
     def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
         """Positions as a boundary or snapshot states them."""
@@ -260,14 +277,30 @@ class Accounts:
             self._move(key, take_back(position, fill))
 
     def _count_after_resolution(self, fill: e.Fill, sign: int) -> None:
-        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is paid out already."""
+        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is resolved already."""
+        window = fill.slot, fill.start_s
         amount = cost_of(fill.size_micro, fill.price_micro)
-        payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
-        bought = fill.side == "BUY"
-        flow = sign * (payout - amount - fill.fee_micro if bought else amount - fill.fee_micro - payout)
-        self.cash_micro += flow
-        self.day_realized_micro += flow
+        way = sign if fill.side == "BUY" else -sign
+        payout = way * fill.size_micro if fill.outcome == self.winners[window] else 0
+        paid = -way * amount - sign * fill.fee_micro
+        self.cash_micro += paid
+        self.day_realized_micro += paid + payout
+        self._pay_out(window, payout)
         self.version += 1
+
+    def _pay_out(self, window: tuple[str, int], amount_micro: int) -> None:
+        """Shares of a resolved window are worth this much: as cash, or as something to claim."""
+        if window not in self.owing:
+            self.cash_micro += amount_micro
+            return
+        name = claim_name("redeem", *window)
+        claim = self.claims.pop(name, None)
+        if claim is None or claim.state in OVER:
+            claim = Claim(name, "redeem", *window, self.owing[window], 0, self.winners[window])
+        if claim.amount_micro + amount_micro > 0:
+            self.claims[name] = replace(claim, amount_micro=claim.amount_micro + amount_micro)
+        else:  # a trade failed of which the payout was redeemed already, or is no more
+            self.cash_micro += claim.amount_micro + amount_micro
 
     def _on_outcome(self, entry: e.OutcomeOf) -> None:
         self.last_ticks[entry.slot] = max(entry.tick, self.last_ticks.get(entry.slot, 0))
@@ -289,11 +322,14 @@ class Accounts:
         window = (entry.slot, entry.start_s)
         closed = [key for key in self.positions if key[:2] == window]
         cost = sum(self.positions.pop(key).cost_micro for key in closed)
-        self.cash_micro += entry.payout_micro
         self.day_realized_micro += entry.payout_micro - cost
         for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
             self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
         self.winners[window] = entry.winner
+        if entry.owed and window in self.windows:
+            self.owing[window] = self.windows[window]
+        if entry.payout_micro:
+            self._pay_out(window, entry.payout_micro)
         self.windows_measured += window in self.measured
         self.measured = {kept for kept in self.measured if kept[0] != entry.slot or kept[1] > entry.start_s}
         self._forget(window)
@@ -310,9 +346,56 @@ class Accounts:
         self.settled.pop(window, None)
         self.windows = {key: opened for key, opened in self.windows.items() if kept(key)}
         self.winners = {key: won for key, won in self.winners.items() if kept(key)}
+        self.owing = {key: opened for key, opened in self.owing.items() if kept(key)}
         old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
         self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}
+
+    def _on_claiming(self, entry: e.Claiming) -> None:
+        claim = self.claims.get(entry.claim)
+        if claim is None or claim.state in OVER:
+            claim = self._set_aside(entry)
+        self.claims[entry.claim] = leave(claim, entry)
+        self.version += 1
+
+    def _set_aside(self, entry: e.Claiming) -> Claim:
+        """Pairs that are being merged can no longer be sold."""
+        assert entry.kind == "merge", f"{entry.claim} leaves, and nothing is owed"
+        costs: list[int] = []
+        releases: list[str] = []
+        for outcome in OUTCOMES:
+            key: PositionKey = (entry.slot, entry.start_s, outcome)
+            releases.append(self.positions[key].release)
+            self.positions[key], cost = set_aside(self.positions[key], entry.amount_micro)
+            costs.append(cost)
+        opened = self.windows[entry.slot, entry.start_s]
+        fresh = Claim(entry.claim, "merge", entry.slot, entry.start_s, opened, entry.amount_micro)
+        return replace(fresh, costs=(costs[0], costs[1]), releases=(releases[0], releases[1]))
+
+    def _on_claim_moved(self, entry: e.ClaimMoved) -> None:
+        claim = move(self.claims[entry.claim], entry)
+        self.claims[entry.claim] = claim
+        if claim.state == "paid":
+            self.cash_micro += claim.amount_micro
+            self.claimed_micro += claim.amount_micro
+            self.day_realized_micro += claim.amount_micro - sum(claim.costs) if claim.kind == "merge" else 0
+        elif claim.state == "dropped":
+            self._give_back(claim)
+        for old in [name for name, known in self.claims.items() if known.state in OVER][:-CLAIMS_KEPT]:
+            del self.claims[old]
+        self.version += 1
+
+    def _give_back(self, claim: Claim) -> None:
+        """Pairs that were not merged are positions again; in a resolved window one of the two pays."""
+        window = claim.slot, claim.start_s
+        if window in self.winners:
+            self.day_realized_micro += claim.amount_micro - sum(claim.costs)
+            self._pay_out(window, claim.amount_micro)
+            return
+        for outcome, cost, release in zip(OUTCOMES, claim.costs, claim.releases, strict=True):
+            fresh = Position(*window, outcome, release)
+            held = self.positions.get((*window, outcome), fresh)
+            self.positions[*window, outcome] = put_back(held, claim.amount_micro, cost)
 
     def unresolved(self) -> list[e.Opened]:
         """Windows whose winner nobody has named yet."""
@@ -325,6 +408,11 @@ class Accounts:
 
     def _on_control(self, entry: e.Control) -> None:
         self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
+
+
+def claim_name(kind: e.ClaimKind, slot: str, start_s: int, number: int = 0) -> str:
+    """What a claim is called; merges of one window are numbered."""
+    return f"{slot} {start_s} {kind}" + (f" {number}" if number else "")
 
 
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
@@ -373,6 +461,8 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Strike: Accounts._on_strike,
     e.Settled: Accounts._on_settled,
     e.Resolved: Accounts._on_resolved,
+    e.Claiming: Accounts._on_claiming,
+    e.ClaimMoved: Accounts._on_claim_moved,
     e.Balance: Accounts._on_balance,
     e.Control: Accounts._on_control,
 }
