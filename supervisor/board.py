@@ -167,6 +167,8 @@ WORTH_TELLING: Final = (
     e.Placing,
     e.Fill,
     e.Resolved,
+    e.Claiming,
+    e.ClaimMoved,
     e.Settled,
     e.Control,
     e.Worker,

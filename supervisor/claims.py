@@ -168,9 +168,8 @@ def judge(claim: Claim, seen: Seen, books: Books, *, overdue: bool) -> Judged:
     if claim.state in IN_FLIGHT:
         return _on_its_way(claim, seen, books, overdue)
     worth = _worth(claim, seen.held)
-    if not overdue or claim.state in OVER or not worth or (worth < claim.amount_micro and not books.settled):
-        return Judged("wait")
-    return Judged("send")
+    enough = worth >= claim.amount_micro or (worth and claim.kind == "redeem" and books.settled)
+    return Judged("send" if overdue and enough and claim.state == "owed" else "wait")
 
 
 def _paid(claim: Claim, seen: Seen, books: Books) -> str:
@@ -187,6 +186,24 @@ def _paid(claim: Claim, seen: Seen, books: Books) -> str:
     if left or _worth(claim, seen.held) or not books.settled:
         return ""
     return "redeemed" if claim.state in IN_FLIGHT else "nothing is left to redeem"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A signed transaction. `transaction`: its hash, where it is known before it leaves. `body`: the exact bytes."""
+
+    nonce: int
+    transaction: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of sending it: `refused` is not taken and may be tried again, `failed` would be the same again."""
+
+    event: Literal["accepted", "refused", "failed", "unanswered"]
+    why: str = ""
+    transaction: str = ""
 
 
 def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:

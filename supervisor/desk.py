@@ -17,6 +17,7 @@ from shared.config import Settings, digest
 from supervisor.accounts import Accounts
 from supervisor.admission import Signer
 from supervisor.board import Board
+from supervisor.claiming import Claiming
 from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
 from supervisor.effects import AskListing, Effect, Moment
@@ -43,6 +44,7 @@ class Desk:
         self.turns = Turns(self.board)
         self.dealing = Dealing(self.board, self.turns)
         self.markets = Markets(self.board, self.turns, self.dealing)
+        self.claiming = Claiming(self.board)
         self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
         self.handover = Handover(self.board, self.turns)
         self.operations = Operations(self.board, self.turns, self.handover)
@@ -75,6 +77,7 @@ class Desk:
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
         self.dealing.begin(unheard_ns)
+        self.claiming.begin()
         self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)
@@ -105,6 +108,7 @@ class Desk:
         self.markets.watch()
         self.markets.ask_again()
         self.markets.pay()
+        self.claiming.pass_time()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:
