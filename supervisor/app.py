@@ -32,6 +32,7 @@ from supervisor import journal as journals
 from supervisor import report, verbs
 from supervisor.accounts import rebuild
 from supervisor.arrivals import Arrivals
+from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
 from supervisor.effects import Moment
@@ -46,6 +47,7 @@ from supervisor.trial import Trial
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
 from supervisor.venue.user import subscribe_user
+from supervisor.wallet import Wallet
 from supervisor.workers import CannotStart, Workers
 
 log = structlog.get_logger()
@@ -75,6 +77,7 @@ class App:
         self.signer = ClientSigner(credentials)
         self.gateway = Gateway(settings.venue, clock)
         self.discovery = Discovery(settings.venue)
+        self.claimer = _claimer(settings, credentials)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._exit = 0
@@ -129,6 +132,9 @@ class App:
         self.errands = Errands(
             self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run
         )
+        if self.claimer is not None:
+            self.claimer.open()
+            self.errands.claimer = self.claimer
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
@@ -195,6 +201,8 @@ class App:
         self._tell_status(state="STOPPED")
         await self.gateway.close()
         await self.discovery.close()
+        if self.claimer is not None:
+            await self.claimer.close()
         self.stream.close()
         with contextlib.suppress(JournalFailed):
             self.journal.close()
@@ -456,6 +464,16 @@ class App:
 
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))
+
+
+def _claimer(settings: Settings, credentials: Credentials) -> Claimer | None:
+    """Whoever turns winners into collateral; nobody where that is off. Raises: Faults: this wallet cannot."""
+    if settings.claims.by == "off":
+        return None
+    wallet = Wallet(credentials)
+    if settings.mode == "rehearsal":
+        wallet.own_relayer_key()
+    return Claimer(settings.claims, wallet)
 
 
 @contextlib.contextmanager

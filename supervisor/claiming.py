@@ -16,8 +16,9 @@ from shared.slots import parse_slot
 from shared.units import MICRO
 from supervisor.accounts import OUTCOMES, claim_name
 from supervisor.board import Board
-from supervisor.claims import IN_FLIGHT, OVER, Answered, Books, Claim, Judged, Prepared, Seen, judge
+from supervisor.claims import IN_FLIGHT, OVER, Books, Claim, Judged, Prepared, Seen, judge
 from supervisor.effects import LookAtClaim, Moment, PrepareClaim, SubmitClaim
+from supervisor.venue.chain import Answered
 
 LEFT_S: Final = 300.0
 """Real seconds between two looks at a claim that was left to a person, who may have redeemed it by hand."""
@@ -94,9 +95,8 @@ class Claiming:
         self.board.now(now)
         self._asking = ""
         claim = self.board.accounts.claims[name]
-        event = "refused" if answer.event == "failed" and claim.doubtful else answer.event
-        self._move(claim, event, answer.why, answer.transaction)
-        if event in {"refused", "failed"}:
+        self._move(claim, answer.event, answer.why, answer.transaction)
+        if answer.event == "refused":
             self._come_to_nothing(self.board.accounts.claims[name], answer.why)
         else:
             self._later(claim, self.board.settings.claims.poll_s)

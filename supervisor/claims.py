@@ -14,11 +14,9 @@ from typing import Final, Literal
 
 from shared.entries import ClaimEvent, Claiming, ClaimKind, ClaimMoved, Opened
 from shared.messages import Outcome
+from supervisor.venue.chain import Fate
 
 State = Literal["owed", "leaving", "unknown", "sent", "mined", "paid", "dropped", "given_up"]
-Fate = Literal["absent", "pending", "mined", "confirmed", "failed"]
-"""What is known of one transaction; `confirmed`: mined so deep, with success, that it stays."""
-
 IN_FLIGHT: Final = frozenset({"leaving", "unknown", "sent", "mined"})
 OVER: Final = frozenset({"paid", "dropped"})
 
@@ -57,11 +55,9 @@ class ImpossibleClaim(ValueError):
 NEXT: Final[dict[tuple[State, ClaimEvent | Literal["leaves"]], State]] = {
     ("owed", "leaves"): "leaving",
     ("owed", "paid"): "paid",
-    ("owed", "failed"): "owed",
     ("owed", "gave_up"): "given_up",
     ("leaving", "accepted"): "sent",
     ("leaving", "refused"): "owed",
-    ("leaving", "failed"): "owed",
     ("leaving", "unanswered"): "unknown",
     ("unknown", "leaves"): "leaving",
     ("unknown", "mined"): "mined",
@@ -195,15 +191,6 @@ class Prepared:
     nonce: int
     transaction: str
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of sending it: `refused` is not taken and may be tried again, `failed` would be the same again."""
-
-    event: Literal["accepted", "refused", "failed", "unanswered"]
-    why: str = ""
-    transaction: str = ""
 
 
 def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:
