@@ -203,7 +203,7 @@ def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged
         return Judged("failed", "its nonce was used, and the shares are still there") if sure else Judged("wait")
     if mined != (claim.state == "mined"):
         return Judged("mined" if mined else "unmined", "" if mined else "its block was taken back")
-    return Judged("send" if overdue and seen.nonce == claim.nonce else "wait")
+    return Judged("send" if overdue and seen.nonce == claim.nonce and not mined else "wait")
 
 
 def _worth(claim: Claim, held: tuple[int, int]) -> int:

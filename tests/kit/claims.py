@@ -81,7 +81,7 @@ class ClaimingDesk:
         self.still.desk.board.write(opened)
         self.still.settle()
 
-    def split(self, micro: int = SHARES) -> None:
+    def split(self, trade: str = "t", micro: int = SHARES) -> None:
         """Buy as many of either token, at the venue and in the books; every trade is settled."""
         condition = bytes.fromhex(self.market.listing.condition_id[2:])
         if self.still.accounts.windows[BTC, START_S].version == "v2":
@@ -98,7 +98,18 @@ class ClaimingDesk:
         self.running.venue.carry()
         for outcome in OUTCOMES:
             fill = e.Fill(
-                f"t {outcome}", f"o {outcome}", BTC, START_S, outcome, "BUY", 500_000, micro, 0, True, "CONFIRMED", BY
+                f"{trade} {outcome}",
+                f"o {outcome}",
+                BTC,
+                START_S,
+                outcome,
+                "BUY",
+                500_000,
+                micro,
+                0,
+                True,
+                "CONFIRMED",
+                BY,
             )
             self.still.desk.board.write(fill)
         self.still.settle()
@@ -184,7 +195,12 @@ async def a_claiming_desk(
     day = MigratedDay(a_day(), frozenset({"BTC"})) if migrated else a_day()
     async with running_venue(folder, day, NOW_MS, SPEED, Rules(auto_redeem=auto_redeem)) as running:
         usual = Claims(
-            relayer=running.where["relayer"], rpc=running.where["rpc"], poll_s=0.05, retry_s=0.05, resend_s=1.0
+            relayer=running.where["relayer"],
+            rpc=running.where["rpc"],
+            poll_s=0.05,
+            retry_s=0.05,
+            retry_max_s=0.2,
+            resend_s=1.0,
         )
         by = "rpc" if kind == "EOA" else "relayer"
         chosen = structs.replace(usual, **{"by": by, "confirmations": 1, "merge_min_usd": 0.0, **settings})
