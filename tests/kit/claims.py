@@ -18,8 +18,8 @@ from kit.trading import BY
 from kit.venue import Running, running_venue
 from msgspec import structs
 
-from deploy.rehearsal.abi import Call, encoded, selector
-from deploy.rehearsal.chain import ADAPTERS, ROUTER, Caller
+from deploy.rehearsal.abi import Call, encoded, selector, types_of
+from deploy.rehearsal.chain import ADAPTERS, COLLATERAL, ROUTER, Caller
 from deploy.rehearsal.faults import read_fault
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.markets import Market
@@ -27,7 +27,7 @@ from deploy.rehearsal.migrated import MigratedDay
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Claims, Credentials
-from shared.messages import Terms
+from shared.messages import Outcome, Terms
 from supervisor import effects as fx
 from supervisor.accounts import OUTCOMES
 from supervisor.claimer import Claimer, Unclear
@@ -53,79 +53,32 @@ def a_wallet(kind: str = "DEPOSIT_WALLET") -> Wallet:
 SIGNATURE_TYPES = {"EOA": 0, "POLY_PROXY": 1, "GNOSIS_SAFE": 2, "DEPOSIT_WALLET": 3}
 
 
-class ClaimingDesk:
-    """Args: running: the venue. settings: of claims, with the venue's addresses. wallet: whose shares they are."""
+class Claimant:
+    """A desk that stands still but for its claims. `submitted`: what left, in order."""
 
-    def __init__(self, running: Running, settings: Claims, wallet: Wallet) -> None:
-        self.running, self.wallet = running, wallet
+    def __init__(self, settings: Claims, wallet: Wallet) -> None:
+        self.wallet = wallet
         self.still: StillDesk = a_trading_desk(claims=settings)
         self.claimer = Claimer(settings, wallet)
-        self.market: Market = running.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"]
         self.submitted: list[bytes] = []
         self.claimer.open()
 
-    @property
-    def account(self) -> Any:
-        """Its books at the venue."""
-        return self.running.exchange.accounts.get(self.wallet.owner)
-
-    def join(self) -> None:
-        """An account with money at the venue, and the same market and money on the desk."""
-        exchange = self.running.exchange
-        exchange.create_key(self.wallet.owner, 0, os.urandom)
-        assert exchange.accounts.bind(self.wallet.owner, self.wallet.address, SIGNATURE_TYPES[self.wallet.kind])
-        listing = self.market.listing
-        terms = Terms(listing.condition_id, 10_000, 5_000_000, 70_000, 1, 150, "spot")
-        version = exchange.floor.asset_type(listing.up_token)
-        opened = e.Opened(BTC, START_S, (listing.up_token, listing.down_token), _version(version), False, terms)
-        self.still.desk.board.write(opened)
+    def open(self, condition: str, tokens: tuple[str, str], version: str = "v1") -> None:
+        """The first window's market is this one."""
+        terms = Terms(condition, 10_000, 5_000_000, 70_000, 1, 150, "spot")
+        self.still.desk.board.write(e.Opened(BTC, START_S, tokens, version, False, terms))
         self.still.settle()
 
-    def split(self, trade: str = "t", micro: int = SHARES) -> None:
-        """Buy as many of either token, at the venue and in the books; every trade is settled."""
-        condition = bytes.fromhex(self.market.listing.condition_id[2:])
-        if self.still.accounts.windows[BTC, START_S].version == "v2":
-            call = Call(
-                ROUTER, 0, selector("split(bytes31,uint256)") + encoded(["bytes31", "uint256"], [condition[:31], micro])
-            )
-        else:
-            name = "splitPosition(address,bytes32,bytes32,uint256[],uint256)"
-            kinds = ["address", "bytes32", "bytes32", "uint256[]", "uint256"]
-            data = selector(name) + encoded(kinds, [self.wallet.owner, bytes(32), condition, [1, 2], micro])
-            call = Call(sorted(ADAPTERS)[0], 0, data)
-        exchange = self.running.exchange
-        exchange.chain.run([call], Caller(self.wallet.owner, self.wallet.address, exchange.now_ms))
-        self.running.venue.carry()
+    def hold(self, trade: str, micro: int) -> None:
+        """Our books have as many settled shares of either token of the first window, bought at a half."""
+        board = self.still.desk.board
         for outcome in OUTCOMES:
-            fill = e.Fill(
-                f"{trade} {outcome}",
-                f"o {outcome}",
-                BTC,
-                START_S,
-                outcome,
-                "BUY",
-                500_000,
-                micro,
-                0,
-                True,
-                "CONFIRMED",
-                BY,
-            )
-            self.still.desk.board.write(fill)
+            ids = f"{trade} {outcome}", f"o {outcome}"
+            board.write(e.Fill(*ids, BTC, START_S, outcome, "BUY", 500_000, micro, 0, True, "CONFIRMED", BY))
         self.still.settle()
 
-    def fault(self, kind: str, **arguments: Any) -> None:
-        """Let the venue do something wrong from now on."""
-        exchange = self.running.exchange
-        exchange.floor.mischief.begin(read_fault({"kind": kind, "for_s": 0, **arguments}), "control")
-
-    def resolve(self) -> None:
-        """Let market time jump to where the market is resolved, at the venue and on the desk."""
-        clock = self.running.venue.clock
-        clock.market_ns += max(0, (self.market.listing.end_s + 30) * NS - clock.unix_ns())
-        self.running.venue.turn()
-        assert self.market.settled is not None
-        winner = self.market.settled.winner
+    def resolved(self, winner: Outcome) -> None:
+        """The venue named the winner of the first window; ours are owed."""
         position = self.still.accounts.positions.get((BTC, START_S, winner))
         held = position.size_micro if position is not None else 0
         self.still.desk.board.write(e.Resolved(BTC, START_S, winner, held, True))
@@ -142,9 +95,10 @@ class ClaimingDesk:
         """One look at the desk's clock; what it wants of claims is done, and answered."""
         self.still.mono_ns += round(LOOK_S * NS)
         self._pass_time()
-        for effect in [
+        wanted = [
             want for want in self.still.wants if isinstance(want, fx.LookAtClaim | fx.PrepareClaim | fx.SubmitClaim)
-        ]:
+        ]
+        for effect in wanted:
             self.still.wants.remove(effect)
             await self._carry_out(effect)
 
@@ -183,8 +137,56 @@ class ClaimingDesk:
         return [moved.event for moved in self.still.said(e.ClaimMoved)]
 
 
-def _version(asset_type: str) -> str:
-    return "v2" if asset_type.endswith("V2") else "v1"
+class ClaimingDesk(Claimant):
+    """Args: running: the venue. settings: of claims, with the venue's addresses. wallet: whose shares they are."""
+
+    def __init__(self, running: Running, settings: Claims, wallet: Wallet) -> None:
+        super().__init__(settings, wallet)
+        self.running = running
+        self.market: Market = running.exchange.floor.by_slug[f"btc-updown-5m-{START_S}"]
+
+    @property
+    def account(self) -> Any:
+        """Its books at the venue."""
+        return self.running.exchange.accounts.get(self.wallet.owner)
+
+    def join(self) -> None:
+        """An account with money at the venue, and the same market and money on the desk."""
+        exchange, listing = self.running.exchange, self.market.listing
+        exchange.create_key(self.wallet.owner, 0, os.urandom)
+        assert exchange.accounts.bind(self.wallet.owner, self.wallet.address, SIGNATURE_TYPES[self.wallet.kind])
+        version = "v2" if exchange.floor.asset_type(listing.up_token).endswith("V2") else "v1"
+        self.open(listing.condition_id, (listing.up_token, listing.down_token), version)
+
+    def split(self, trade: str = "t", micro: int = SHARES) -> None:
+        """Buy as many of either token, at the venue and in the books; every trade is settled."""
+        condition, exchange = bytes.fromhex(self.market.listing.condition_id[2:]), self.running.exchange
+        if self.still.accounts.windows[BTC, START_S].version == "v2":
+            call = a_call(ROUTER, "split(bytes31,uint256)", condition[:31], micro)
+        else:
+            name = "splitPosition(address,bytes32,bytes32,uint256[],uint256)"
+            call = a_call(min(ADAPTERS), name, COLLATERAL, bytes(32), condition, [1, 2], micro)
+        exchange.chain.run([call], Caller(self.wallet.owner, self.wallet.address, exchange.now_ms))
+        self.running.venue.carry()
+        self.hold(trade, micro)
+
+    def fault(self, kind: str, **arguments: Any) -> None:
+        """Let the venue do something wrong from now on."""
+        exchange = self.running.exchange
+        exchange.floor.mischief.begin(read_fault({"kind": kind, "for_s": 0, **arguments}), "control")
+
+    def resolve(self) -> None:
+        """Let market time jump to where the market is resolved, at the venue and on the desk."""
+        clock = self.running.venue.clock
+        clock.market_ns += max(0, (self.market.listing.end_s + 30) * NS - clock.unix_ns())
+        self.running.venue.turn()
+        assert self.market.settled is not None
+        self.resolved(self.market.settled.winner)
+
+
+def a_call(target: str, signature: str, *arguments: Any) -> Call:
+    """A call of a contract's function."""
+    return Call(target, 0, selector(signature) + encoded(types_of(signature), arguments))
 
 
 @asynccontextmanager
