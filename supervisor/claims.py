@@ -179,7 +179,7 @@ def _paid(claim: Claim, seen: Seen, books: Books) -> str:
     left = _worth(claim, seen.deep_held)
     if seen.shows("confirmed") and left < claim.amount_micro:
         return "redeemed"
-    if left or _worth(claim, seen.held) or not books.settled:
+    if left or _worth(claim, seen.held) or not books.settled or seen.shows("mined"):
         return ""
     return "redeemed" if claim.state in IN_FLIGHT else "nothing is left to redeem"
 

@@ -96,10 +96,18 @@ class Anvil:
         assert "error" not in found, f"{method}: {found['error']}"
         return found["result"]
 
-    def signal(self, number: signal.Signals) -> None:
-        """Stop the node's process, let it go on, or kill it."""
+    def halt(self) -> None:
+        """Stop the node's process where it stands: its sockets take bytes, and nobody answers."""
         assert self.process is not None
-        self.process.send_signal(number)
+        self.process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.read_text().rsplit(")", 1)[1].split()[0] != "T":
+            time.sleep(0.001)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """Kill it and wait for that."""

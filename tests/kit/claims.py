@@ -54,13 +54,14 @@ SIGNATURE_TYPES = {"EOA": 0, "POLY_PROXY": 1, "GNOSIS_SAFE": 2, "DEPOSIT_WALLET"
 
 
 class Claimant:
-    """A desk that stands still but for its claims. `submitted`: what left, in order."""
+    """A desk that stands still but for its claims. `submitted`: what left, in order; `in_vain`: looks without answer."""
 
     def __init__(self, settings: Claims, wallet: Wallet) -> None:
         self.wallet = wallet
         self.still: StillDesk = a_trading_desk(claims=settings)
         self.claimer = Claimer(settings, wallet)
         self.submitted: list[bytes] = []
+        self.in_vain = 0
         self.claimer.open()
 
     def open(self, condition: str, tokens: tuple[str, str], version: str = "v1") -> None:
@@ -120,6 +121,7 @@ class Claimant:
                 found = await self.claimer.prepare(effect.claim, effect.nonce, effect.amount_micro)
                 self.still.do(claiming.on_prepared, effect.claim.name, found)
         except Unclear:
+            self.in_vain += 1
             act = claiming.on_seen if isinstance(effect, fx.LookAtClaim) else claiming.on_prepared
             self.still.do(act, effect.claim.name, None)
 

@@ -138,6 +138,9 @@ def test_failures_are_counted_until_somebody_takes_it_up() -> None:
         pytest.param(
             a_claim("mined", nonce=4), seen(("mined", ""), nonce=5, held=0, deep=SIZE), books(), "wait", id="shallow"
         ),
+        pytest.param(
+            a_claim("sent", nonce=4), seen(("mined", ""), nonce=5, held=0), books(), "mined", id="came and went"
+        ),
         pytest.param(a_claim("sent", nonce=4), seen(("failed", "why"), nonce=5), books(), "failed", id="reverted"),
         pytest.param(a_claim("unknown", nonce=4), seen(nonce=5), books(), "failed", id="used, and nothing came of it"),
         pytest.param(a_claim("unknown", nonce=4), seen(nonce=5, deep_nonce=4), books(), "wait", id="used just now"),
