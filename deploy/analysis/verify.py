@@ -402,15 +402,32 @@ def _compare(snapshot: e.Snapshot, added: dict[_Held, int], verdict: Verdict) ->
 
 
 def _payouts(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
-    """What a window's winners were worth is what the venue paid; where they are claimed, once that is done."""
-    late, paid = _late_payouts(evidence), _paid(evidence)
-    for entry in {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}.values():
-        window = entry.slot, entry.start_s
+    """What a window's winners are worth is what trades and merges left of them, and what the venue paid.
+
+    Where they are claimed the venue may not have paid yet, and not in part.
+    """
+    late, paid, left = _late_payouts(evidence), _paid(evidence), _winners_left(evidence, said)
+    for window, entry in {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}.items():
         booked = entry.payout_micro + late[window] + said.given_back[window]
-        verdict.claims_unpaid += bool(booked and window in said.unpaid)
-        if booked != paid[window] and not (window in said.unpaid and not paid[window]):
-            text = f"{window}: we booked {booked}, the venue paid {paid[window]}"
+        unpaid = window in said.unpaid
+        verdict.claims_unpaid += bool(booked and unpaid)
+        if booked != left[window] or paid[window] not in ({0, booked} if unpaid else {booked}):
+            text = f"{window}: we booked {booked}, trades left {left[window]}, the venue paid {paid[window]}"
             verdict.fault("payout_mismatches", text)
+
+
+def _winners_left(evidence: Evidence, said: Claimed) -> Counter[tuple[str, int]]:
+    """Shares of the winning token by our trades, without those that were merged or are being merged."""
+    legs, left = _our_legs(evidence), Counter[tuple[str, int]]()
+    winners = {(entry.slot, entry.start_s): entry.winner for entry in evidence.said(e.Resolved)}
+    for fill in evidence.said(e.Fill):
+        window = fill.slot, fill.start_s
+        if winners.get(window) == fill.outcome and not legs[fill.trade_id, fill.order_id][4]:
+            left[window] += _signed(fill)
+    left.subtract(said.merged)
+    for merge, _ in said.aside.values():
+        left[merge.slot, merge.start_s] -= merge.amount_micro
+    return left
 
 
 def _paid(evidence: Evidence) -> Counter[tuple[str, int]]:
@@ -449,14 +466,22 @@ def _markets(evidence: Evidence) -> dict[str, tuple[str, int]]:
 
 
 def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
-    """What fills are worth that we heard of only when their window was paid out already, by window."""
+    """What fills are worth that we heard of, or of whose failure, only when their window was resolved, by window."""
     legs, winners, late = _our_legs(evidence), dict[tuple[str, int], str](), Counter[tuple[str, int]]()
-    for entry in evidence.said(e.Resolved, e.Fill):
-        window = (entry.slot, entry.start_s)
+    early: dict[tuple[str, str], e.Fill] = {}
+    for entry in evidence.said(e.Resolved, e.Fill, e.FillStatus):
         if isinstance(entry, e.Resolved):
-            winners[window] = entry.winner
-        elif winners.get(window) == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
-            late[window] += entry.size_micro if entry.side == "BUY" else -entry.size_micro
+            winners[entry.slot, entry.start_s] = entry.winner
+        elif isinstance(entry, e.FillStatus):
+            fill = early.get((entry.trade_id, entry.order_id)) if entry.status in _SETTLED else None
+            if fill is not None:
+                del early[fill.trade_id, fill.order_id]
+                won = winners.get((fill.slot, fill.start_s)) == fill.outcome
+                late[fill.slot, fill.start_s] -= _signed(fill) if won and entry.status == "FAILED" else 0
+        elif winners.get((entry.slot, entry.start_s)) is None:
+            early[entry.trade_id, entry.order_id] = entry
+        elif winners[entry.slot, entry.start_s] == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
+            late[entry.slot, entry.start_s] += _signed(entry)
     return late
 
 

@@ -54,7 +54,7 @@ SIGNATURE_TYPES = {"EOA": 0, "POLY_PROXY": 1, "GNOSIS_SAFE": 2, "DEPOSIT_WALLET"
 
 
 class Claimant:
-    """A desk that stands still but for its claims. `submitted`: what left, in order; `in_vain`: looks without answer."""
+    """A desk that stands still but for its claims. `submitted`: what left, in order; `in_vain`: unanswered looks."""
 
     def __init__(self, settings: Claims, wallet: Wallet) -> None:
         self.wallet = wallet

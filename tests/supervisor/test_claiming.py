@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.still_desk import BTC, ETH, START_S, StillDesk, a_trading_desk
+from kit.still_desk import BTC, ETH, START_S, StillDesk, a_trading_desk, tokens
 from kit.trading import BY
 
 from shared import entries as e
@@ -15,6 +15,7 @@ from supervisor import effects as fx
 from supervisor.accounts import rebuild
 from supervisor.claims import Prepared, Seen
 from supervisor.venue.chain import Answered
+from supervisor.venue.market import MarketResolved
 
 SIZE = 10_000_000
 REDEEM = f"{BTC} {START_S} redeem"
@@ -113,20 +114,26 @@ def test_what_is_owed_is_no_cash_before_the_chain_shows_it() -> None:
 
 
 def test_off_means_that_a_resolved_window_is_paid() -> None:
-    """By the venue itself, as it was before; nothing is asked."""
+    """By the venue itself; nothing is asked."""
     still = a_trading_desk()
     held(still, "Up")
     cash = still.accounts.cash_micro
-    still.desk.markets.dealing._unheard_ns = 0
-    still.desk.markets._resolve(_won(still))
+    still.to_s(301)
+    still.caught_up()
+    still.do(still.desk.markets.on_market, [MarketResolved("0x", tokens(BTC)[0])])
     assert (still.accounts.cash_micro, still.accounts.claims) == (cash + SIZE, {})
     assert turn(still, 10) is None
 
 
-def _won(still: StillDesk) -> Any:
-    from shared.messages import WindowResolved
-
-    return WindowResolved(BTC, START_S, "Up")
+def test_a_window_that_resolves_is_owed_from_then_on() -> None:
+    """As the market channel tells of it."""
+    still = a_desk()
+    held(still, "Up")
+    still.to_s(301)
+    still.caught_up()
+    still.do(still.desk.markets.on_market, [MarketResolved("0x", tokens(BTC)[0])])
+    assert still.accounts.owed() == SIZE
+    assert still.accounts.claims[REDEEM].market.tokens == tokens(BTC)
 
 
 def test_nothing_leaves_before_it_is_on_the_disk() -> None:

@@ -315,6 +315,12 @@ SAID: list[tuple[e.Entry, str]] = [
     (a_fill(maker=False), "BTC/5m filled BUY Up 4 at 0.5 as taker, decided by 9f31c7e00000"),
     (e.Settled(BTC, 300, "1", "2", "Up"), "BTC/5m window 300 settled Up by the reference prices"),
     (e.Resolved(BTC, 300, "Up", 4_000_000), "BTC/5m window 300 resolved Up, ours pay 4.00"),
+    (
+        e.Claiming("BTC/5m 300 redeem", "redeem", BTC, 300, 4_000_000, 7, "relayer"),
+        "redeem of 4.00 in BTC/5m window 300 leaves under nonce 7",
+    ),
+    (e.ClaimMoved("BTC/5m 300 redeem", "accepted", ""), "claim BTC/5m 300 redeem accepted"),
+    (e.ClaimMoved("BTC/5m 300 redeem", "gave_up", "why"), "claim BTC/5m 300 redeem gave up: why"),
     (e.Control(1, True, "uid:0", ""), "entries paused by uid:0: no reason given"),
     (e.Control(2, False, "uid:0", "back"), "entries open by uid:0: back"),
     (e.Worker("w1-1", "9f31", 9, "lost", "killed"), "worker w1-1 of 9f31 lost: killed"),
