@@ -404,14 +404,18 @@ def _compare(snapshot: e.Snapshot, added: dict[_Held, int], verdict: Verdict) ->
 def _payouts(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
     """What a window's winners are worth is what trades and merges left of them, and what the venue paid.
 
-    Where they are claimed the venue may not have paid yet, and not in part.
+    Where they are claimed the venue may not have paid yet, and not in part. What trades left is not asked where the
+    winner itself is in dispute.
     """
     late, paid, left = _late_payouts(evidence), _paid(evidence), _winners_left(evidence, said)
+    markets = _markets(evidence)
+    declared = {markets.get(line["market"]): line["winner"] for line in evidence.told("resolve")}
     for window, entry in {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}.items():
         booked = entry.payout_micro + late[window] + said.given_back[window]
         unpaid = window in said.unpaid
         verdict.claims_unpaid += bool(booked and unpaid)
-        if booked != left[window] or paid[window] not in ({0, booked} if unpaid else {booked}):
+        undisputed = declared.get(window) == entry.winner
+        if (undisputed and booked != left[window]) or paid[window] not in ({0, booked} if unpaid else {booked}):
             text = f"{window}: we booked {booked}, trades left {left[window]}, the venue paid {paid[window]}"
             verdict.fault("payout_mismatches", text)
 
