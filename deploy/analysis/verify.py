@@ -404,20 +404,33 @@ def _compare(snapshot: e.Snapshot, added: dict[_Held, int], verdict: Verdict) ->
 def _payouts(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
     """What a window's winners are worth is what trades and merges left of them, and what the venue paid.
 
-    Where they are claimed the venue may not have paid yet, and not in part. What trades left is not asked where the
-    winner itself is in dispute.
+    Where they are claimed the venue may not have paid yet, and not in part. What trades left is not asked where a trade
+    or the winner is in dispute: that is accused under its own name.
     """
     late, paid, left = _late_payouts(evidence), _paid(evidence), _winners_left(evidence, said)
-    markets = _markets(evidence)
-    declared = {markets.get(line["market"]): line["winner"] for line in evidence.told("resolve")}
+    disputed = _disputed(evidence)
     for window, entry in {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}.items():
         booked = entry.payout_micro + late[window] + said.given_back[window]
         unpaid = window in said.unpaid
         verdict.claims_unpaid += bool(booked and unpaid)
-        undisputed = declared.get(window) == entry.winner
-        if (undisputed and booked != left[window]) or paid[window] not in ({0, booked} if unpaid else {booked}):
+        wrong = booked != left[window] and window not in disputed
+        if wrong or paid[window] not in ({0, booked} if unpaid else {booked}):
             text = f"{window}: we booked {booked}, trades left {left[window]}, the venue paid {paid[window]}"
             verdict.fault("payout_mismatches", text)
+
+
+def _disputed(evidence: Evidence) -> set[tuple[str, int]]:
+    """Windows of whose trades or winner we and the venue do not say the same."""
+    ours, theirs = _our_legs(evidence), _venue_legs(evidence)
+    windows = {entry.order_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Placing)}
+    differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    found = {windows[order_id] for _, order_id in differing if order_id in windows}
+    markets, winners = _markets(evidence), {(r.slot, r.start_s): r.winner for r in evidence.said(e.Resolved)}
+    for line in evidence.told("resolve"):
+        window = markets.get(line["market"])
+        if window in winners and winners[window] != line["winner"]:
+            found.add(window)
+    return found
 
 
 def _winners_left(evidence: Evidence, said: Claimed) -> Counter[tuple[str, int]]:
