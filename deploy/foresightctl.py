@@ -10,7 +10,7 @@ from deploy.cli.verbs import Verbs
 
 LOOK, AUDIT, ACT, SHIP, OP = (f"deploy.cli.{room}" for room in ("look", "audit", "act", "ship", "op"))
 VERBS: Final = {
-    **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
+    **dict.fromkeys(("status", "slots", "claims", "events", "releases"), LOOK),
     "op": OP,
     "audit": AUDIT,
     **dict.fromkeys(("pause", "resume"), ACT),

@@ -11,6 +11,7 @@ from kit.trading import BY, a_fill, a_placing, an_opening
 
 from shared import entries as e
 from shared.clock import NS
+from shared.config import Claims
 from supervisor import report
 from supervisor.board import WORTH_TELLING
 from supervisor.venue.requests import Answer
@@ -54,6 +55,7 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
     assert status["feeds"] == {"market": "", "user": "", "prices": ""}
     assert (status["tape"], status["parameters"], status["generation"]) == ("ok", still.desk.board.parameters, 0)
     assert (status["cash_micro"], status["exposure_micro"]) == (CASH - 1_880_000, 4_700_000)
+    assert (status["owed_micro"], status["claimed_micro"]) == (0, 0)
     assert (status["day_realized_micro"], status["day_loss_limit_micro"]) == (0, 100_000_000)
     assert [(held["slot"], held["size_micro"]) for held in status["positions"]] == [(BTC, 4_000_000)]
     assert [(order["slot"], order["open_micro"]) for order in status["orders"]] == [(BTC, 6_000_000)]
@@ -70,6 +72,17 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
             "rss_kib": 50_000,
         }
     ]
+
+
+def test_claims_say_what_is_owed_and_how_far_it_came() -> None:
+    """Apart from the cash, which it is not yet."""
+    still = a_trading_desk(claims=Claims(by="relayer"))
+    still.desk.board.write(a_fill(slot=BTC, start_s=START_S, status="CONFIRMED"))
+    still.desk.board.write(e.Resolved(BTC, START_S, "Up", 4_000_000, True))
+    status, (claim,) = report.status(still.desk, WALL_NS), report.claims(still.desk)
+    assert (status["owed_micro"], status["cash_micro"]) == (4_000_000, CASH - 2_000_000)
+    assert (claim["kind"], claim["slot"], claim["start_s"], claim["state"]) == ("redeem", BTC, START_S, "owed")
+    assert (claim["amount_micro"], claim["nonce"], claim["transactions"], claim["failures"]) == (4_000_000, -1, [], 0)
 
 
 def test_the_status_is_json() -> None:
