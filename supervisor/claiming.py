@@ -178,6 +178,8 @@ class Claiming:
         again = claim.state in IN_FLIGHT
         held = min(seen.held) if claim.kind == "merge" else seen.held[claim.outcome == "Down"]
         amount = claim.amount_micro if again or claim.kind == "merge" else held
+        if amount != claim.amount_micro:
+            self.board.alarm("claim_differs", f"{claim.name}: the chain has {amount}, we {claim.amount_micro}")
         self._asking = claim.name
         self.board.effects.append(PrepareClaim(claim, claim.nonce if again else seen.nonce, amount))
 

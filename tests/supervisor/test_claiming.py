@@ -266,6 +266,14 @@ def test_a_fill_that_is_told_late_is_owed_too() -> None:
     assert (still.accounts.owed(), still.accounts.claims[REDEEM].state) == (SIZE, "owed")
 
 
+def test_a_balance_that_is_not_ours_is_told() -> None:
+    """What is there is redeemed; what our trades left is booked, and somebody hears that it differs."""
+    still = owing()
+    turn(still)
+    assert see(still, held=(SIZE - 1, 0)).amount_micro == SIZE - 1
+    assert still.said(e.Alarm)[-1].name == "claim_differs"
+
+
 # --- merges ---
 
 
