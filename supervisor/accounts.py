@@ -336,8 +336,12 @@ class Accounts:
         self.version += 1
 
     def _forget(self, window: tuple[str, int]) -> None:
-        """Drop what only windows before this one needed; late words about this one's trades can still be counted."""
+        """Drop what only windows before this one needed; late words about this one's trades can still be counted.
+
+        Who won is kept as long as something of the window is owed.
+        """
         slot, start_s = window
+        owed = {(claim.slot, claim.start_s) for claim in self.claims.values() if claim.state not in OVER}
 
         def kept(key: tuple[str, int]) -> bool:
             return key[0] != slot or key[1] >= start_s
@@ -345,8 +349,8 @@ class Accounts:
         self.strikes.pop(window, None)
         self.settled.pop(window, None)
         self.windows = {key: opened for key, opened in self.windows.items() if kept(key)}
-        self.winners = {key: won for key, won in self.winners.items() if kept(key)}
-        self.owing = {key: opened for key, opened in self.owing.items() if kept(key)}
+        self.winners = {key: won for key, won in self.winners.items() if kept(key) or key in owed}
+        self.owing = {key: opened for key, opened in self.owing.items() if kept(key) or key in owed}
         old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
         self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}

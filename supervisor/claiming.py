@@ -151,12 +151,20 @@ class Claiming:
         return self.board.accounts.claims.get(name)
 
     def _books(self, claim: Claim) -> Books:
-        """Our own shares in the claim's window, those that are being merged among them."""
-        accounts = self.board.accounts
+        """Our own shares in the claim's window, those that are being merged among them.
+
+        In a resolved window they are what is owed; of the token that has lost nothing is kept.
+        """
+        accounts, window = self.board.accounts, (claim.slot, claim.start_s)
         aside = claim.amount_micro if claim.kind == "merge" and claim.state in IN_FLIGHT else 0
-        held = [accounts.positions.get((claim.slot, claim.start_s, outcome)) for outcome in OUTCOMES]
+        settled = accounts.settled_in(*window)
+        if window in accounts.winners:
+            redeem = accounts.claims.get(claim_name("redeem", *window))
+            won = aside + (redeem.amount_micro if redeem is not None and redeem.state not in OVER else 0)
+            return Books((won, None) if accounts.winners[window] == "Up" else (None, won), settled)
+        held = [accounts.positions.get((*window, outcome)) for outcome in OUTCOMES]
         up, down = (aside + (position.size_micro if position is not None else 0) for position in held)
-        return Books((up, down), accounts.settled_in(claim.slot, claim.start_s))
+        return Books((up, down), settled)
 
     def _may_leave(self, claim: Claim) -> bool:
         """Whether it may leave, again if it is in flight: not too soon after the last time, nor too many a minute."""

@@ -139,10 +139,15 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Books:
     """What our own books say of the claim's window: shares of Up and Down with those that are being merged, and whether
-    every trade in it is settled."""
+    every trade in it is settled. Of a token that has lost the books keep nothing; it is None."""
 
-    held: tuple[int, int]
+    held: tuple[int | None, int | None]
     settled: bool
+
+    def are(self, held: tuple[int, int], less: int = 0) -> bool:
+        """Whether the chain has just that, or so much less of either."""
+        pairs = zip(self.held, held, strict=True)
+        return self.settled and all(ours is None or ours - less == theirs for ours, theirs in pairs)
 
 
 Verdict = Literal["paid", "failed", "mined", "unmined", "send", "wait"]
@@ -173,9 +178,13 @@ def _paid(claim: Claim, seen: Seen, books: Books) -> str:
     if claim.kind == "merge":
         if seen.shows("confirmed"):
             return "merged"
-        gone = tuple(held - claim.amount_micro for held in books.held)
         used = claim.state in IN_FLIGHT and seen.deep_nonce > claim.nonce
-        return "the pairs are gone" if used and books.settled and seen.deep_held == gone else ""
+        if used and books.are(seen.deep_held, less=claim.amount_micro):
+            return "the pairs are gone"
+        swept = (
+            None in books.held and books.settled and not _winners(books, seen.held) + _winners(books, seen.deep_held)
+        )
+        return "its pairs were merged, or redeemed with the winners" if swept and claim.state in IN_FLIGHT else ""
     left = _worth(claim, seen.deep_held)
     if seen.shows("confirmed") and left < claim.amount_micro:
         return "redeemed"
@@ -198,7 +207,7 @@ def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged
         return Judged("failed", seen.failed)
     mined = seen.shows("mined") or seen.shows("confirmed")
     if seen.deep_nonce > claim.nonce and not mined:
-        whole = seen.held == books.held if claim.kind == "merge" else _worth(claim, seen.held) >= claim.amount_micro
+        whole = books.are(seen.held) if claim.kind == "merge" else _worth(claim, seen.held) >= claim.amount_micro
         sure = whole and books.settled
         return Judged("failed", "its nonce was used, and the shares are still there") if sure else Judged("wait")
     if mined != (claim.state == "mined"):
@@ -209,3 +218,8 @@ def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged
 def _worth(claim: Claim, held: tuple[int, int]) -> int:
     """How much of what is held the claim would turn into collateral."""
     return min(held) if claim.kind == "merge" else held[claim.outcome == "Down"]
+
+
+def _winners(books: Books, held: tuple[int, int]) -> int:
+    """Shares, of what is held in a resolved window, of the token that has won."""
+    return sum(theirs for ours, theirs in zip(books.held, held, strict=True) if ours is not None)

@@ -1,0 +1,144 @@
+"""Claims on a made-up clock and chain, seeded: whatever is lost, late, reverted or taken back, each pays once."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from kit.still_desk import BTC, CASH, START_S, StillDesk, a_trading_desk
+from kit.toy_chain import Batch, ToyChain
+from kit.trading import BY
+
+from shared import entries as e
+from shared.clock import NS
+from shared.config import Claims
+from supervisor import effects as fx
+from supervisor.accounts import OUTCOMES
+from supervisor.claims import OVER, Prepared
+
+STEPS = 400
+RUNS = 25
+"""Lives of one seed: a window each."""
+CALM_STEPS = 2_000
+SETTINGS = Claims(
+    by="relayer", poll_s=1.0, retry_s=1.0, retry_max_s=8.0, resend_s=10.0, merge_min_usd=1.0, submits_per_minute=1_000
+)
+WISHES = fx.LookAtClaim | fx.PrepareClaim | fx.SubmitClaim
+
+
+class Life:
+    """One window's life of a desk that claims."""
+
+    def __init__(self, seed: str) -> None:
+        self.chance = random.Random(seed)
+        self.chain = ToyChain(self.chance)
+        self.chain.change(cash=CASH)
+        self.still: StillDesk = a_trading_desk(claims=SETTINGS)
+        self.trades = 0
+        self.deaths = 0
+
+    def live(self) -> None:
+        """Everything happens; then nothing bad any more, until nothing is owed."""
+        for step in range(STEPS):
+            if step == STEPS // 2:
+                self.resolve()
+            self.act()
+        self.chain.troubled, self.still.slow_disk = False, False
+        self.still.sync()
+        for _ in range(CALM_STEPS):
+            self.pass_time()
+            if not self.open() and not self.chain.pending and not self.chain.late:
+                return
+        raise AssertionError(f"never at rest: {self.open()}")
+
+    def open(self) -> list[Any]:
+        """Claims that are not over."""
+        return [claim for claim in self.still.accounts.claims.values() if claim.state not in OVER]
+
+    def act(self) -> None:
+        """Time passes, and one thing may happen besides."""
+        self.pass_time()
+        roll = self.chance.random()
+        if roll < 0.08 and not self.chain.now.resolved:
+            self.trade(self.chance.choice(["pair", "pair", "Up", "sale"]))
+        elif roll < 0.12:
+            self.still.slow_disk = not self.still.slow_disk
+            self.still.sync() if not self.still.slow_disk else None
+        elif roll < 0.15:
+            self.die()
+        elif roll < 0.16:
+            self.chain.redeem_by_itself()
+
+    def pass_time(self) -> None:
+        """A second of the desk's life, a little of the market's; what it asks for is answered, or lost."""
+        still = self.still
+        self.chain.step()
+        still.mono_ns += NS
+        still.at_ns += NS // 100
+        still.desk.board.now(still.now())
+        still.desk.claiming.pass_time()
+        still.settle()
+        while wanted := [want for want in still.wants if isinstance(want, WISHES)]:
+            still.wants.remove(wanted[0])
+            self.answer(wanted[0])
+
+    def answer(self, effect: Any) -> None:
+        """What relayer, chain and signer say."""
+        claiming = self.still.desk.claiming
+        if isinstance(effect, fx.LookAtClaim):
+            claim = effect.claim
+            known = claim.transactions if claim.state not in {"owed", "given_up"} else ()
+            self.still.do(claiming.on_seen, claim.name, self.chain.look(known))
+        elif isinstance(effect, fx.PrepareClaim):
+            body = Batch(effect.nonce, effect.claim.kind, effect.amount_micro).body
+            self.still.do(claiming.on_prepared, effect.claim.name, Prepared(effect.nonce, "", body))
+        else:
+            self.still.do(claiming.on_answer, effect.claim, self.chain.submit(effect.body))
+
+    def die(self) -> None:
+        """The supervisor is killed; what it was waiting for is never heard of."""
+        self.deaths += 1
+        self.still.wants.clear()
+        self.still.restart(after_s=0.1)
+
+    def trade(self, what: str) -> None:
+        """Shares at a half each, settled at once; a sale takes what nobody is merging."""
+        size = self.chance.randrange(1, 20) * 1_000_000
+        if what == "sale":
+            position = self.still.accounts.positions.get((BTC, START_S, "Up"))
+            size = min(size, position.size_micro if position is not None else 0)
+        sign, outcomes = (-1, ("Up",)) if what == "sale" else (1, OUTCOMES if what == "pair" else ("Up",))
+        for outcome in outcomes if size else ():
+            self.trades += 1
+            side = "SELL" if sign < 0 else "BUY"
+            ids = f"t{self.trades}", f"o{self.trades}"
+            fill = (*ids, BTC, START_S, outcome, side, 500_000, size, 0, True, "CONFIRMED", BY)
+            self.chain.change(cash=-sign * size // 2, **{outcome.lower(): sign * size})
+            self.still.desk.board.write(e.Fill(*fill))  # type: ignore[arg-type]
+        self.still.settle()
+
+    def resolve(self) -> None:
+        """Up has won, on the chain and for the desk."""
+        self.chain.change(resolved=True)
+        position = self.still.accounts.positions.get((BTC, START_S, "Up"))
+        held = position.size_micro if position is not None else 0
+        self.still.desk.board.write(e.Resolved(BTC, START_S, "Up", held, True))
+        self.still.settle()
+
+
+@pytest.mark.seeds(fixed=2, fresh=2)
+def test_every_claim_pays_once(seed: int) -> None:
+    """Our cash is the chain's to the millionth, nothing is owed and nothing is left: none was doubled or forgotten."""
+    told: set[str] = set()
+    deaths = 0
+    for run in range(RUNS):
+        life = Life(f"{seed}/{run}")
+        life.live()
+        accounts, block = life.still.accounts, life.chain.now
+        assert (accounts.cash_micro, accounts.owed()) == (block.cash, 0), f"run {run}"
+        assert block.up == 0, f"run {run}: winners are left"
+        told |= {moved.event for moved in life.still.said(e.ClaimMoved)}
+        deaths += life.deaths
+    assert {"accepted", "refused", "unanswered", "mined", "unmined", "paid", "failed"} <= told
+    assert deaths
