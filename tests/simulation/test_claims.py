@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from kit import toy_chain
 from kit.still_desk import BTC, CASH, START_S, StillDesk, a_trading_desk
 from kit.toy_chain import Batch, ToyChain
 from kit.trading import BY
@@ -13,6 +15,7 @@ from kit.trading import BY
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Claims
+from supervisor import accounts, claims
 from supervisor import effects as fx
 from supervisor.accounts import OUTCOMES
 from supervisor.claims import OVER, Prepared
@@ -49,8 +52,14 @@ class Life:
         for _ in range(CALM_STEPS):
             self.pass_time()
             if not self.open() and not self.chain.pending and not self.chain.late:
-                return
+                return self.check()
         raise AssertionError(f"never at rest: {self.open()}")
+
+    def check(self) -> None:
+        """Our cash is the chain's to the millionth, nothing is owed, and at no time the books were wrong."""
+        books, block = self.still.accounts, self.chain.now
+        assert (books.cash_micro, books.owed(), block.up) == (block.cash, 0, 0)
+        assert "claim_differs" not in {alarm.name for alarm in self.still.said(e.Alarm)}
 
     def open(self) -> list[Any]:
         """Claims that are not over."""
@@ -108,6 +117,7 @@ class Life:
         if what == "sale":
             position = self.still.accounts.positions.get((BTC, START_S, "Up"))
             size = min(size, position.size_micro if position is not None else 0)
+            assert min(block.up for block in self.chain.blocks) >= size, "sold what is not there"
         sign, outcomes = (-1, ("Up",)) if what == "sale" else (1, OUTCOMES if what == "pair" else ("Up",))
         for outcome in outcomes if size else ():
             self.trades += 1
@@ -129,16 +139,52 @@ class Life:
 
 @pytest.mark.seeds(fixed=2, fresh=2)
 def test_every_claim_pays_once(seed: int) -> None:
-    """Our cash is the chain's to the millionth, nothing is owed and nothing is left: none was doubled or forgotten."""
+    """None is doubled or forgotten; and everything that can become of a claim has."""
     told: set[str] = set()
     deaths = 0
     for run in range(RUNS):
         life = Life(f"{seed}/{run}")
         life.live()
-        accounts, block = life.still.accounts, life.chain.now
-        assert (accounts.cash_micro, accounts.owed()) == (block.cash, 0), f"run {run}"
-        assert block.up == 0, f"run {run}: winners are left"
         told |= {moved.event for moved in life.still.said(e.ClaimMoved)}
         deaths += life.deaths
     assert {"accepted", "refused", "unanswered", "mined", "unmined", "paid", "failed"} <= told
     assert deaths
+
+
+def trust_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer counts as a no."""
+    monkeypatch.setitem(claims.NEXT, ("leaving", "unanswered"), "owed")
+
+
+def trust_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal counts for the attempts before it as well."""
+    monkeypatch.setattr(accounts, "leave", lambda claim, entry: replace(claims.leave(claim, entry), doubtful=False))
+
+
+def trust_the_newest_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is mined counts as if it stayed."""
+    monkeypatch.setattr(toy_chain, "DEEP", 0)
+    monkeypatch.setattr(toy_chain.ToyChain, "_reorganise", lambda chain, depth: reorganise(chain, 2))
+
+
+def sell_what_is_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs stay in the positions while they are being merged."""
+    monkeypatch.setattr(accounts, "set_aside", lambda position, size: (position, 0))
+
+
+reorganise = toy_chain.ToyChain._reorganise
+MUTANTS = (trust_silence, trust_refusals, trust_the_newest_block, sell_what_is_merged)
+LIVES_MAX = 400
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_safeguard_that_is_missing_is_noticed(mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within some lives something is paid twice, or never, or the table is broken."""
+    mutant(monkeypatch)
+    for run in range(LIVES_MAX):
+        life = Life(f"mutant/{run}")
+        try:
+            life.live()
+        except (AssertionError, ValueError, ZeroDivisionError):
+            return
+    raise AssertionError(f"{LIVES_MAX} lives, and nobody noticed that it is missing")

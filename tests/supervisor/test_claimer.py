@@ -125,7 +125,7 @@ def test_a_merge_in_doubt_happens_once(tmp_path: Path, kind: str, arguments: dic
         desk.split("later")
         await desk.live(lambda: desk.still.accounts.cash_micro == 1_000_000_000)
         agrees(desk)
-        assert [line["size_micro"] for line in desk.running.record("merge")] == [SHARES, SHARES]
+        assert sum(line["size_micro"] for line in desk.running.record("merge")) == 2 * SHARES
 
     play(tmp_path, scenario, merge_min_usd=5.0)
 
