@@ -94,7 +94,9 @@ class Claiming:
         """The relayer or the node took a transaction, refused it, or did not answer."""
         self.board.now(now)
         self._asking = ""
-        claim = self.board.accounts.claims[name]
+        claim = self.board.accounts.claims.get(name)
+        if claim is None:  # the trade it came of failed meanwhile
+            return
         self._move(claim, answer.event, answer.why, answer.transaction)
         if answer.event == "refused":
             self._come_to_nothing(self.board.accounts.claims[name], answer.why)
