@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 
-.PHONY: run env test bench lock clean
+.PHONY: run env test bench legacy lock clean
 
 run: env
 	@$(BIN)/foresight run $(ARGS)
@@ -14,6 +14,10 @@ env: $(VENV)/.run.stamp
 
 test: $(VENV)/.dev.stamp $(VENV)/.chain.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# The client of before CLOB V2, for exchange.client = "legacy-v1" alone.
+legacy: $(VENV)/.run.stamp
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/legacy.lock
 
 bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest tests/bench --run-bench $(ARGS)
@@ -54,6 +58,7 @@ lock: $(UV)
 	$(LOCK) -c requirements/bootstrap.lock pyproject.toml -o requirements/run.lock
 	$(LOCK) -c requirements/run.lock --group worker -o requirements/worker.lock
 	$(LOCK) -c requirements/run.lock pyproject.toml --group dev -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock pyproject.toml --extra legacy -o requirements/legacy.lock
 
 clean:
 	rm -rf $(VENV)

@@ -85,7 +85,8 @@ _HINTS: Final = {
 class World:
     """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance.
 
-    scenario: a file of faults that the venue plays, None for a venue that behaves.
+    scenario: a file of faults that the venue plays, None for a venue that behaves. clob_version: 1 for the venue of
+    before CLOB V2, which takes the orders of `exchange.client = "legacy-v1"`.
     """
 
     day: Path | None = None
@@ -94,6 +95,7 @@ class World:
     start: str = ""
     port: int = 0
     scenario: Path | None = None
+    clob_version: int = 2
 
 
 def decides(status: dict[str, Any]) -> bool:
@@ -251,6 +253,7 @@ class RehearsalDesk:
             str(self.state.venue),
         ]
         command += ["--seed", str(world.seed), "--speed", str(world.speed), "--claim"]
+        command += ["--clob-version", str(world.clob_version)]
         command += ["--day", str(world.day)] if world.day is not None else []
         command += ["--start", world.start] if world.start else []
         command += ["--scenario", str(world.scenario)] if world.scenario is not None else []
@@ -281,7 +284,7 @@ class RehearsalDesk:
         venue = {name: where[name] for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws")}
         made_up = self.world.day is not None or self.world.speed != 1.0
         pace = {name: max(FASTEST_S, 2.0 / self.world.speed) for name in ("poll_s", "retry_s")}
-        claims = {"by": "relayer", "relayer": where["relayer"], "rpc": where["rpc"], **pace}
+        claims = {"by": "auto", "relayer": where["relayer"], "rpc": where["rpc"], **pace}
         document: dict[str, Any] = {"mode": "rehearsal", "venue": venue, "claims": claims}
         if made_up:
             document["clock"] = where["clock"]

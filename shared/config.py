@@ -29,6 +29,8 @@ Expect = Literal["identical", "change", "any"]
 """What the operator says of a change: nothing differs, decisions differ within limits, or anything may."""
 FlipPolicy = Literal["calm", "drain", "market-close", "any"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+SignatureType = Literal["auto", 0, 1, 2, 3]
+"""How the exchange checks an order's signature, by its own numbers; "auto": as the wallet wants it."""
 
 
 class Faults(ValueError):
@@ -85,6 +87,15 @@ class Venue(_Section, frozen=True):
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 
 
+class Exchange(_Section, frozen=True):
+    """How orders are signed."""
+
+    client: Literal["auto", "unified", "legacy-v1"] = "auto"
+    """Whose orders: the unified client's, which "auto" is; or those of before CLOB V2, at a venue that takes them."""
+    signature_type: SignatureType = "auto"
+    """0 the key itself, 1 its proxy, 2 its Safe, 3 its deposit wallet; "auto": as the wallet named with the key is."""
+
+
 class Risk(_Section, frozen=True):
     """What can never be exceeded, whatever a release wishes. In dollars of collateral, fees included."""
 
@@ -103,8 +114,9 @@ class Risk(_Section, frozen=True):
 class Claims(_Section, frozen=True):
     """How winners become collateral again, and pairs before that. Real seconds where nothing else is said."""
 
-    by: Literal["relayer", "rpc", "off"] = "off"
-    """Through the venue's relayer, by our own transactions, or not at all: then winners count as paid when resolved."""
+    by: Literal["auto", "relayer", "rpc", "off"] = "off"
+    """Through the venue's relayer, by our own transactions, as the wallet's kind allows, or not at all: then winners
+    count as paid when resolved."""
     relayer: str = "https://relayer-v2.polymarket.com"
     rpc: str = "https://polygon.drpc.org"
     """A node of the chain: what it says of balances and receipts is the proof of a claim, whoever sent it."""
@@ -260,6 +272,7 @@ class Settings(_Section, frozen=True):
     slots: Slots = Slots()
     ticks: Ticks = Ticks()
     venue: Venue = Venue()
+    exchange: Exchange = Exchange()
     risk: Risk = Risk()
     claims: Claims = Claims()
     deploy: Deploy = Deploy()

@@ -27,9 +27,9 @@ from shared.config import Credentials, Settings
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
+from supervisor import adapters, report, verbs
 from supervisor import effects as fx
 from supervisor import journal as journals
-from supervisor import report, verbs
 from supervisor.accounts import rebuild
 from supervisor.arrivals import Arrivals
 from supervisor.claimer import Claimer
@@ -41,7 +41,6 @@ from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
-from supervisor.signing import ClientSigner
 from supervisor.stream import Stream, tail
 from supervisor.trial import Trial
 from supervisor.venue.frames import BadFrame
@@ -74,10 +73,10 @@ class App:
 
     def __init__(self, settings: Settings, state: State, clock: Clock, credentials: Credentials) -> None:
         self.settings, self.state, self.clock = settings, state, clock
-        self.signer = ClientSigner(credentials)
+        self.signer = adapters.choose(settings, credentials)
         self.gateway = Gateway(settings.venue, clock)
         self.discovery = Discovery(settings.venue)
-        self.claimer = _claimer(settings, credentials)
+        self.claimer = _claimer(settings, Wallet(self.signer.signatory, credentials.relayer_key))
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._exit = 0
@@ -146,13 +145,17 @@ class App:
             if self.journal.torn_bytes:
                 self.desk.board.alarm("journal_torn", f"{self.journal.torn_bytes} bytes of the last record were lost")
         self._end_turn()  # whoever is answered by this reign, or started in it, must not outlive the word of it
+        signatory, client = self.signer.signatory, self.settings.exchange.client
+        log.info("signer_chosen", client=client, wallet=signatory.wallet, signature_type=signatory.signature_type)
         log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
 
     async def _join_venue(self) -> None:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
         while True:
             try:
-                key = await self.gateway.open(self.signer.address, self.signer.signature_type, self.signer.key_headers)
+                signatory = self.signer.signatory
+                key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
+                await self.gateway.expect(self.signer.clob_version)
                 cash_micro = await self.gateway.balance()
                 break
             except (VenueRefused, BadFrame) as error:
@@ -466,11 +469,10 @@ class App:
         self._start(self.market.follow(effect.tokens))
 
 
-def _claimer(settings: Settings, credentials: Credentials) -> Claimer | None:
+def _claimer(settings: Settings, wallet: Wallet) -> Claimer | None:
     """Whoever turns winners into collateral; nobody where that is off. Raises: Faults: this wallet cannot."""
     if settings.claims.by == "off":
         return None
-    wallet = Wallet(credentials)
     if settings.mode == "rehearsal":
         wallet.own_relayer_key()
     return Claimer(settings.claims, wallet)

@@ -79,11 +79,12 @@ class Claimer:
 
     def __init__(self, settings: Claims, wallet: Wallet) -> None:
         self._settings, self._wallet = settings, wallet
-        if settings.by == "rpc" and not wallet.sends_itself:
-            raise Faults([f"claims.by: a {wallet.kind} sends nothing itself; write relayer"])
-        if settings.by == "relayer" and wallet.kind not in RELAYER_KINDS:
-            raise Faults([f"claims.by: the relayer takes nothing from an {wallet.kind}; write rpc"])
-        if settings.by == "relayer" and not wallet.has_relayer_key:
+        self._by = settings.by if settings.by != "auto" else ("relayer" if wallet.kind in RELAYER_KINDS else "rpc")
+        if self._by == "rpc" and not wallet.sends_itself:
+            raise Faults([f"claims.by: {wallet.name} sends nothing itself; write relayer"])
+        if self._by == "relayer" and wallet.kind not in RELAYER_KINDS:
+            raise Faults([f"claims.by: the relayer takes nothing from {wallet.name}; write rpc"])
+        if self._by == "relayer" and not wallet.has_relayer_key:
             raise Faults(
                 ["credentials: relayer_key is missing; claims.by = relayer needs the one from the venue's site"]
             )
@@ -93,7 +94,7 @@ class Claimer:
         """Open the pool. Inside the loop."""
         self._pool = open_pool(self._settings.answer_s, CONNECTIONS)
         self._chain = Chain(self._settings.rpc, self._pool)
-        road = OwnRoad if self._settings.by == "rpc" else RelayerRoad
+        road = OwnRoad if self._by == "rpc" else RelayerRoad
         self._road: Road = road(self._settings, self._wallet, self._chain, self._pool)
 
     async def close(self) -> None:
@@ -210,7 +211,7 @@ class OwnRoad:
         gas = Gas(round(number(limit) * GAS_MARGIN), bid)
         hash_, body = await asyncio.to_thread(self._wallet.transaction, outer, nonce, gas)
         self._signed = {body: hash_}
-        return Prepared(nonce, hash_, body)
+        return Prepared(nonce, hash_, body, "rpc")
 
     async def submit(self, body: bytes) -> Answered:
         try:

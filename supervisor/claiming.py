@@ -8,7 +8,7 @@ waits: a tick is not later because something is claimed.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Literal
+from typing import Final
 
 from shared import entries as e
 from shared.clock import NS
@@ -194,7 +194,6 @@ class Claiming:
         self.board.effects.append(PrepareClaim(claim, claim.nonce if again else seen.nonce, amount))
 
     def _leave(self, claim: Claim, prepared: Prepared) -> None:
-        via: Literal["relayer", "rpc"] = "rpc" if self.board.settings.claims.by == "rpc" else "relayer"
         entry = e.Claiming(
             claim=claim.name,
             kind=claim.kind,
@@ -202,7 +201,7 @@ class Claiming:
             start_s=claim.start_s,
             amount_micro=claim.amount_micro,
             nonce=prepared.nonce,
-            via=via,
+            via=prepared.via,
             transaction=prepared.transaction,
         )
         self._asking = claim.name

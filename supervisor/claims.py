@@ -200,6 +200,7 @@ class Prepared:
     nonce: int
     transaction: str
     body: bytes
+    via: Literal["relayer", "rpc"] = "relayer"
 
 
 def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:

@@ -1,8 +1,9 @@
-"""The port to the venue's official client: it signs orders and the request for an API key; nothing here is sent.
+"""Orders signed by the venue's official client: slow, and the yardstick of everything faster; nothing here is sent.
 
-What must match the chain byte for byte is the client's to compute: its own order type, typed data and signature
-wrapping are used as they are. Only the two numbers that it would draw itself are ours: the salt is a keyed hash of the
-decision's leg and the timestamp is its tick, so that the same leg always gives the same bytes, never a second order.
+What must match the chain byte for byte is the client's to compute: its own order type, typed data, signature wrapping
+and request are used as they are. Only the two numbers that it would draw itself are ours: the salt is a keyed hash of
+the decision's leg and the timestamp is its tick, so that the same leg always gives the same bytes, never a second
+order.
 
 The client is pinned to one version, because the parts used here are its internals; the test beside this room holds
 their results against recorded vectors.
@@ -10,12 +11,10 @@ their results against recorded vectors.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from hashlib import blake2b
-from typing import Final
+from typing import Any
 
-import msgspec
-from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from polymarket._internal.actions.orders.context import resolve_order_exchange_address
@@ -24,40 +23,20 @@ from polymarket._internal.actions.orders.post import build_post_order_request
 from polymarket._internal.actions.orders.typed_data import build_order_signature, build_order_typed_data
 from polymarket._internal.actions.orders.types import BYTES32_ZERO, UnsignedOrder
 from polymarket._internal.environment import PRODUCTION_CONFIG
-from polymarket._internal.l1_auth import sign_api_key_auth
-from polymarket._internal.wallet import (
-    WalletType,
-    classify_wallet_type,
-    derive_beacon_deposit_wallet_address,
-    signature_type_for,
-)
-from polymarket.errors import UserInputError
+from polymarket._internal.protocol import is_v2_position_id
 from polymarket.models.types import TokenId
 from polymarket.types import EvmAddress, HexString
 
-from shared.config import Credentials, Faults
 from supervisor.admission import Draft, Signed
-
-_SALT_BITS: Final = 53  # it travels as a JSON number
+from supervisor.signatory import Signatory
 
 
 class ClientSigner:
-    """Signs with one key for one wallet; holds the key and never shows it.
+    """Signs an order wholly by the official client, in some 0.3 ms."""
 
-    Raises: Faults: the key is none, or the wallet is not an address.
-    """
-
-    def __init__(self, credentials: Credentials) -> None:
-        try:
-            self._account = Account.from_key(credentials.private_key)
-        except (ValueError, TypeError):
-            raise Faults(["credentials: private_key is no key of 32 bytes in hex"]) from None
-        self.address: str = self._account.address
-        deposit = derive_beacon_deposit_wallet_address(self.address, PRODUCTION_CONFIG.wallet_derivation)
-        self.wallet: str = credentials.wallet or deposit
-        self.signature_type: int = signature_type_for(_wallet_type(self.address, self.wallet))
+    def __init__(self, signatory: Signatory) -> None:
+        self.signatory = signatory
         self._api_key = ""
-        self._salt_key = blake2b(self._account.key, digest_size=32, person=b"foresight-salt").digest()
 
     def own(self, api_key: str) -> None:
         """Name the API key that orders belong to."""
@@ -65,57 +44,38 @@ class ClientSigner:
 
     def sign(self, draft: Draft) -> Signed:
         """Sign an order; the same draft always gives the same bytes."""
-        unsigned = self._unsigned(draft)
+        unsigned = self.unsigned(draft)
         typed_data = build_order_typed_data(unsigned)
-        signature = self._account.sign_typed_data(full_message=typed_data).signature.hex()
-        wrapped = build_order_signature(unsigned, HexString(f"0x{signature.removeprefix('0x')}"))
-        signed = create_signed_order(unsigned, wrapped, post_only=draft.place.post_only)
-        _, payload = build_post_order_request(signed, owner_api_key=self._api_key)
-        return Signed(order_hash(unsigned), msgspec.json.encode(payload))
+        signature = self.signatory.account.sign_typed_data(full_message=typed_data).signature.to_0x_hex()
+        wrapped = build_order_signature(unsigned, HexString(signature))
+        return Signed(order_hash(unsigned), request(unsigned, wrapped, draft.place.post_only, self._api_key))
 
-    def key_headers(self, wall_s: int) -> dict[str, str]:
-        """The headers that ask the venue for the API key of this signing key."""
-        proof = sign_api_key_auth(self._account, chain_id=PRODUCTION_CONFIG.chain_id, timestamp=wall_s)
-        return {
-            "POLY_ADDRESS": proof.address,
-            "POLY_NONCE": str(proof.nonce),
-            "POLY_SIGNATURE": proof.signature,
-            "POLY_TIMESTAMP": str(proof.timestamp),
-        }
-
-    def _unsigned(self, draft: Draft) -> UnsignedOrder:
-        exchange = resolve_order_exchange_address(
-            PRODUCTION_CONFIG, asset_id=draft.token_id, neg_risk=draft.market.neg_risk
-        )
+    def unsigned(self, draft: Draft) -> UnsignedOrder:
+        """The order in the client's own type. Which exchange it is for the client reads off the token's id."""
+        signatory = self.signatory
         return UnsignedOrder(
             chain_id=PRODUCTION_CONFIG.chain_id,
             builder=BYTES32_ZERO,
-            exchange_address=exchange,
+            exchange_address=exchange_of(draft.token_id, draft.market.neg_risk),
             expiration=0,
-            maker=EvmAddress(self.wallet),
+            maker=EvmAddress(signatory.wallet),
             maker_amount=draft.maker_amount,
             metadata=BYTES32_ZERO,
             order_type=draft.place.kind,
-            salt=self._salt(draft.identity),
+            salt=signatory.salt(draft.identity),
             side=draft.place.side,
-            signature_type=self.signature_type,
-            signer=EvmAddress(self.wallet if self.signature_type == 3 else self.address),
+            signature_type=signatory.signature_type,
+            signer=EvmAddress(signatory.signer),
             taker_amount=draft.taker_amount,
             timestamp=draft.timestamp_ms,
             token_id=TokenId(draft.token_id),
-            protocol_version="3" if draft.market.version == "v2" else "2",
+            protocol_version="3" if is_v2_position_id(draft.token_id) else "2",
         )
 
-    def _salt(self, identity: str) -> int:
-        digest = blake2b(identity.encode(), key=self._salt_key, digest_size=8).digest()
-        return int.from_bytes(digest, "big") >> (64 - _SALT_BITS)
 
-
-def _wallet_type(address: str, wallet: str) -> WalletType:
-    try:
-        return classify_wallet_type(signer=address, wallet=wallet, config=PRODUCTION_CONFIG.wallet_derivation)
-    except UserInputError:  # its text holds what was given, which may be a key in the wrong place
-        raise Faults(["credentials: wallet is no address; write 0x and 40 hex digits, or leave it out"]) from None
+def exchange_of(token_id: str, neg_risk: bool) -> EvmAddress:
+    """The contract that settles a token's orders, as the client finds it."""
+    return resolve_order_exchange_address(PRODUCTION_CONFIG, asset_id=token_id, neg_risk=neg_risk)
 
 
 def order_hash(unsigned: UnsignedOrder) -> str:
@@ -124,3 +84,15 @@ def order_hash(unsigned: UnsignedOrder) -> str:
     typed_data["message"]["signatureType"] = unsigned.signature_type
     message = encode_typed_data(full_message=typed_data)
     return "0x" + keccak(b"\x19" + message.version + message.header + message.body).hex()
+
+
+def request(unsigned: UnsignedOrder, signature: HexString, post_only: bool, api_key: str) -> bytes:
+    """The body of the client's POST of a signed order, as its transport writes it."""
+    signed = create_signed_order(unsigned, signature, post_only=post_only)
+    _, payload = build_post_order_request(signed, owner_api_key=api_key)
+    return as_sent(payload)
+
+
+def as_sent(payload: Any) -> bytes:
+    """JSON as the official clients send it: no spaces, the fields in the client's own order."""
+    return json.dumps(payload, separators=(",", ":")).encode()

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 from eth_abi.abi import encode as abi_encode
-from eth_account import Account
 from eth_utils.crypto import keccak
 from polymarket._internal.actions.relayer import calls as encodings
 from polymarket._internal.actions.relayer.calls import TransactionCall
@@ -25,16 +24,14 @@ from polymarket._internal.actions.relayer.signing.deposit_wallet import sign_dep
 from polymarket._internal.actions.relayer.signing.proxy import build_proxy_transaction_hash, sign_proxy_message
 from polymarket._internal.actions.relayer.signing.safe import sign_safe_transaction
 from polymarket._internal.environment import PRODUCTION_CONFIG, EnvironmentConfig
-from polymarket._internal.wallet import WalletType, classify_wallet_type, derive_beacon_deposit_wallet_address
-from polymarket.errors import UserInputError
 from polymarket.types import EvmAddress, HexString
 
-from shared.config import Credentials, Faults
 from supervisor.claims import Claim
+from supervisor.signatory import EOA, NAMES, POLY_1271, POLY_GNOSIS_SAFE, POLY_PROXY, Signatory
 
 PROXY_GAS: Final = "200000"
 """The gas a proxy's envelope allows where the chain gives no estimate: the official client's own number."""
-RELAYER_KINDS: Final[dict[WalletType, str]] = {"DEPOSIT_WALLET": "WALLET", "GNOSIS_SAFE": "SAFE", "POLY_PROXY": "PROXY"}
+RELAYER_KINDS: Final = {POLY_1271: "WALLET", POLY_GNOSIS_SAFE: "SAFE", POLY_PROXY: "PROXY"}
 """How the relayer calls each kind of wallet; it takes nothing from plain accounts."""
 _EXECUTE: Final = "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)"
 _EXECUTE_KINDS: Final = _EXECUTE[_EXECUTE.index("(") + 1 : -1].split(",")
@@ -50,25 +47,24 @@ class Gas:
 
 
 class Wallet:
-    """Holds the key and never shows it.
+    """The wallet of a signatory, and what it is asked to do.
 
-    Args: config: addresses of the contracts. kind: of the wallet, where its address alone does not tell.
-    Raises: Faults: the key is none, or the wallet no address.
+    Args: relayer_key: empty where there is none. config: addresses of the contracts. address: of the wallet, where it
+    was made by other factories than the venue's.
     """
 
     def __init__(
-        self, credentials: Credentials, config: EnvironmentConfig = PRODUCTION_CONFIG, kind: WalletType | None = None
+        self,
+        signatory: Signatory,
+        relayer_key: str = "",
+        config: EnvironmentConfig = PRODUCTION_CONFIG,
+        address: str = "",
     ) -> None:
-        try:
-            self._account = Account.from_key(credentials.private_key)
-        except (ValueError, TypeError):
-            raise Faults(["credentials: private_key is no key of 32 bytes in hex"]) from None
-        self._config = config
-        self.owner: str = self._account.address
-        derived = derive_beacon_deposit_wallet_address(self.owner, config.wallet_derivation)
-        self.address: str = credentials.wallet or derived
-        self.kind: WalletType = kind or _kind(self.owner, self.address, config)
-        self._relayer_key = credentials.relayer_key
+        self._account, self._config, self._relayer_key = signatory.account, config, relayer_key
+        self.owner: str = signatory.address
+        self.address: str = address or signatory.wallet
+        self.kind: int = signatory.signature_type
+        self.name = NAMES[self.kind]
 
     def relayer_headers(self) -> dict[str, str]:
         """The headers that let the relayer take what we send."""
@@ -204,15 +200,15 @@ class Wallet:
     @property
     def sends_itself(self) -> bool:
         """Whether its owner can send for it: a plain account for itself, and for a Safe."""
-        return self.kind in {"EOA", "GNOSIS_SAFE"}
+        return self.kind in {EOA, POLY_GNOSIS_SAFE}
 
     def safe_nonce(self) -> dict[str, str] | None:
         """The call that asks a Safe for its next nonce; none for a plain account, whose nonce the chain keeps."""
-        return {"to": self.address, "data": _selector("nonce()")} if self.kind == "GNOSIS_SAFE" else None
+        return {"to": self.address, "data": _selector("nonce()")} if self.kind == POLY_GNOSIS_SAFE else None
 
     def outer(self, call: TransactionCall, safe_nonce: int) -> dict[str, str]:
         """What the owner's account calls: the contract itself, or the Safe with a signed order to call it."""
-        if self.kind != "GNOSIS_SAFE":
+        if self.kind != POLY_GNOSIS_SAFE:
             return {"from": self.owner, "to": str(call.to), "data": str(call.data)}
         signature = bytes.fromhex(self._safe_signature(call, str(safe_nonce))[2:])
         inner: list[Any] = [str(call.to), call.value, bytes.fromhex(str(call.data)[2:]), 0]
@@ -235,15 +231,8 @@ class Wallet:
         return "0x" + signed.hash.hex().removeprefix("0x"), bytes(signed.raw_transaction)
 
 
-_ENVELOPES: Final = {"DEPOSIT_WALLET": Wallet._batch, "GNOSIS_SAFE": Wallet._of_safe, "POLY_PROXY": Wallet._of_proxy}
+_ENVELOPES: Final = {POLY_1271: Wallet._batch, POLY_GNOSIS_SAFE: Wallet._of_safe, POLY_PROXY: Wallet._of_proxy}
 
 
 def _selector(signature: str) -> str:
     return "0x" + keccak(signature.encode())[:4].hex()
-
-
-def _kind(owner: str, wallet: str, config: EnvironmentConfig) -> WalletType:
-    try:
-        return classify_wallet_type(signer=owner, wallet=wallet, config=config.wallet_derivation)
-    except UserInputError:  # its text holds what was given, which may be a key in the wrong place
-        raise Faults(["credentials: wallet is no address; write 0x and 40 hex digits, or leave it out"]) from None

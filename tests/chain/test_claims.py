@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from kit.chain import MERGED, MINED, Anvil, Contracts, data_of, deployed, running_anvil
-from kit.claims import PRIVATE, SHARES, Claimant
+from kit.claims import SHARES, Claimant, a_wallet
 from kit.still_desk import BTC, START_S
 
 from shared import entries as e
-from shared.config import Claims, Credentials
+from shared.config import Claims
 from supervisor.wallet import Wallet
 
 pytestmark = pytest.mark.system
@@ -68,10 +68,10 @@ Scenario = Callable[[ChainDesk], Awaitable[None]]
 def play(anvil: Anvil, scenario: Scenario, kind: str = "EOA", **settings: Any) -> None:
     async def whole() -> None:
         contracts = deployed(anvil)
-        owner = Wallet(Credentials(PRIVATE)).owner
+        owner = a_wallet("EOA").owner
         anvil.ask("anvil_setBalance", owner, hex(10**24))
         address = owner if kind == "EOA" else contracts.a_safe(owner)
-        wallet = Wallet(Credentials(PRIVATE, address), contracts.config, kind)  # type: ignore[arg-type]
+        wallet = a_wallet(kind, config=contracts.config, address=address)
         usual: dict[str, Any] = {"poll_s": 0.02, "retry_s": 0.02, "retry_max_s": 0.1, "resend_s": 0.3, "answer_s": 0.5}
         claims = Claims(by="rpc", rpc=anvil.url, confirmations=DEEP, **({"merge_min_usd": 0.0} | usual | settings))
         desk = ChainDesk(contracts, claims, wallet)

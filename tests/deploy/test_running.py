@@ -107,7 +107,7 @@ def test_the_supervisor_is_told_where_the_venue_is(world: dict[str, Any], made_u
         WHERE["price_ws"],
     )
     claims = settings.claims
-    assert (claims.by, claims.relayer, claims.rpc) == ("relayer", WHERE["relayer"], WHERE["rpc"])
+    assert (claims.by, claims.relayer, claims.rpc) == ("auto", WHERE["relayer"], WHERE["rpc"])
     assert claims.poll_s == claims.retry_s == (2.0 if not made_up or "day" in world else 0.2)
     assert (settings.clock is not None) == made_up
     assert settings.clock is None or settings.clock.anchor_ns == 7
@@ -181,6 +181,14 @@ def test_a_scenario_is_given_to_the_venue(play: Play) -> None:
     """By its path."""
     tells = "print('foresight venue: ' + ' '.join(sys.argv[-2:]), file=sys.stderr); sys.exit(1)"
     assert str(fails(play(venue=tells, scenario=Path("/s.toml")))) == "--scenario /s.toml"
+
+
+@pytest.mark.parametrize("clob_version", [1, 2])
+def test_the_venue_is_of_the_time_that_is_wanted(clob_version: int, play: Play) -> None:
+    """Today's, or the one whose orders the old client signs."""
+    tells = "print('foresight venue: ' + ' '.join(sys.argv[-2:]), file=sys.stderr); sys.exit(1)"
+    said = str(fails(play(venue=tells, clob_version=clob_version)))
+    assert said == f"--clob-version {clob_version}"
 
 
 @pytest.mark.parametrize(

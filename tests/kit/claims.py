@@ -26,12 +26,13 @@ from deploy.rehearsal.markets import Market
 from deploy.rehearsal.migrated import MigratedDay
 from shared import entries as e
 from shared.clock import NS
-from shared.config import Claims, Credentials
+from shared.config import Claims, Credentials, SignatureType
 from shared.messages import Outcome, Terms
 from supervisor import effects as fx
 from supervisor.accounts import OUTCOMES
 from supervisor.claimer import Claimer, Unclear
 from supervisor.claims import Claim
+from supervisor.signatory import Signatory
 from supervisor.wallet import Wallet
 
 PRIVATE = "0x" + "11" * 32
@@ -42,15 +43,14 @@ WAIT_S = 20.0
 LOOK_S = 0.01
 
 
-def a_wallet(kind: str = "DEPOSIT_WALLET") -> Wallet:
-    """The wallet of the key that everybody knows; its own kind of address for each kind."""
-    address = {"EOA": Wallet(Credentials(PRIVATE)).owner, "DEPOSIT_WALLET": ""}.get(kind, "0x" + "Aa" * 20)
-    wallet = Wallet(Credentials(PRIVATE, address), kind=kind)  # type: ignore[arg-type]
+SIGNATURE_TYPES: dict[str, SignatureType] = {"EOA": 0, "POLY_PROXY": 1, "GNOSIS_SAFE": 2, "DEPOSIT_WALLET": 3}
+
+
+def a_wallet(kind: str = "DEPOSIT_WALLET", **more: Any) -> Wallet:
+    """The wallet of the key that everybody knows, of a kind."""
+    wallet = Wallet(Signatory(Credentials(PRIVATE), SIGNATURE_TYPES[kind]), **more)
     wallet.own_relayer_key()
     return wallet
-
-
-SIGNATURE_TYPES = {"EOA": 0, "POLY_PROXY": 1, "GNOSIS_SAFE": 2, "DEPOSIT_WALLET": 3}
 
 
 class Claimant:
@@ -156,7 +156,7 @@ class ClaimingDesk(Claimant):
         """An account with money at the venue, and the same market and money on the desk."""
         exchange, listing = self.running.exchange, self.market.listing
         exchange.create_key(self.wallet.owner, 0, os.urandom)
-        assert exchange.accounts.bind(self.wallet.owner, self.wallet.address, SIGNATURE_TYPES[self.wallet.kind])
+        assert exchange.accounts.bind(self.wallet.owner, self.wallet.address, self.wallet.kind)
         version = "v2" if exchange.floor.asset_type(listing.up_token).endswith("V2") else "v1"
         self.open(listing.condition_id, (listing.up_token, listing.down_token), version)
 
@@ -206,8 +206,7 @@ async def a_claiming_desk(
             retry_max_s=0.2,
             resend_s=1.0,
         )
-        by = "rpc" if kind == "EOA" else "relayer"
-        chosen = structs.replace(usual, **{"by": by, "confirmations": 1, "merge_min_usd": 0.0, **settings})
+        chosen = structs.replace(usual, **{"by": "auto", "confirmations": 1, "merge_min_usd": 0.0, **settings})
         desk = ClaimingDesk(running, chosen, a_wallet(kind))
         try:
             desk.join()

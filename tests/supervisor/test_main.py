@@ -20,6 +20,7 @@ from kit.supervisors import Running, Start, has_journal, supervisor
 from shared.entries import Release, Snapshot
 from shared.fingerprint import release_hash
 from shared.messages import Pulse, Streamed
+from shared.outcomes import EXIT
 from shared.paths import State
 from shared.records import Appender
 from shared.wire import encode
@@ -151,6 +152,30 @@ def test_live_trading_is_refused(state: State) -> None:
     code, text = ended(state)
     assert code == "CONFIG"
     assert "mode: live trading is not open yet" in text
+    assert not has_journal(state)
+
+
+def test_the_old_clients_orders_are_refused_at_the_exchange(state: State) -> None:
+    """Before anything is begun, with the day they ended and what to set."""
+    away = CONFIG.replace(f'clob = "{NOBODY}"', 'clob = "https://clob.polymarket.com"')
+    (state.root / "config.toml").write_text(f"exchange.client = 'legacy-v1'\n{away}")
+    code, text = ended(state)
+    assert code == "CONFIG"
+    assert "exchange.client: clob.polymarket.com" in text
+    assert "2026-04-28" in text
+    assert not has_journal(state)
+
+
+def test_a_client_that_signs_otherwise_than_it_was_tested_ends_it(state: State) -> None:
+    """The installed client differs in one letter of the domain: nothing was begun, and starting again is no way out."""
+    other = "import polymarket._internal.actions.orders.typed_data as client; client._PROTOCOL_NAME = 'Other Exchange'"
+    program = f"import sys; {other}; from supervisor.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *usual(state)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ran.returncode == EXIT["CONFIG"]
+    assert ran.stderr.startswith("supervisor: signing: the prepared signer and the installed polymarket-client give")
+    assert "nothing was sent" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
     assert not has_journal(state)
 
 

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from eth_account import Account
 from kit.claims import PRIVATE, a_wallet
 from kit.trading import an_opening
 from msgspec import structs
@@ -15,8 +14,9 @@ from polymarket._internal.environment import PRODUCTION_CONFIG
 from deploy.rehearsal.abi import arguments, raw_transaction
 from deploy.rehearsal.chain import ADAPTERS, COLLATERAL, ROUTER, SIGNATURES
 from deploy.rehearsal.envelopes import opened
-from shared.config import Credentials, Faults
+from shared.config import Credentials
 from supervisor.claims import Claim
+from supervisor.signatory import Signatory
 from supervisor.wallet import Gas, Wallet
 
 CONDITION = "0x" + "ab" * 31 + "00"
@@ -128,23 +128,15 @@ def test_a_safe_is_called_by_its_owner() -> None:
 
 def test_a_rehearsal_makes_its_relayer_key_up() -> None:
     """One that is given is kept; neither is the signing key, and headers name its owner."""
-    made, given = a_wallet(), Wallet(Credentials(PRIVATE, relayer_key="from the site"))
+    signatory = Signatory(Credentials(PRIVATE))
+    given, none = Wallet(signatory, "from the site"), Wallet(signatory)
     given.own_relayer_key()
     assert given.relayer_headers() == {"RELAYER_API_KEY": "from the site", "RELAYER_API_KEY_ADDRESS": given.owner}
-    assert PRIVATE[2:] not in made.relayer_headers()["RELAYER_API_KEY"]
-    assert made.has_relayer_key and not Wallet(Credentials(PRIVATE)).has_relayer_key
+    assert PRIVATE[2:] not in a_wallet().relayer_headers()["RELAYER_API_KEY"]
+    assert a_wallet().has_relayer_key and not none.has_relayer_key
 
 
-@pytest.mark.parametrize(("key", "wallet"), [("0x12", ""), (PRIVATE, "nowhere"), (PRIVATE, PRIVATE)])
-def test_what_is_no_key_or_no_wallet_is_refused_unseen(key: str, wallet: str) -> None:
-    """What was given may be a key in the wrong place: it is in no text."""
-    with pytest.raises(Faults) as caught:
-        Wallet(Credentials(key, wallet))
-    assert PRIVATE[2:] not in str(caught.value) and str(caught.value).startswith("credentials:")
-
-
-def test_a_wallets_kind_is_told_from_its_address() -> None:
-    """Without one it is the deposit wallet of the key."""
-    owner = Account.from_key(PRIVATE).address
-    assert (Wallet(Credentials(PRIVATE)).kind, Wallet(Credentials(PRIVATE, owner)).kind) == ("DEPOSIT_WALLET", "EOA")
-    assert [a_wallet(kind).sends_itself for kind in ("EOA", "GNOSIS_SAFE", "DEPOSIT_WALLET")] == [True, True, False]
+def test_only_some_wallets_send_for_themselves() -> None:
+    """A plain account does, and a Safe's owner for it; the others have the relayer alone."""
+    kinds = ("EOA", "GNOSIS_SAFE", "DEPOSIT_WALLET", "POLY_PROXY")
+    assert [a_wallet(kind).sends_itself for kind in kinds] == [True, True, False, False]
