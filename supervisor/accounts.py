@@ -147,6 +147,14 @@ class Accounts:
         """Whether every trade of ours in a window has come to its end, as far as we were told."""
         return all(f.status in FINAL for f in self.fills.values() if (f.slot, f.start_s) == (slot, start_s))
 
+    def unsettled(self, window: tuple[str, int], outcome: Outcome) -> tuple[int, int]:
+        """Shares of a token bought, and sold, in trades whose settlement has not come to its end."""
+        sums = {"BUY": 0, "SELL": 0}
+        for fill in self.fills.values():
+            if (fill.slot, fill.start_s) == window and fill.outcome == outcome and fill.status not in FINAL:
+                sums[fill.side] += fill.size_micro
+        return sums["BUY"], sums["SELL"]
+
     def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
         """Positions as a boundary or snapshot states them."""
         return tuple(

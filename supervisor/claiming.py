@@ -12,6 +12,7 @@ from typing import Final
 
 from shared import entries as e
 from shared.clock import NS
+from shared.messages import Outcome
 from shared.slots import parse_slot
 from shared.units import MICRO
 from supervisor.accounts import OUTCOMES, claim_name
@@ -159,14 +160,24 @@ class Claiming:
         """
         accounts, window = self.board.accounts, (claim.slot, claim.start_s)
         aside = claim.amount_micro if claim.kind == "merge" and claim.state in IN_FLIGHT else 0
-        settled = accounts.settled_in(*window)
+        won = accounts.winners.get(window)
+        bounds = [
+            self._bounds(window, outcome, aside) if won in {None, outcome} else (None, None) for outcome in OUTCOMES
+        ]
+        (least_up, most_up), (least_down, most_down) = bounds
+        return Books((least_up, least_down), (most_up, most_down), accounts.settled_in(*window))
+
+    def _bounds(self, window: tuple[str, int], outcome: Outcome, aside: int) -> tuple[int, int]:
+        """The least and the most that the chain may have of a token: of trades not settled it has any or none."""
+        accounts = self.board.accounts
         if window in accounts.winners:
             redeem = accounts.claims.get(claim_name("redeem", *window))
-            won = aside + (redeem.amount_micro if redeem is not None and redeem.state not in OVER else 0)
-            return Books((won, None) if accounts.winners[window] == "Up" else (None, won), settled)
-        held = [accounts.positions.get((*window, outcome)) for outcome in OUTCOMES]
-        up, down = (aside + (position.size_micro if position is not None else 0) for position in held)
-        return Books((up, down), settled)
+            ours = redeem.amount_micro if redeem is not None and redeem.state not in OVER else 0
+        else:
+            position = accounts.positions.get((*window, outcome))
+            ours = position.size_micro if position is not None else 0
+        bought, sold = accounts.unsettled(window, outcome)
+        return aside + ours - bought, aside + ours + sold
 
     def _may_leave(self, claim: Claim) -> bool:
         """Whether it may leave, again if it is in flight: not too soon after the last time, nor too many a minute."""

@@ -136,18 +136,40 @@ class Seen:
         return any(found == fate for found, _ in self.fates)
 
 
+Bound = int | None
+"""Shares of a token; None of one that has lost, of which the books keep nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What our own books say of the claim's window: shares of Up and Down with those that are being merged, and whether
-    every trade in it is settled. Of a token that has lost the books keep nothing; it is None."""
+    """What our own books say of the claim's window, shares that are being merged among them.
 
-    held: tuple[int | None, int | None]
+    The chain has at least `least` and at most `most` of Up and Down: a trade that is not settled may be on it or not.
+    `settled`: there is none.
+    """
+
+    least: tuple[Bound, Bound]
+    most: tuple[Bound, Bound]
     settled: bool
 
-    def are(self, held: tuple[int, int], less: int = 0) -> bool:
-        """Whether the chain has just that, or so much less of either."""
-        pairs = zip(self.held, held, strict=True)
-        return self.settled and all(ours is None or ours - less == theirs for ours, theirs in pairs)
+    def allow(self, held: tuple[int, int], less: int = 0) -> bool:
+        """Whether the chain may have that, after so much less of either was taken away."""
+        bounds = zip(self.least, held, self.most, strict=True)
+        return all(low is None or high is None or low - less <= has <= high - less for low, has, high in bounds)
+
+    def merged(self, held: tuple[int, int], amount_micro: int) -> bool | None:
+        """Whether pairs were merged, by what is held; None where it could be either, or neither."""
+        gone, whole = self.allow(held, amount_micro), self.allow(held)
+        return gone if gone != whole else None
+
+    def winners(self, held: tuple[int, int]) -> int:
+        """Shares of the token that has won, where one has; of both before."""
+        return sum(has for low, has in zip(self.least, held, strict=True) if low is not None)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether one of the tokens has lost."""
+        return None in self.least
 
 
 Verdict = Literal["paid", "failed", "mined", "unmined", "send", "wait"]
@@ -176,15 +198,7 @@ def judge(claim: Claim, seen: Seen, books: Books, *, overdue: bool) -> Judged:
 def _paid(claim: Claim, seen: Seen, books: Books) -> str:
     """How the chain shows that a claim is paid; empty while it does not. Shares that have not come in are no proof."""
     if claim.kind == "merge":
-        if seen.shows("confirmed"):
-            return "merged"
-        used = claim.state in IN_FLIGHT and seen.deep_nonce > claim.nonce
-        if used and books.are(seen.deep_held, less=claim.amount_micro):
-            return "the pairs are gone"
-        swept = (
-            None in books.held and books.settled and not _winners(books, seen.held) + _winners(books, seen.deep_held)
-        )
-        return "its pairs were merged, or redeemed with the winners" if swept and claim.state in IN_FLIGHT else ""
+        return _merged(claim, seen, books)
     left = _worth(claim, seen.deep_held)
     if seen.shows("confirmed") and left < claim.amount_micro:
         return "redeemed"
@@ -203,14 +217,25 @@ class Prepared:
     via: Literal["relayer", "rpc"] = "relayer"
 
 
+def _merged(claim: Claim, seen: Seen, books: Books) -> str:
+    """How the chain shows that pairs were merged. What the nonce was used for is settled once that stays."""
+    if seen.shows("confirmed"):
+        return "merged"
+    if claim.state not in IN_FLIGHT:
+        return ""
+    if seen.deep_nonce > claim.nonce and books.merged(seen.held, claim.amount_micro):
+        return "the pairs are gone"
+    left = books.winners(seen.held) + books.winners(seen.deep_held)
+    swept = books.resolved and books.settled and not left
+    return "its pairs were merged, or redeemed with the winners" if swept else ""
+
+
 def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:
-    if seen.failed:
+    if seen.failed and not claim.doubtful:
         return Judged("failed", seen.failed)
     mined = seen.shows("mined") or seen.shows("confirmed")
     if seen.deep_nonce > claim.nonce and not mined:
-        whole = books.are(seen.held) if claim.kind == "merge" else _worth(claim, seen.held) >= claim.amount_micro
-        sure = whole and books.settled
-        return Judged("failed", "its nonce was used, and the shares are still there") if sure else Judged("wait")
+        return _used_in_vain(claim, seen, books)
     if mined != (claim.state == "mined"):
         return Judged("mined" if mined else "unmined", "" if mined else "its block was taken back")
     return Judged("send" if overdue and seen.nonce == claim.nonce and not mined else "wait")
@@ -221,6 +246,10 @@ def _worth(claim: Claim, held: tuple[int, int]) -> int:
     return min(held) if claim.kind == "merge" else held[claim.outcome == "Down"]
 
 
-def _winners(books: Books, held: tuple[int, int]) -> int:
-    """Shares, of what is held in a resolved window, of the token that has won."""
-    return sum(theirs for ours, theirs in zip(books.held, held, strict=True) if ours is not None)
+def _used_in_vain(claim: Claim, seen: Seen, books: Books) -> Judged:
+    """The nonce was used, and nobody knows what for: whether the shares are still there tells."""
+    if claim.kind == "merge":
+        still = books.merged(seen.held, claim.amount_micro) is False
+    else:
+        still = books.settled and _worth(claim, seen.held) >= claim.amount_micro
+    return Judged("failed", "its nonce was used, and the shares are still there") if still else Judged("wait")

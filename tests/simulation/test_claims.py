@@ -15,6 +15,7 @@ from kit.trading import BY
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Claims
+from shared.messages import Side
 from supervisor import accounts, claims
 from supervisor import effects as fx
 from supervisor.accounts import OUTCOMES
@@ -39,6 +40,8 @@ class Life:
         self.chain.change(cash=CASH)
         self.still: StillDesk = a_trading_desk(claims=SETTINGS)
         self.trades = 0
+        self.matched: list[e.Fill] = []
+        self.told: list[e.FillStatus] = []
         self.deaths = 0
 
     def live(self) -> None:
@@ -49,6 +52,7 @@ class Life:
             self.act()
         self.chain.troubled, self.still.slow_disk = False, False
         self.still.sync()
+        self.tell()
         for _ in range(CALM_STEPS):
             self.pass_time()
             if not self.open() and not self.chain.pending and not self.chain.late:
@@ -78,6 +82,10 @@ class Life:
             self.die()
         elif roll < 0.16:
             self.chain.redeem_by_itself()
+        elif roll < 0.2:
+            self.settle()
+        elif roll < 0.3:
+            self.tell()
 
     def pass_time(self) -> None:
         """A second of the desk's life, a little of the market's; what it asks for is answered, or lost."""
@@ -112,24 +120,45 @@ class Life:
         self.still.restart(after_s=0.1)
 
     def trade(self, what: str) -> None:
-        """Shares at a half each, settled at once; a sale takes what nobody is merging."""
+        """Shares at a half each, settled now or later; a sale takes what is firm and nobody is merging."""
         size = self.chance.randrange(1, 20) * 1_000_000
         if what == "sale":
             position = self.still.accounts.positions.get((BTC, START_S, "Up"))
-            size = min(size, position.size_micro if position is not None else 0)
-            assert min(block.up for block in self.chain.blocks) >= size, "sold what is not there"
-        sign, outcomes = (-1, ("Up",)) if what == "sale" else (1, OUTCOMES if what == "pair" else ("Up",))
-        for outcome in outcomes if size else ():
+            size = min(size, position.size_micro - max(0, position.provisional_micro) if position is not None else 0)
+        for outcome in (OUTCOMES if what == "pair" else ("Up",)) if size > 0 else ():
             self.trades += 1
-            side = "SELL" if sign < 0 else "BUY"
+            side: Side = "SELL" if what == "sale" else "BUY"
             ids = f"t{self.trades}", f"o{self.trades}"
-            fill = (*ids, BTC, START_S, outcome, side, 500_000, size, 0, True, "CONFIRMED", BY)
-            self.chain.change(cash=-sign * size // 2, **{outcome.lower(): sign * size})
-            self.still.desk.board.write(e.Fill(*fill))  # type: ignore[arg-type]
+            fill = e.Fill(*ids, BTC, START_S, outcome, side, 500_000, size, 0, True, "MATCHED", BY)
+            self.still.desk.board.write(fill)
+            self.matched.append(fill)
+        if self.chance.random() < 0.5:
+            self.settle()
+        self.still.settle()
+
+    def settle(self) -> None:
+        """Every trade comes onto the chain, and the desk is told, of some a little later; a purchase may fail."""
+        for fill in self.matched:
+            failed = fill.side == "BUY" and self.chance.random() < 0.1
+            sign = -1 if fill.side == "SELL" else 1
+            if not failed:
+                short = fill.side == "SELL" and min(block.up for block in self.chain.blocks) < fill.size_micro
+                assert not short, "sold what is not there"
+                by = {fill.outcome.lower(): sign * fill.size_micro}
+                self.chain.change(cash=-sign * fill.size_micro // 2, **by)
+            self.told.append(e.FillStatus(fill.trade_id, fill.order_id, "FAILED" if failed else "CONFIRMED"))
+        self.matched.clear()
+
+    def tell(self) -> None:
+        """The desk hears how trades were settled."""
+        for status in self.told:
+            self.still.desk.board.write(status)
+        self.told.clear()
         self.still.settle()
 
     def resolve(self) -> None:
-        """Up has won, on the chain and for the desk."""
+        """Up has won, on the chain and for the desk; what was matched is settled with it."""
+        self.settle()
         self.chain.change(resolved=True)
         position = self.still.accounts.positions.get((BTC, START_S, "Up"))
         held = position.size_micro if position is not None else 0
