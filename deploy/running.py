@@ -283,7 +283,8 @@ class RehearsalDesk:
         where = self.where
         venue = {name: where[name] for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws")}
         made_up = self.world.day is not None or self.world.speed != 1.0
-        pace = {name: max(FASTEST_S, 2.0 / self.world.speed) for name in ("poll_s", "retry_s")}
+        usual = {"poll_s": 2.0, "retry_s": 2.0, "resend_s": 30.0}
+        pace = {name: max(FASTEST_S, seconds / self.world.speed) for name, seconds in usual.items()}
         claims = {"by": "auto", "relayer": where["relayer"], "rpc": where["rpc"], **pace}
         document: dict[str, Any] = {"mode": "rehearsal", "venue": venue, "claims": claims}
         if made_up:

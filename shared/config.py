@@ -126,7 +126,7 @@ class Claims(_Section, frozen=True):
     retry_s: Seconds = 2.0
     """Before a claim that was refused or failed is tried again; doubles each time."""
     retry_max_s: Seconds = 120.0
-    resend_s: Seconds = 60.0
+    resend_s: Seconds = 30.0
     """After which a transaction that nobody has seen is sent again, under the same nonce."""
     failures_max: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
     """Failures on the chain after which a claim is left to a person."""

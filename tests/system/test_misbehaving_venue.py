@@ -85,6 +85,7 @@ def test_claims_come_through_whatever_relayer_and_chain_do() -> None:
     with a_desk() as desk:
         numbers = [begin(desk, kind, arguments) for kind, arguments in CLAIMS]
         desk.until(lambda _: all(fault(desk, number)["over"] for number in numbers), "a claim for each", CLAIMED_S)
+        desk.settle()
         desk.until(lambda status: status["claimed_micro"] and not status["owed_micro"], "all paid", CLAIMED_S)
         verdict = desk.judged()
     assert verdict.claims_paid and not verdict.merge_mismatches
