@@ -281,7 +281,7 @@ class RehearsalDesk:
     def _write_settings(self) -> None:
         """What the supervisor must know of this rehearsal: where the venue is, and which time it is there."""
         where = self.where
-        venue = {name: where[name] for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws")}
+        venue = {name: where[name] for name in ("clob", "gamma", "geoblock", "market_ws", "user_ws", "price_ws")}
         made_up = self.world.day is not None or self.world.speed != 1.0
         usual = {"poll_s": 2.0, "retry_s": 2.0, "resend_s": 30.0}
         pace = {name: max(FASTEST_S, seconds / self.world.speed) for name, seconds in usual.items()}

@@ -26,6 +26,7 @@ WHERE = {
     "gamma": "http://127.0.0.1:1/gamma",
     "relayer": "http://127.0.0.1:1/relayer",
     "rpc": "http://127.0.0.1:1/rpc",
+    "geoblock": "http://127.0.0.1:1/api/geoblock",
     "market_ws": "ws://127.0.0.1:1/ws/market",
     "user_ws": "ws://127.0.0.1:1/ws/user",
     "price_ws": "ws://127.0.0.1:1/prices/ws",
