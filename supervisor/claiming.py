@@ -86,6 +86,8 @@ class Claiming:
         claim = self._find(name)
         if claim is None or (claim is self._merge and not self._mergeable(claim)):
             self._merge = None
+        elif self.board.accounts.halted:
+            self._later(claim, self.board.settings.claims.poll_s)
         elif prepared is None:
             self._come_to_nothing(claim, "it could not be prepared")
         else:
@@ -180,8 +182,11 @@ class Claiming:
         return aside + ours - bought, aside + ours + sold
 
     def _may_leave(self, claim: Claim) -> bool:
-        """Whether it may leave, again if it is in flight: not too soon after the last time, nor too many a minute."""
-        if claim.state == "given_up" or not self._has_room():
+        """Whether it may leave, again if it is in flight: not too soon after the last time, nor too many a minute.
+
+        Nothing leaves a halted desk; what is on its way is still looked at.
+        """
+        if claim.state == "given_up" or self.board.accounts.halted or not self._has_room():
             return False
         if claim.state not in IN_FLIGHT:
             return True

@@ -266,6 +266,20 @@ def test_a_fill_that_is_told_late_is_owed_too() -> None:
     assert (still.accounts.owed(), still.accounts.claims[REDEEM].state) == (SIZE, "owed")
 
 
+def test_nothing_leaves_a_halted_desk() -> None:
+    """Not even what was signed already; it goes on when somebody resumes."""
+    still = owing()
+    turn(still)
+    see(still)
+    still.accounts.halted = "op1"
+    assert prepare(still) is None and still.said(e.Claiming) == []
+    assert isinstance(turn(still, 3), fx.LookAtClaim)
+    assert see(still) is None
+    still.accounts.halted = ""
+    turn(still, 3)
+    assert isinstance(see(still), fx.PrepareClaim)
+
+
 def test_a_balance_that_is_not_ours_is_told() -> None:
     """What is there is redeemed; what our trades left is booked, and somebody hears that it differs."""
     still = owing()

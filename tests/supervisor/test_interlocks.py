@@ -43,7 +43,7 @@ def found_with(*names: str) -> tuple[str, ...]:
 
 
 def test_claims_go_where_orders_go() -> None:
-    """A rehearsal's to this machine, real ones to the venue's own relayer; the node is anybody's, not so in a rehearsal."""
+    """A rehearsal's to this machine, real ones to the venue's own relayer; the real chain's node is anybody's."""
     here = Claims(by="relayer", relayer="http://127.0.0.1:1", rpc="http://127.0.0.1:1")
     rehearsal = Settings(venue=LOOPBACK, claims=here)
     assert faults(rehearsal, FOUND) == ()
