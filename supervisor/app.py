@@ -138,9 +138,7 @@ class App:
         self.errands = Errands(
             self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run
         )
-        if self.claimer is not None:
-            self.claimer.open()
-            self.errands.claimer = self.claimer
+        self._open_claimer()
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
@@ -155,6 +153,11 @@ class App:
         signatory, client = self.signer.signatory, self.settings.exchange.client
         log.info("signer_chosen", client=client, wallet=signatory.wallet, signature_type=signatory.signature_type)
         log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
+
+    def _open_claimer(self) -> None:
+        if self.claimer is not None:
+            self.claimer.open()
+            self.errands.claimer = self.claimer
 
     async def _join_venue(self) -> None:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
