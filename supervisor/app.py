@@ -99,6 +99,7 @@ class App:
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
                 loop.add_signal_handler(number, lambda: None)
             self._open(first)
+            self._open_claimer()
             await self.control.open()
             self._start(self._keep_turning(), self._keep_pulsing(), self._keep_telling(), self._keep_reading_control())
             self._start(self.market.run(), self._join_venue())
@@ -138,7 +139,6 @@ class App:
         self.errands = Errands(
             self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run
         )
-        self._open_claimer()
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
         )
