@@ -12,7 +12,7 @@ run: env
 
 env: $(VENV)/.run.stamp
 
-test: $(VENV)/.dev.stamp
+test: $(VENV)/.dev.stamp $(VENV)/.chain.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # What takes minutes as well, one test at a time: some of it needs the machine to itself.
@@ -43,6 +43,15 @@ $(VENV)/.run.stamp: $(UV) requirements/run.lock requirements/worker.lock pyproje
 
 $(VENV)/.dev.stamp: $(VENV)/.run.stamp requirements/dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	touch $@
+
+# A real EVM and the real contracts, for tests/chain alone. Hashes, no addresses, no script of a package is run.
+$(VENV)/.chain.stamp: $(UV) tests/chain/package.json tests/chain/package-lock.json
+	@command -v npm > /dev/null || \
+	  { echo "Claims are tested against a real chain, which comes through npm. On Debian type: apt-get install npm"; exit 1; }
+	mkdir -p $(VENV)/chain
+	cp tests/chain/package.json tests/chain/package-lock.json $(VENV)/chain
+	npm ci --prefix $(VENV)/chain --ignore-scripts --no-fund --no-audit --silent
 	touch $@
 
 # Hashes, no addresses: a lock names what is installed, not where it was found.

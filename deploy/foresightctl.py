@@ -12,7 +12,7 @@ LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM = (
     f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm")
 )
 VERBS: Final = {
-    **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
+    **dict.fromkeys(("status", "slots", "claims", "events", "releases"), LOOK),
     "op": OP,
     "audit": AUDIT,
     **dict.fromkeys(("pause", "halt"), ACT),

@@ -35,6 +35,8 @@ STOP_S: Final = 15.0
 """How long a process may take to end when it is told to, before it is killed."""
 COMPLAINS: Final = "supervisor: "
 """How a line begins in which the supervisor says why it cannot run."""
+FASTEST_S: Final = 0.2
+"""Real seconds between two looks at a claim, however fast market time goes."""
 FIRST: Final = "the first decision"
 FIRST_S: Final = 30.0
 """How long a desk with a market may take to its first decision, real seconds."""
@@ -250,7 +252,7 @@ class RehearsalDesk:
             "--record",
             str(self.state.venue),
         ]
-        command += ["--seed", str(world.seed), "--speed", str(world.speed)]
+        command += ["--seed", str(world.seed), "--speed", str(world.speed), "--claim"]
         command += ["--clob-version", str(world.clob_version)]
         command += ["--day", str(world.day)] if world.day is not None else []
         command += ["--start", world.start] if world.start else []
@@ -281,7 +283,10 @@ class RehearsalDesk:
         where = self.where
         venue = {name: where[name] for name in ("clob", "gamma", "geoblock", "market_ws", "user_ws", "price_ws")}
         made_up = self.world.day is not None or self.world.speed != 1.0
-        document: dict[str, Any] = {"mode": "rehearsal", "venue": venue}
+        usual = {"poll_s": 2.0, "retry_s": 2.0, "resend_s": 30.0}
+        pace = {name: max(FASTEST_S, seconds / self.world.speed) for name, seconds in usual.items()}
+        claims = {"by": "auto", "relayer": where["relayer"], "rpc": where["rpc"], **pace}
+        document: dict[str, Any] = {"mode": "rehearsal", "venue": venue, "claims": claims}
         if made_up:
             document["clock"] = where["clock"]
         self._settings_path.write_bytes(_toml(document))

@@ -123,6 +123,37 @@ class Risk(_Section, frozen=True):
     """How far beyond the best opposite price an order may reach, in millionths: a fat finger's bound."""
 
 
+class Claims(_Section, frozen=True):
+    """How winners become collateral again, and pairs before that. Real seconds where nothing else is said."""
+
+    by: Literal["auto", "relayer", "rpc", "off"] = "off"
+    """Through the venue's relayer, by our own transactions, as the wallet's kind allows, or not at all: then winners
+    count as paid when resolved."""
+    relayer: str = "https://relayer-v2.polymarket.com"
+    rpc: str = "https://polygon.drpc.org"
+    """A node of the chain: what it says of balances and receipts is the proof of a claim, whoever sent it."""
+    answer_s: Seconds = 10.0
+    poll_s: Seconds = 2.0
+    """Between two looks at a claim on its way."""
+    retry_s: Seconds = 2.0
+    """Before a claim that was refused or failed is tried again; doubles each time."""
+    retry_max_s: Seconds = 120.0
+    resend_s: Seconds = 30.0
+    """After which a transaction that nobody has seen is sent again, under the same nonce."""
+    failures_max: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    """Failures on the chain after which a claim is left to a person."""
+    confirmations: Annotated[int, msgspec.Meta(ge=0, le=128)] = 8
+    """Blocks below the newest at which the chain's word is taken; nodes keep the state of the last 128."""
+    submits_per_minute: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
+    """Market time; the relayer takes 25."""
+    merge_min_usd: Usd = 5.0
+    """The smallest pair of Up and Down that is worth a transaction before its window resolves; 0 merges none."""
+    merge_before_s: Annotated[int, msgspec.Meta(ge=0, le=900)] = 60
+    """Market seconds before a window's end from which pairs wait for its resolution instead."""
+    gas_max_gwei: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    """The most an own transaction offers for gas, also when it replaces one that is stuck."""
+
+
 class Deploy(_Section, frozen=True):
     """What a deploy does unless told otherwise, and how long each part may take; what is late goes to its default exit.
 
@@ -255,6 +286,7 @@ class Settings(_Section, frozen=True):
     venue: Venue = Venue()
     exchange: Exchange = Exchange()
     risk: Risk = Risk()
+    claims: Claims = Claims()
     deploy: Deploy = Deploy()
     policy: Policy = Policy()
     gates: Gates = Gates()
@@ -277,6 +309,8 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     private_key: str
     wallet: str = ""
+    relayer_key: str = ""
+    """Made on the venue's site; lets the relayer take our claims."""
 
     def __repr__(self) -> str:
         return "Credentials(***)"

@@ -17,6 +17,8 @@ JOURNAL_VERSION: Final = 1
 
 OutcomeKind = Literal["ORDER", "HOLD", "SKIP"]
 Settlement = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
+ClaimKind = Literal["redeem", "merge"]
+ClaimEvent = Literal["accepted", "refused", "unanswered", "mined", "unmined", "paid", "failed", "gave_up", "taken_up"]
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -293,12 +295,43 @@ class Settled(_Entry, frozen=True, tag="SETTLED"):
 
 
 class Resolved(_Entry, frozen=True, tag="RESOLVED"):
-    """The venue named the winner; positions of the window are closed at 1 or 0. `payout_micro`: what ours are worth."""
+    """The venue named the winner; positions of the window are closed at 1 or 0. `payout_micro`: what ours are worth.
+
+    `owed`: it is collateral only once the winners were redeemed; CLAIM and CLAIMED tell of that.
+    """
 
     slot: str
     start_s: int
     winner: Outcome
     payout_micro: int
+    owed: bool = False
+
+
+class Claiming(_Entry, frozen=True, tag="CLAIM"):
+    """A transaction that turns shares into collateral is about to leave. Durable before the first byte does.
+
+    `nonce`: the wallet's number for it; while that is unused, an attempt is only ever repeated under the same one, so
+    no two of them can both happen. `transaction`: its hash where it is known before it leaves. `amount_micro`: what is
+    claimed; a merge takes as many shares of either token.
+    """
+
+    claim: str
+    kind: ClaimKind
+    slot: str
+    start_s: int
+    amount_micro: int
+    nonce: int
+    via: Literal["relayer", "rpc"]
+    transaction: str = ""
+
+
+class ClaimMoved(_Entry, frozen=True, tag="CLAIMED"):
+    """What became of a claim, and how that is known. `transaction`: the relayer's id for it, or its hash."""
+
+    claim: str
+    event: ClaimEvent
+    detail: str
+    transaction: str = ""
 
 
 class Balance(_Entry, frozen=True, tag="BALANCE"):
@@ -426,6 +459,8 @@ Entry = (
     | Strike
     | Settled
     | Resolved
+    | Claiming
+    | ClaimMoved
     | Balance
     | Control
     | Flatten

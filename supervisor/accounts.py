@@ -16,8 +16,9 @@ from shared import entries as e
 from shared.messages import Outcome
 from shared.slots import parse_slot
 from shared.units import cost_of
+from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
-from supervisor.positions import Moved, Position, apply_fill, confirm, take_back
+from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
 
 PositionKey = tuple[str, int, Outcome]
 """Slot, window start, token."""
@@ -56,7 +57,7 @@ class Operated:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What a resolved window owes us for the winning token; at the venue it may still wait to be claimed."""
+    """What a resolved window paid for the winning token, as far as we count: at the venue it may still wait."""
 
     token_id: str
     version: str
@@ -66,6 +67,9 @@ class Paid:
 OPERATIONS_KEPT: Final = 64
 ACTIVATIONS_KEPT: Final = 1_000
 PAYOUTS_KEPT: Final = 32
+CLAIMS_KEPT: Final = 64
+"""Claims that are over and still told of."""
+OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 
 
 @dataclass
@@ -83,6 +87,11 @@ class Accounts:
     winners: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     payouts: dict[tuple[str, int], Paid] = field(default_factory=dict)
     """The newest windows that paid something, oldest first; as many as PAYOUTS_KEPT."""
+    owing: dict[tuple[str, int], e.Opened] = field(default_factory=dict)
+    """Those of them whose payout is collateral only once it was redeemed."""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    claimed_micro: int = 0
+    """What all claims together have brought in."""
     granted_ms: dict[str, int] = field(default_factory=dict)
     """When the first grant of a slot was written, market time: from then on its ticks are owed."""
     last_ticks: dict[str, int] = field(default_factory=dict)
@@ -154,6 +163,22 @@ class Accounts:
             for o in self.orders.values()
             if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot) and outcome in {"", o.outcome}
         )
+
+    def owed(self) -> int:
+        """What is ours and not yet collateral: winners that are not redeemed, pairs that are being merged."""
+        return sum(claim.amount_micro for claim in self.claims.values() if claim.state not in OVER)
+
+    def settled_in(self, slot: str, start_s: int) -> bool:
+        """Whether every trade of ours in a window has come to its end, as far as we were told."""
+        return all(f.status in FINAL for f in self.fills.values() if (f.slot, f.start_s) == (slot, start_s))
+
+    def unsettled(self, window: tuple[str, int], outcome: Outcome) -> tuple[int, int]:
+        """Shares of a token bought, and sold, in trades whose settlement has not come to its end."""
+        sums = {"BUY": 0, "SELL": 0}
+        for fill in self.fills.values():
+            if (fill.slot, fill.start_s) == window and fill.outcome == outcome and fill.status not in FINAL:
+                sums[fill.side] += fill.size_micro
+        return sums["BUY"], sums["SELL"]
 
     def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
         """Positions as a boundary or snapshot states them."""
@@ -287,15 +312,31 @@ class Accounts:
             self._move(key, take_back(position, fill))
 
     def _count_after_resolution(self, fill: e.Fill, sign: int) -> None:
-        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is paid out already."""
+        """Move a fill's price and payout at once: it is told (1) or fails (-1) when its window is resolved already."""
+        window = fill.slot, fill.start_s
         amount = cost_of(fill.size_micro, fill.price_micro)
-        payout = fill.size_micro if fill.outcome == self.winners[fill.slot, fill.start_s] else 0
-        bought = fill.side == "BUY"
-        self._owe((fill.slot, fill.start_s), sign * payout if bought else -sign * payout)
-        flow = sign * (payout - amount - fill.fee_micro if bought else amount - fill.fee_micro - payout)
-        self.cash_micro += flow
-        self.day_realized_micro += flow
+        way = sign if fill.side == "BUY" else -sign
+        payout = way * fill.size_micro if fill.outcome == self.winners[window] else 0
+        paid = -way * amount - sign * fill.fee_micro
+        self.cash_micro += paid
+        self.day_realized_micro += paid + payout
+        self._pay_out(window, payout)
         self.version += 1
+
+    def _pay_out(self, window: tuple[str, int], amount_micro: int) -> None:
+        """Shares of a resolved window are worth this much: as cash, or as something to claim."""
+        if window not in self.owing:
+            self.cash_micro += amount_micro
+            self._owe(window, amount_micro)
+            return
+        name = claim_name("redeem", *window)
+        claim = self.claims.pop(name, None)
+        if claim is None or claim.state in OVER:
+            claim = Claim(name, "redeem", *window, self.owing[window], 0, self.winners[window])
+        if claim.amount_micro + amount_micro > 0:
+            self.claims[name] = replace(claim, amount_micro=claim.amount_micro + amount_micro)
+        else:  # a trade failed of which the payout was redeemed already, or is no more
+            self.cash_micro += claim.amount_micro + amount_micro
 
     def _on_outcome(self, entry: e.OutcomeOf) -> None:
         self.last_ticks[entry.slot] = max(entry.tick, self.last_ticks.get(entry.slot, 0))
@@ -317,12 +358,14 @@ class Accounts:
         window = (entry.slot, entry.start_s)
         closed = [key for key in self.positions if key[:2] == window]
         cost = sum(self.positions.pop(key).cost_micro for key in closed)
-        self.cash_micro += entry.payout_micro
         self.day_realized_micro += entry.payout_micro - cost
         for order in [o for o in self.orders.values() if (o.slot, o.start_s) == window]:
             self.orders[order.order_id] = replace(order, state="closed", reason=order.reason or "window resolved")
         self.winners[window] = entry.winner
-        self._owe(window, entry.payout_micro)
+        if entry.owed and window in self.windows:
+            self.owing[window] = self.windows[window]
+        if entry.payout_micro:
+            self._pay_out(window, entry.payout_micro)
         self.windows_measured += window in self.measured
         self.measured = {kept for kept in self.measured if kept[0] != entry.slot or kept[1] > entry.start_s}
         self._forget(window)
@@ -338,8 +381,12 @@ class Accounts:
                 del self.payouts[old]
 
     def _forget(self, window: tuple[str, int]) -> None:
-        """Drop what only windows before this one needed; late words about this one's trades can still be counted."""
+        """Drop what only windows before this one needed; late words about this one's trades can still be counted.
+
+        Who won is kept as long as something of the window is owed.
+        """
         slot, start_s = window
+        owed = {(claim.slot, claim.start_s) for claim in self.claims.values() if claim.state not in OVER}
 
         def kept(key: tuple[str, int]) -> bool:
             return key[0] != slot or key[1] >= start_s
@@ -347,10 +394,57 @@ class Accounts:
         self.strikes.pop(window, None)
         self.settled.pop(window, None)
         self.windows = {key: opened for key, opened in self.windows.items() if kept(key)}
-        self.winners = {key: won for key, won in self.winners.items() if kept(key)}
+        self.winners = {key: won for key, won in self.winners.items() if kept(key) or key in owed}
+        self.owing = {key: opened for key, opened in self.owing.items() if kept(key) or key in owed}
         old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
         self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}
+
+    def _on_claiming(self, entry: e.Claiming) -> None:
+        claim = self.claims.get(entry.claim)
+        if claim is None or claim.state in OVER:
+            claim = self._set_aside(entry)
+        self.claims[entry.claim] = leave(claim, entry)
+        self.version += 1
+
+    def _set_aside(self, entry: e.Claiming) -> Claim:
+        """Pairs that are being merged can no longer be sold."""
+        assert entry.kind == "merge", f"{entry.claim} leaves, and nothing is owed"
+        costs: list[int] = []
+        releases: list[str] = []
+        for outcome in OUTCOMES:
+            key: PositionKey = (entry.slot, entry.start_s, outcome)
+            releases.append(self.positions[key].release)
+            self.positions[key], cost = set_aside(self.positions[key], entry.amount_micro)
+            costs.append(cost)
+        opened = self.windows[entry.slot, entry.start_s]
+        fresh = Claim(entry.claim, "merge", entry.slot, entry.start_s, opened, entry.amount_micro)
+        return replace(fresh, costs=(costs[0], costs[1]), releases=(releases[0], releases[1]))
+
+    def _on_claim_moved(self, entry: e.ClaimMoved) -> None:
+        claim = move(self.claims[entry.claim], entry)
+        self.claims[entry.claim] = claim
+        if claim.state == "paid":
+            self.cash_micro += claim.amount_micro
+            self.claimed_micro += claim.amount_micro
+            self.day_realized_micro += claim.amount_micro - sum(claim.costs) if claim.kind == "merge" else 0
+        elif claim.state == "dropped":
+            self._give_back(claim)
+        for old in [name for name, known in self.claims.items() if known.state in OVER][:-CLAIMS_KEPT]:
+            del self.claims[old]
+        self.version += 1
+
+    def _give_back(self, claim: Claim) -> None:
+        """Pairs that were not merged are positions again; in a resolved window one of the two pays."""
+        window = claim.slot, claim.start_s
+        if window in self.winners:
+            self.day_realized_micro += claim.amount_micro - sum(claim.costs)
+            self._pay_out(window, claim.amount_micro)
+            return
+        for outcome, cost, release in zip(OUTCOMES, claim.costs, claim.releases, strict=True):
+            fresh = Position(*window, outcome, release)
+            held = self.positions.get((*window, outcome), fresh)
+            self.positions[*window, outcome] = put_back(held, claim.amount_micro, cost)
 
     def unresolved(self) -> list[e.Opened]:
         """Windows whose winner nobody has named yet."""
@@ -377,6 +471,11 @@ class Accounts:
 
     def _on_standing(self, entry: e.Standing) -> None:
         self.standing = entry
+
+
+def claim_name(kind: e.ClaimKind, slot: str, start_s: int, number: int = 0) -> str:
+    """What a claim is called; merges of one window are numbered."""
+    return f"{slot} {start_s} {kind}" + (f" {number}" if number else "")
 
 
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
@@ -425,6 +524,8 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Strike: Accounts._on_strike,
     e.Settled: Accounts._on_settled,
     e.Resolved: Accounts._on_resolved,
+    e.Claiming: Accounts._on_claiming,
+    e.ClaimMoved: Accounts._on_claim_moved,
     e.Balance: Accounts._on_balance,
     e.Control: Accounts._on_control,
     e.Flatten: Accounts._on_flatten,

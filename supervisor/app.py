@@ -30,6 +30,7 @@ from shared.paths import State
 from supervisor import adapters, report, snapshots, verbs
 from supervisor import effects as fx
 from supervisor.arrivals import Arrivals
+from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
 from supervisor.effects import Moment
@@ -43,6 +44,7 @@ from supervisor.trial import Trial
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
 from supervisor.venue.user import subscribe_user
+from supervisor.wallet import Wallet
 from supervisor.workers import CannotStart, Workers
 
 log = structlog.get_logger()
@@ -74,6 +76,7 @@ class App:
         self.signer = adapters.choose(settings, credentials)
         self.gateway = Gateway(settings.venue, clock)
         self.discovery = Discovery(settings.venue)
+        self.claimer = _claimer(settings, Wallet(self.signer.signatory, credentials.relayer_key))
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._exit = 0
@@ -96,6 +99,7 @@ class App:
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
                 loop.add_signal_handler(number, lambda: None)
             self._open(first)
+            self._open_claimer()
             await self.control.open()
             self._start(self._keep_turning(), self._keep_pulsing(), self._keep_telling(), self._keep_reading_control())
             self._start(self.market.run(), self._join_venue())
@@ -160,6 +164,11 @@ class App:
             raise Faults([f"mode = {self.settings.mode}: {kept}; type: --state-dir ANOTHER"])
         return recovered
 
+    def _open_claimer(self) -> None:
+        if self.claimer is not None:
+            self.claimer.open()
+            self.errands.claimer = self.claimer
+
     async def _join_venue(self) -> None:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
         while True:
@@ -216,6 +225,8 @@ class App:
         self._tell_status(state="STOPPED")
         await self.gateway.close()
         await self.discovery.close()
+        if self.claimer is not None:
+            await self.claimer.close()
         self.stream.close()
         with contextlib.suppress(JournalFailed):
             self.journal.close()
@@ -509,6 +520,15 @@ class App:
 
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))
+
+
+def _claimer(settings: Settings, wallet: Wallet) -> Claimer | None:
+    """Whoever turns winners into collateral; nobody where that is off. Raises: Faults: this wallet cannot."""
+    if settings.claims.by == "off":
+        return None
+    if settings.mode == "rehearsal":
+        wallet.own_relayer_key()
+    return Claimer(settings.claims, wallet)
 
 
 @contextlib.contextmanager

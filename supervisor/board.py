@@ -198,6 +198,8 @@ WORTH_TELLING: Final = (
     e.Placing,
     e.Fill,
     e.Resolved,
+    e.Claiming,
+    e.ClaimMoved,
     e.Settled,
     e.Control,
     e.Flatten,

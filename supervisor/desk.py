@@ -17,6 +17,7 @@ from shared.config import Settings, digest
 from supervisor.accounts import Accounts
 from supervisor.admission import Signer
 from supervisor.board import Board
+from supervisor.claiming import Claiming
 from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
 from supervisor.effects import AskListing, Effect, Moment, Reconnect
@@ -47,6 +48,7 @@ class Desk:
         self.dealing = Dealing(self.board, self.turns)
         self.reconciling = Reconciling(self.board, self.dealing)
         self.markets = Markets(self.board, self.turns, self.dealing)
+        self.claiming = Claiming(self.board)
         self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
         self.standing = Standing(self.board)
         self.unwind = Unwind(self.board, self.turns, self.dealing, signer)
@@ -82,6 +84,7 @@ class Desk:
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
         self.dealing.begin(unheard_ns)
+        self.claiming.begin()
         self.operations.resume()
         if accounts.active is None and first is not None:
             self.register(first)
@@ -116,6 +119,7 @@ class Desk:
         self.markets.watch()
         self.markets.ask_again()
         self.markets.pay()
+        self.claiming.pass_time()
         self._keep_records()
 
     def pulse(self, now: Moment) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shared.entries import Entry
 from shared.messages import Streamed, ToWorker
 from shared.slots import Slot
+from supervisor.claims import Claim
 from supervisor.venue.discovery import Market
 from supervisor.venue.requests import Token
 
@@ -153,6 +154,30 @@ class Refetch:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookAtClaim:
+    """Ask the chain, and whoever knows of its transactions, how a claim stands."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareClaim:
+    """Sign a claim's transaction under a nonce; nothing leaves yet. `amount_micro`: of shares."""
+
+    claim: Claim
+    nonce: int
+    amount_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitClaim:
+    """Send a claim's signed transaction. `body`: the exact bytes."""
+
+    claim: str
+    body: bytes
+
+
 Effect = (
     Publish
     | Write
@@ -173,6 +198,9 @@ Effect = (
     | Reconnect
     | Watch
     | Refetch
+    | LookAtClaim
+    | PrepareClaim
+    | SubmitClaim
 )
 
 

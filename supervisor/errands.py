@@ -14,6 +14,7 @@ import structlog
 from shared.clock import Clock
 from supervisor import effects as fx
 from supervisor.arrivals import Turn
+from supervisor.claimer import Claimer, Unclear
 from supervisor.desk import Desk
 from supervisor.feed import UNANSWERED, Discovery, PriceChannel
 from supervisor.gates import Tried
@@ -49,6 +50,7 @@ class Errands:
         self._gateway, self._discovery, self._heard_book = gateway, discovery, heard_book
         self._replayed_twice = replayed_twice
         self.prices: PriceChannel | None = None
+        self.claimer: Claimer | None = None
 
     async def place(self, effect: fx.Submit) -> None:
         """Send an order; whatever comes back, or does not, is an answer."""
@@ -153,6 +155,35 @@ class Errands:
         with self._turn() as now:
             self._desk.operations.on_trial(now, effect.op, first, second)
 
+    async def look_at_claim(self, effect: fx.LookAtClaim) -> None:
+        """Ask how a claim stands."""
+        assert self.claimer is not None
+        seen = None
+        try:
+            seen = await self.claimer.look(effect.claim)
+        except Unclear as error:
+            log.warning("claim_not_seen", claim=effect.claim.name, reason=str(error))
+        with self._turn() as now:
+            self._desk.claiming.on_seen(now, effect.claim.name, seen)
+
+    async def prepare_claim(self, effect: fx.PrepareClaim) -> None:
+        """Have a claim's transaction signed."""
+        assert self.claimer is not None
+        prepared = None
+        try:
+            prepared = await self.claimer.prepare(effect.claim, effect.nonce, effect.amount_micro)
+        except Unclear as error:
+            log.warning("claim_not_prepared", claim=effect.claim.name, reason=str(error))
+        with self._turn() as now:
+            self._desk.claiming.on_prepared(now, effect.claim.name, prepared)
+
+    async def submit_claim(self, effect: fx.SubmitClaim) -> None:
+        """Send a claim's transaction; whatever comes back, or does not, is an answer."""
+        assert self.claimer is not None
+        answer = await self.claimer.submit(effect.body)
+        with self._turn() as now:
+            self._desk.claiming.on_answer(now, effect.claim, answer)
+
 
 ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] = {
     fx.Submit: Errands.place,
@@ -164,5 +195,8 @@ ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] 
     fx.Refetch: Errands.refetch,
     fx.AskStanding: Errands.ask_standing,
     fx.Try: Errands.try_out,
+    fx.LookAtClaim: Errands.look_at_claim,
+    fx.PrepareClaim: Errands.prepare_claim,
+    fx.SubmitClaim: Errands.submit_claim,
 }
 """Which errand an effect asks for."""

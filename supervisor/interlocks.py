@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from shared.arming import Arming
-from shared.config import Settings, Venue
+from shared.config import Claims, Settings, Venue
 
 REAL_DOMAIN: Final = "polymarket.com"
 REAL_CHAIN: Final = 137
@@ -41,8 +41,8 @@ class Found:
 def faults(settings: Settings, found: Found) -> tuple[str, ...]:
     """Why the desk may not begin, a line each; empty when it may."""
     if settings.mode != "live":
-        return tuple(_outside(settings.venue))
-    return (*_not_real(settings.venue), *_not_named(found), *_not_armed(found))
+        return tuple(_outside(settings))
+    return (*_not_real(settings), *_not_named(found), *_not_armed(found))
 
 
 def _addresses(venue: Venue) -> Iterator[tuple[str, str]]:
@@ -51,9 +51,17 @@ def _addresses(venue: Venue) -> Iterator[tuple[str, str]]:
     return ((f"venue.{name}", value) for name, value in values.items() if isinstance(value, str) and "://" in value)
 
 
-def _outside(venue: Venue) -> Iterator[str]:
+def _claimed_through(claims: Claims) -> Iterator[tuple[str, str]]:
+    """The address through which winners are claimed, where they are. The node is anybody's, this is the venue's."""
+    if claims.by != "off":
+        yield "claims.relayer", claims.relayer
+
+
+def _outside(settings: Settings) -> Iterator[str]:
     """What a rehearsal would reach beyond this machine: orders that are meant for play would be sent there."""
-    for name, url in _addresses(venue):
+    claims = settings.claims
+    node = [("claims.rpc", claims.rpc)] if claims.by != "off" else []
+    for name, url in (*_addresses(settings.venue), *_claimed_through(claims), *node):
         if not _is_loopback(urlsplit(url).hostname or ""):
             yield f'{name} = {url} is not on this machine, and mode is rehearsal; type: foresight run, or mode = "live"'
 
@@ -65,8 +73,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _not_real(venue: Venue) -> Iterator[str]:
-    for name, url in _addresses(venue):
+def _not_real(settings: Settings) -> Iterator[str]:
+    venue = settings.venue
+    for name, url in (*_addresses(venue), *_claimed_through(settings.claims)):
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in SECURE or not (host == REAL_DOMAIN or host.endswith(f".{REAL_DOMAIN}")):

@@ -144,7 +144,8 @@ class Markets:
         """A share of the winning token is worth one unit of collateral, of the other nothing."""
         position = self.board.accounts.positions.get((resolved.slot, resolved.start_s, resolved.winner))
         payout = position.size_micro if position is not None else 0
-        self.board.write(e.Resolved(resolved.slot, resolved.start_s, resolved.winner, payout))
+        owed = self.board.settings.claims.by != "off"
+        self.board.write(e.Resolved(resolved.slot, resolved.start_s, resolved.winner, payout, owed))
         self.board.publish(resolved)
         self.turns.refresh(resolved.slot, self.dealing.cancelling)
 

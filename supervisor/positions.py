@@ -57,6 +57,17 @@ def confirm(position: Position, fill: Fill) -> Position:
     return _changed(position, 0, 0, -fill.size_micro)
 
 
+def set_aside(position: Position, size_micro: int) -> tuple[Position, int]:
+    """Take firm shares out at their average cost, to merge them; return the rest and that cost."""
+    cost = position.cost_micro * size_micro // position.size_micro
+    return _changed(position, -size_micro, -cost, 0), cost
+
+
+def put_back(position: Position, size_micro: int, cost_micro: int) -> Position:
+    """Undo `set_aside`."""
+    return _changed(position, size_micro, cost_micro, 0)
+
+
 def _buy(position: Position, fill: Fill, sign: int) -> Moved:
     paid = sign * (cost_of(fill.size_micro, fill.price_micro) + fill.fee_micro)
     return Moved(_changed(position, sign * fill.size_micro, paid, sign * fill.size_micro), -paid, 0)

@@ -18,6 +18,7 @@ from shared.clock import NS
 from shared.slots import parse_slot
 from shared.units import cost_of, show_micro, show_usd, taker_fee
 from supervisor.accounts import FINAL, Accounts, Paid
+from supervisor.claims import OVER, Claim
 from supervisor.orders import Order
 from supervisor.venue.requests import Token, VenueOrder
 from supervisor.venue.user import TradeLeg
@@ -104,6 +105,8 @@ def _cash(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
         ours.may_add(_at_stake(accounts, order))
     for payout in _ending(accounts, at_ns):
         ours.may_add(payout)
+    for claim in _unclaimed(accounts):
+        ours.may_add(claim.amount_micro)
     for paid in accounts.payouts.values():
         waits = view.shares.get(paid.token_id, 0)
         ours.low, ours.high = ours.low - waits, ours.high - waits
@@ -127,6 +130,9 @@ def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
         for order in _doubtful(accounts):
             if (order.slot, order.start_s, order.outcome) == key:
                 ours.may_add(order.open_micro if order.side == "BUY" else -order.open_micro)
+        for claim in _unclaimed(accounts):
+            if (claim.kind, claim.slot, claim.start_s) == ("merge", slot, start_s):
+                ours.may_add(claim.amount_micro)
         if _ended(slot, start_s, at_ns):
             ours.low = min(ours.low, 0)  # whoever resolves it may have paid it already
         if not ours.has(view.shares[token]):
@@ -143,6 +149,11 @@ def _unsettled(accounts: Accounts) -> Iterator[e.Fill]:
 def _doubtful(accounts: Accounts) -> Iterator[Order]:
     """Orders that owe us a word: what is open of them may be filled."""
     return (order for order in accounts.open_orders() if order.in_flight or order.state == "unknown")
+
+
+def _unclaimed(accounts: Accounts) -> Iterator[Claim]:
+    """Claims that are not over: no cash in our books, and perhaps in the venue's; whoever sent the transaction."""
+    return (claim for claim in accounts.claims.values() if claim.state not in OVER)
 
 
 def _flow(fill: e.Fill) -> int:

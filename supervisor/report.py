@@ -13,6 +13,7 @@ from msgspec import structs
 from shared import entries as e
 from shared.clock import NS
 from shared.units import show_micro, show_usd
+from supervisor.claims import Claim
 from supervisor.crew import Member
 from supervisor.desk import Desk
 from supervisor.handover import changed_files
@@ -53,6 +54,8 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "tape": board.tape_fault or "ok",
         "stream_seq": board.seq,
         "cash_micro": accounts.cash_micro,
+        "owed_micro": accounts.owed(),
+        "claimed_micro": accounts.claimed_micro,
         "exposure_micro": accounts.exposure(),
         "day_realized_micro": accounts.day_realized_micro,
         "day_loss_limit_micro": board.limits.day_loss_micro,
@@ -143,6 +146,26 @@ def release_name(desk: Desk, release: str) -> str:
 def slots(desk: Desk) -> list[dict[str, Any]]:
     """Every slot: what it is doing, who owns it, its window and its market."""
     return [_slot(desk, name, slot_state) for name, slot_state in desk.turns.slots.items()]
+
+
+def claims(desk: Desk) -> list[dict[str, Any]]:
+    """What is owed, on its way, paid or left to a person, oldest first."""
+    return [_claim(claim) for claim in desk.board.accounts.claims.values()]
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    return {
+        "claim": claim.name,
+        "kind": claim.kind,
+        "slot": claim.slot,
+        "start_s": claim.start_s,
+        "amount_micro": claim.amount_micro,
+        "state": claim.state,
+        "nonce": claim.nonce,
+        "transactions": list(claim.transactions),
+        "failures": claim.failures,
+        "detail": claim.detail,
+    }
 
 
 def releases(desk: Desk) -> list[dict[str, Any]]:
@@ -326,6 +349,12 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     e.Settled: lambda s, named: f"{s.slot} window {s.start_s} settled {s.winner} by the reference prices",
     e.Resolved: lambda r, named: (
         f"{r.slot} window {r.start_s} resolved {r.winner}, ours pay {show_usd(r.payout_micro)}"
+    ),
+    e.Claiming: lambda c, named: (
+        f"{c.kind} of {show_usd(c.amount_micro)} in {c.slot} window {c.start_s} leaves under nonce {c.nonce}"
+    ),
+    e.ClaimMoved: lambda c, named: (
+        f"claim {c.claim} {c.event.replace('_', ' ')}" + (f": {c.detail}" if c.detail else "")
     ),
     e.Control: lambda c, named: (
         f"{'halted' if c.halted else 'entries paused' if c.paused else 'entries open'} by {c.actor}: "

@@ -146,6 +146,10 @@ def _slots(asked: Asked) -> Done:
     return Done("slots", report.slots(asked.desk))
 
 
+def _claims(asked: Asked) -> Done:
+    return Done("claims", report.claims(asked.desk))
+
+
 def _releases(asked: Asked) -> Done:
     return Done("releases", report.releases(asked.desk))
 
@@ -401,6 +405,7 @@ def _names(desk: Desk, release: str, wanted: str) -> bool:
 _VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
     "status": _status,
     "slots": _slots,
+    "claims": _claims,
     "releases": _releases,
     "events": _events,
     "pause": _pause,

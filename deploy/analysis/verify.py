@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
+from deploy.analysis.claimed import Claimed, claimed
 from deploy.rehearsal.record import RecordUnusable, read_lines
 from shared import entries as e
 from shared import messages as m
@@ -66,6 +67,8 @@ class Verdict:
     windows: int = 0
     windows_settled: int = 0
     windows_estimated: int = 0
+    claims_paid: int = 0
+    claims_unpaid: int = 0
     windows_resolved: int = 0
     missed: int = 0
     doubled: int = 0
@@ -79,6 +82,7 @@ class Verdict:
     fill_mismatches: int = 0
     position_mismatches: int = 0
     payout_mismatches: int = 0
+    merge_mismatches: int = 0
     cash_difference_micro: int = 0
     outcome_mismatches: int = 0
     tape_holes: int = 0
@@ -379,10 +383,13 @@ def _venue_legs(evidence: Evidence) -> dict[tuple[str, str], _Leg]:
 
 
 def _money(evidence: Evidence, verdict: Verdict) -> None:
-    """Positions are the sum of the fills, payouts and cash are the venue's, to the millionth."""
+    """Positions are the sum of the fills; payouts, merges and cash are the venue's, to the millionth."""
+    said = claimed(evidence.lines)
+    verdict.claims_paid = said.paid
     _positions(evidence, verdict)
-    _payouts(evidence, verdict)
-    _cash(evidence, verdict)
+    _payouts(evidence, said, verdict)
+    _merges(evidence, said, verdict)
+    _cash(evidence, said, verdict)
 
 
 _Held = tuple[str, int, str]
@@ -390,12 +397,15 @@ _Held = tuple[str, int, str]
 
 
 def _positions(evidence: Evidence, verdict: Verdict) -> None:
-    """At every snapshot the desk holds what its fills up to there add up to."""
+    """At every snapshot the desk holds what its fills up to there add up to, without the pairs that it merges."""
     held: Counter[_Held] = Counter()
+    claims = Claimed()
     fills: dict[tuple[str, str], e.Fill] = {}
-    over: set[tuple[str, int]] = set()
-    for entry in evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot):
-        if isinstance(entry, e.Fill):
+    for entry in evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Claiming, e.ClaimMoved, e.Snapshot):
+        if isinstance(entry, e.Resolved | e.Claiming | e.ClaimMoved):
+            window, pairs = claims.take(entry)
+            held.update({(*window, "Up"): pairs, (*window, "Down"): pairs})
+        elif isinstance(entry, e.Fill):
             fills[entry.trade_id, entry.order_id] = entry
             held[_held(entry)] += 0 if entry.status == "FAILED" else _signed(entry)
         elif isinstance(entry, e.FillStatus):
@@ -403,10 +413,8 @@ def _positions(evidence: Evidence, verdict: Verdict) -> None:
             if fill is not None and fill.status not in _SETTLED and entry.status in _SETTLED:
                 fills[entry.trade_id, entry.order_id] = structs.replace(fill, status=entry.status)
                 held[_held(fill)] -= _signed(fill) if entry.status == "FAILED" else 0
-        elif isinstance(entry, e.Resolved):
-            over.add((entry.slot, entry.start_s))
         else:
-            added = {key: size for key, size in held.items() if size and key[:2] not in over}
+            added = {key: size for key, size in held.items() if size and key[:2] not in claims.over}
             _compare(entry, added, verdict)
 
 
@@ -426,43 +434,122 @@ def _compare(snapshot: e.Snapshot, added: dict[_Held, int], verdict: Verdict) ->
             verdict.fault("position_mismatches", text)
 
 
-def _payouts(evidence: Evidence, verdict: Verdict) -> None:
-    resolved = {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}
-    markets = {entry.terms.condition_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Opened)}
-    paid: dict[tuple[str, int], int] = defaultdict(int)
-    for line in evidence.told("payout"):
-        paid[markets.get(line["market"], ("?", 0))] += line["payout_micro"]
-    late = _late_payouts(evidence)
-    for window, entry in resolved.items():
-        booked = entry.payout_micro + late[window]
-        if booked != paid.get(window, 0):
-            text = f"{window}: we booked {booked}, the venue paid {paid.get(window, 0)}"
+def _payouts(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
+    """What a window's winners are worth is what trades and merges left of them, and what the venue paid.
+
+    Where they are claimed the venue may not have paid yet, and not in part. What trades left is not asked where a trade
+    or the winner is in dispute: that is accused under its own name.
+    """
+    late, paid, left = _late_payouts(evidence), _paid(evidence), _winners_left(evidence, said)
+    disputed = _disputed(evidence)
+    for window, entry in {(entry.slot, entry.start_s): entry for entry in evidence.said(e.Resolved)}.items():
+        booked = entry.payout_micro + late[window] + said.given_back[window]
+        unpaid = window in said.unpaid
+        verdict.claims_unpaid += bool(booked and unpaid)
+        wrong = booked != left[window] and window not in disputed
+        if wrong or paid[window] not in ({0, booked} if unpaid else {booked}):
+            text = f"{window}: we booked {booked}, trades left {left[window]}, the venue paid {paid[window]}"
             verdict.fault("payout_mismatches", text)
 
 
+def _disputed(evidence: Evidence) -> set[tuple[str, int]]:
+    """Windows of whose trades or winner we and the venue do not say the same."""
+    ours, theirs = _our_legs(evidence), _venue_legs(evidence)
+    windows = {entry.order_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Placing)}
+    differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    found = {windows[order_id] for _, order_id in differing if order_id in windows}
+    markets, winners = _markets(evidence), {(r.slot, r.start_s): r.winner for r in evidence.said(e.Resolved)}
+    for line in evidence.told("resolve"):
+        window = markets.get(line["market"])
+        if window in winners and winners[window] != line["winner"]:
+            found.add(window)
+    return found
+
+
+def _winners_left(evidence: Evidence, said: Claimed) -> Counter[tuple[str, int]]:
+    """Shares of the winning token by our trades, without those that were merged or are being merged."""
+    legs, left = _our_legs(evidence), Counter[tuple[str, int]]()
+    winners = {(entry.slot, entry.start_s): entry.winner for entry in evidence.said(e.Resolved)}
+    for fill in evidence.said(e.Fill):
+        window = fill.slot, fill.start_s
+        if winners.get(window) == fill.outcome and not legs[fill.trade_id, fill.order_id][4]:
+            left[window] += _signed(fill)
+    left.subtract(said.merged)
+    for merge, _ in said.aside.values():
+        left[merge.slot, merge.start_s] -= merge.amount_micro
+    return left
+
+
+def _paid(evidence: Evidence) -> Counter[tuple[str, int]]:
+    """What the venue paid for each window's winners."""
+    markets = _markets(evidence)
+    paid = Counter[tuple[str, int]]()
+    for line in evidence.told("payout"):
+        paid[markets.get(line["market"], ("?", 0))] += line["payout_micro"]
+    return paid
+
+
+def _merges(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
+    """Pairs were merged as often as we say, and no more than may still be on their way."""
+    venue = _merged(evidence)
+    flying = Counter[tuple[str, int]]()
+    for merge, _ in said.aside.values():
+        flying[merge.slot, merge.start_s] += merge.amount_micro
+    for window in sorted(venue.keys() | said.merged.keys()):
+        unheard = venue[window] - said.merged[window]
+        if unheard not in (0, flying[window]):
+            text = f"{window}: we merged {said.merged[window]}, {flying[window]} on the way, the venue {venue[window]}"
+            verdict.fault("merge_mismatches", text)
+
+
+def _merged(evidence: Evidence) -> Counter[tuple[str, int]]:
+    """What the venue merged in each window."""
+    markets = _markets(evidence)
+    merged = Counter[tuple[str, int]]()
+    for line in evidence.told("merge"):
+        merged[markets.get(line["market"], ("?", 0))] += line["size_micro"]
+    return merged
+
+
+def _markets(evidence: Evidence) -> dict[str, tuple[str, int]]:
+    return {entry.terms.condition_id: (entry.slot, entry.start_s) for entry in evidence.said(e.Opened)}
+
+
 def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
-    """What fills are worth that we heard of only when their window was paid out already, by window."""
+    """What fills are worth that we heard of, or of whose failure, only when their window was resolved, by window."""
     legs, winners, late = _our_legs(evidence), dict[tuple[str, int], str](), Counter[tuple[str, int]]()
-    for entry in evidence.said(e.Resolved, e.Fill):
-        window = (entry.slot, entry.start_s)
+    early: dict[tuple[str, str], e.Fill] = {}
+    for entry in evidence.said(e.Resolved, e.Fill, e.FillStatus):
         if isinstance(entry, e.Resolved):
-            winners[window] = entry.winner
-        elif winners.get(window) == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
-            late[window] += entry.size_micro if entry.side == "BUY" else -entry.size_micro
+            winners[entry.slot, entry.start_s] = entry.winner
+        elif isinstance(entry, e.FillStatus):
+            fill = early.get((entry.trade_id, entry.order_id)) if entry.status in _SETTLED else None
+            if fill is not None:
+                del early[fill.trade_id, fill.order_id]
+                won = winners.get((fill.slot, fill.start_s)) == fill.outcome
+                late[fill.slot, fill.start_s] -= _signed(fill) if won and entry.status == "FAILED" else 0
+        elif winners.get((entry.slot, entry.start_s)) is None:
+            early[entry.trade_id, entry.order_id] = entry
+        elif winners[entry.slot, entry.start_s] == entry.outcome and not legs[entry.trade_id, entry.order_id][4]:
+            late[entry.slot, entry.start_s] += _signed(entry)
     return late
 
 
-def _cash(evidence: Evidence, verdict: Verdict) -> None:
+def _cash(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
     """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared.
 
-    Nor is it where the desk ended before the venue had told it its balance: then it has bought nothing either.
+    Nor is it where the desk ended before the venue had told it its balance: then it has bought nothing either. What the
+    venue paid already, and the desk had not heard of when it ended, it does not count among its cash.
     """
     if not any(entry.opening for entry in evidence.said(e.Balance)):
         return
-    moved, stops = list(evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot)), list(evidence.told("stop"))
+    kinds = (e.Fill, e.FillStatus, e.Resolved, e.Claiming, e.ClaimMoved, e.Snapshot)
+    moved, stops = list(evidence.said(*kinds)), list(evidence.told("stop"))
     if not moved or not isinstance(moved[-1], e.Snapshot) or not stops or not stops[-1]["balances"]:
         return
-    ours, theirs = moved[-1].cash_micro, sum(account["cash_micro"] for account in stops[-1]["balances"])
+    paid = _paid(evidence)
+    unheard = sum(paid[window] for window in said.unpaid) + _merged(evidence).total() - said.merged.total()
+    ours, theirs = moved[-1].cash_micro + unheard, sum(account["cash_micro"] for account in stops[-1]["balances"])
     verdict.cash_difference_micro = ours - theirs
     if verdict.cash_difference_micro:
         verdict.faults.append(f"the desk says its cash is {ours}, the venue says {theirs}")

@@ -1,4 +1,4 @@
-"""Verbs that look and change nothing: status, slots, releases, events."""
+"""Verbs that look and change nothing: status, slots, claims, releases, events."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from deploy.cli.show import (
     table,
     verb,
 )
+from shared.clock import NS
 from shared.outcomes import EXIT
 from shared.units import show_micro, show_usd
 
@@ -65,7 +66,7 @@ def status_screen(status: dict[str, Any]) -> str:
         f"money  today {show_usd(status['day_realized_micro'], signed=True)}"
         f" of -{show_usd(status['day_loss_limit_micro'])}   exposure {show_usd(status['exposure_micro'])}"
         f"   cash {show_usd(cash)}",
-        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
+        f"open   {len(status['positions'])} positions, {len(status['orders'])} orders{_to_claim(status)}",
         *_books(status),
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
@@ -91,6 +92,12 @@ def _books(status: dict[str, Any]) -> list[str]:
     foreign = f"   {len(reconciled['foreign'])} foreign orders" if reconciled["foreign"] else ""
     differs = [one_line(f"DIFFERS  {text}")[:LINE_MAX] for text in reconciled["differs"]]
     return [f"books  {agree} the venue's, compared {reconciled['rounds']} times{foreign}", *differs]
+
+
+def _to_claim(status: dict[str, Any]) -> str:
+    """What is ours and no cash yet; a desk of before claims says nothing of it."""
+    owed = status.get("owed_micro", 0)
+    return f", {show_usd(owed)} to claim" if owed else ""
 
 
 def _skipped(status: dict[str, Any]) -> int:
@@ -137,6 +144,27 @@ def _slot_row(slot: dict[str, Any]) -> tuple[str, ...]:
 
 def _price(text: str) -> str:
     return "-" if text == "0" else text
+
+
+@click.command()
+@verb
+def claims(context: Context) -> None:
+    """What is owed to us: winners to redeem, pairs being merged, what came of each, newest last."""
+    reply = client.ask(context.state, "claims")
+    head = ("CLAIM", "SLOT", "WINDOW", "DOLLARS", "STATE", "NONCE", "WHY")
+    context.finish(reply, table([head, *map(_claim_row, reply.data)]) if reply.data else "nothing was ever owed")
+
+
+def _claim_row(claim: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        claim["kind"],
+        claim["slot"],
+        clock_time(claim["start_s"] * NS),
+        show_usd(claim["amount_micro"]),
+        claim["state"].replace("_", " "),
+        str(claim["nonce"]) if claim["nonce"] >= 0 else "-",
+        one_line(claim["detail"])[:60] or "-",
+    )
 
 
 @click.command()

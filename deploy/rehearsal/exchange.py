@@ -477,7 +477,8 @@ class Exchange:
             self.rules.auto_redeem,
             memory.approvals,
         )
-        self.transactions = Transactions(self.chain, self.agenda, self.out, memory.nonces)
+        spoils = self.floor.mischief.spoils
+        self.transactions = Transactions(self.chain, self.agenda, self.out, memory.nonces, spoils)
         for told in memory.transactions.values():
             self.transactions.recall(told)
 

@@ -26,7 +26,10 @@ DELAY_MAX_MS: Final = 60_000
 CHANNELS: Final = ("market", "user", "prices", "rtds", "binance", "all")
 CLOB_CHANNELS: Final = ("market", "user")
 """Those that go down with the matching engine."""
-ROUTES: Final = ("orders", "cancels", "heartbeat", "account", "standing", "keys", "books", "gamma", "other", "all")
+ROUTES: Final = (
+    *("orders", "cancels", "heartbeat", "account", "standing", "keys", "books", "gamma", "claims", "relayer", "chain"),
+    *("other", "all"),
+)
 MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.OPEN)
 _MARKET = re.compile(r"[A-Z0-9]{2,8}(/[1-9][0-9]?m)?")
 
@@ -194,6 +197,16 @@ _KINDS: Final = (
         "ghost_fill",
         "trades of clients match, and fail to settle: RETRYING, then FAILED and taken back",
         (_count(1), _for_s(0), _SHARE),
+    ),
+    Kind(
+        "bad_transaction",
+        "transactions of wallets are taken, and come to nothing",
+        (
+            Argument("how", "reverted", "mined and refused, or never sent", choices=("reverted", "invalid")),
+            _count(1),
+            _for_s(0),
+            _SHARE,
+        ),
     ),
     Kind(
         "stale_book",

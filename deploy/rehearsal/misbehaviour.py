@@ -33,6 +33,9 @@ _ROUTES: Final = (
     ("GET", "/clob-markets", "books"),
     ("GET", "/markets", "books"),
     ("GET", "/gamma/", "gamma"),
+    ("POST", "/relayer/submit", "claims"),
+    ("", "/relayer/", "relayer"),
+    ("POST", "/rpc", "chain"),
 )
 """Method (empty: any), how the path begins, and the route's name; the first that fits counts."""
 SOCKETS: Final = ("/ws/", "/prices/ws", "/rtds", "/binance/ws", "/binance/stream")

@@ -192,6 +192,14 @@ class Mischief:
         """Whether a trade that was just made will fail."""
         return any(self._hits(active, "trade", trade_id=trade_id) for active in self._of("ghost_fill"))
 
+    # What a wallet's transaction meets.
+
+    def spoils(self, transaction_id: str) -> str:
+        """How a transaction that was just taken will come to nothing; empty if it will not."""
+        spoiling = self._of("bad_transaction")
+        how = (a.fault.text("how") for a in spoiling if self._hits(a, "transaction", transaction_id=transaction_id))
+        return next(how, "")
+
     # What markets meet.
 
     def misses(self, listing: Listing) -> bool:

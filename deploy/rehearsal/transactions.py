@@ -9,6 +9,7 @@ mining; what failed changed nothing; CONFIRMED, FAILED and INVALID are final.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -30,7 +31,10 @@ FINAL: Final = frozenset({"STATE_CONFIRMED", "STATE_FAILED", "STATE_INVALID"})
 
 @dataclass(slots=True)
 class Transaction:
-    """One transaction. via: relayer or rpc. created: a wallet is created, nothing is called. error: why it failed."""
+    """One transaction. via: relayer or rpc. created: a wallet is created, nothing is called. error: why it failed.
+
+    spoilt: how it will come to nothing, if a fault has it so.
+    """
 
     identity: str
     hash: str
@@ -42,21 +46,31 @@ class Transaction:
     state: str = "STATE_NEW"
     error: str = ""
     sent_ms: int = 0
+    spoilt: str = ""
 
     @property
     def mined(self) -> bool:
         """Whether it is in a block, whatever became of it there."""
         return self.state in ("STATE_MINED", "STATE_CONFIRMED", "STATE_FAILED")
 
+    @property
+    def under_way(self) -> bool:
+        """Whether it may still be mined."""
+        return self.state in ("STATE_NEW", "STATE_EXECUTED")
+
 
 @dataclass(slots=True)
 class Transactions:
-    """Every transaction of one chain. nonces: the next one, by lower-case wallet."""
+    """Every transaction of one chain. nonces: the next one, by lower-case wallet.
+
+    spoils: how a transaction will come to nothing, by its id: reverted, invalid, or empty if it will not.
+    """
 
     chain: Chain
     agenda: Agenda
     out: Outbox
     nonces: dict[str, int] = field(default_factory=dict)
+    spoils: Callable[[str], str] = lambda identity: ""
     by_id: dict[str, Transaction] = field(default_factory=dict)
     by_hash: dict[str, Transaction] = field(default_factory=dict)
 
@@ -67,7 +81,7 @@ class Transactions:
     def busy(self, wallet: str) -> bool:
         """Whether a transaction of the wallet is not mined yet."""
         name = wallet.lower()
-        return any(not each.mined and each.wallet.lower() == name for each in self.by_id.values())
+        return any(each.wallet.lower() == name for each in self.by_id.values() if each.under_way)
 
     def send(self, caller: Caller, calls: tuple[Call, ...], via: str, hash_: str = "") -> Transaction:
         """Take a transaction that was found good. hash_: its own where it has one, else it is drawn."""
@@ -78,6 +92,7 @@ class Transactions:
         found = Transaction(identity, hash_, caller.owner, caller.wallet, nonce, via, calls, sent_ms=caller.now_ms)
         self._keep(found)
         self._tell(found, caller.now_ms)
+        found.spoilt = self.spoils(identity)
         for at, (name, (low, high)) in enumerate(STEPS):
             due_ms = caller.now_ms + low + int.from_bytes(drawn[4 * at : 4 * at + 4]) % (high - low)
             self.agenda.add(due_ms, partial(self._step, found, name, due_ms))
@@ -93,9 +108,13 @@ class Transactions:
         if transaction.state in FINAL:
             return
         transaction.state = state
-        if state == "STATE_MINED":
+        if transaction.spoilt == "invalid":
+            transaction.state, transaction.error = "STATE_INVALID", "dropped: the relayer did not send it"
+        elif state == "STATE_MINED":
             self.nonces[transaction.wallet.lower()] = transaction.nonce + 1
             try:
+                if transaction.spoilt:
+                    raise Reverted("execution reverted")
                 self.chain.run(transaction.calls, Caller(transaction.owner, transaction.wallet, now_ms))
             except Reverted as reverted:
                 transaction.state, transaction.error = "STATE_FAILED", str(reverted)

@@ -24,6 +24,8 @@ from shared.paths import State
 WHERE = {
     "clob": "http://127.0.0.1:1",
     "gamma": "http://127.0.0.1:1/gamma",
+    "relayer": "http://127.0.0.1:1/relayer",
+    "rpc": "http://127.0.0.1:1/rpc",
     "geoblock": "http://127.0.0.1:1/api/geoblock",
     "market_ws": "ws://127.0.0.1:1/ws/market",
     "user_ws": "ws://127.0.0.1:1/ws/user",
@@ -105,6 +107,9 @@ def test_the_supervisor_is_told_where_the_venue_is(world: dict[str, Any], made_u
         WHERE["clob"],
         WHERE["price_ws"],
     )
+    claims = settings.claims
+    assert (claims.by, claims.relayer, claims.rpc) == ("auto", WHERE["relayer"], WHERE["rpc"])
+    assert claims.poll_s == claims.retry_s == (2.0 if not made_up or "day" in world else 0.2)
     assert (settings.clock is not None) == made_up
     assert settings.clock is None or settings.clock.anchor_ns == 7
 

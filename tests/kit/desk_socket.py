@@ -114,6 +114,8 @@ def a_status(**fields: Any) -> dict[str, Any]:
         "tape": "ok",
         "stream_seq": monotonic_ns(),
         "cash_micro": 987_654_321,
+        "owed_micro": 0,
+        "claimed_micro": 0,
         "exposure_micro": 15_000_000,
         "day_realized_micro": 11_480_000,
         "day_loss_limit_micro": 100_000_000,

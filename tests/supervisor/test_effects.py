@@ -6,10 +6,14 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 from typing import get_args
 
 import pytest
-from kit.still_desk import a_trading_desk, buy
+from kit.still_desk import BTC, START_S, StillDesk, a_trading_desk, buy
+from kit.trading import BY
 
+from shared import entries as e
 from shared import messages as m
+from shared.config import Claims
 from supervisor import effects as fx
+from supervisor.claims import Prepared, Seen
 from supervisor.plan import Plan
 from supervisor.venue.requests import Answer
 
@@ -26,9 +30,20 @@ def test_an_effect_is_a_value(kind: type) -> None:
     assert blank == kind(*[None] * len(fields(kind)))
 
 
+def claim(still: StillDesk) -> None:
+    """Winners are looked at, signed for, and sent."""
+    fill = ("t", "o", BTC, START_S, "Up", "BUY", 500_000, 10_000_000, 0, True, "CONFIRMED", BY)
+    still.desk.board.write(e.Fill(*fill))  # type: ignore[arg-type]
+    still.desk.board.write(e.Resolved(BTC, START_S, "Up", 10_000_000, True))
+    still.jump(1)
+    name, shares = f"{BTC} {START_S} redeem", (10_000_000, 0)
+    still.do(still.desk.claiming.on_seen, name, Seen(0, 0, shares, shares))
+    still.do(still.desk.claiming.on_prepared, name, Prepared(0, "", b"signed"))
+
+
 def test_the_desk_wishes_for_every_kind() -> None:
-    """An order and its cancel, a crossed book, a window, a deploy and a death: none is left over from before."""
-    still = a_trading_desk()
+    """An order and its cancel, a crossed book, a window, a deploy, a death, a claim: none is left over from before."""
+    still = a_trading_desk(claims=Claims(by="relayer"))
     still.to_s(245)
     still.price()
     still.jump(1)
@@ -46,4 +61,5 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.do(still.desk.operations.abort, "uid:0")
     still.desk.operations.fence("w1-1", "enough")
     still.settle()
+    claim(still)
     assert still.wished == set(KINDS)

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from shared.arming import Arming
-from shared.config import Settings, Venue
+from shared.config import Claims, Settings, Venue
 from supervisor.interlocks import Found, faults
 
 WALLET = "0x" + "ab" * 20
@@ -40,6 +40,18 @@ def found_with(*names: str) -> tuple[str, ...]:
         settings = structs.replace(settings, venue=structs.replace(settings.venue, **venue))
         found = replace(found, **machine)
     return faults(settings, found)
+
+
+def test_claims_go_where_orders_go() -> None:
+    """A rehearsal's to this machine, real ones to the venue's own relayer; the real chain's node is anybody's."""
+    here = Claims(by="relayer", relayer="http://127.0.0.1:1", rpc="http://127.0.0.1:1")
+    rehearsal = Settings(venue=LOOPBACK, claims=here)
+    assert faults(rehearsal, FOUND) == ()
+    (said,) = faults(structs.replace(rehearsal, claims=structs.replace(here, rpc=Claims().rpc)), FOUND)
+    assert said.startswith("claims.rpc")
+    assert faults(structs.replace(LIVE, claims=Claims(by="auto")), FOUND) == ()
+    (said,) = faults(structs.replace(LIVE, claims=here), FOUND)
+    assert said.startswith("claims.relayer")
 
 
 def test_everything_together_may_trade_real_money() -> None:

@@ -168,3 +168,41 @@ def test_tokens_are_asked_for_where_they_tell_something() -> None:
     assert recovery.asked(books()) == []
     assert recovery.asked(books(*FIRM)) == [Token("1", "v1")]
     assert recovery.asked(books(*FIRM, e.Resolved("BTC/5m", 300, "Down", 0))) == []
+
+
+# --- what is owed on the chain ---
+
+
+def owed(*entries: e.Entry) -> Accounts:
+    """The window was resolved, and its winners are to be redeemed by us."""
+    return books(*FIRM, e.Resolved("BTC/5m", 300, "Up", 4_000_000, owed=True), *entries)
+
+
+def test_winners_that_we_redeem_are_no_cash_until_then_and_may_be_it_at_the_venue() -> None:
+    """Whoever sent the transaction; once it is paid in our books it has to be there."""
+    gone = {"rests": False, "shares": {}}
+    for cash in (98_000_000, 102_000_000):
+        assert differs(owed(), a_view(**gone, cash_micro=cash), OVER_NS) == []
+    paid = owed(e.ClaimMoved("BTC/5m 300 redeem", "paid", "the balance is empty"))
+    assert differs(paid, a_view(**gone, cash_micro=102_000_000), OVER_NS) == []
+    assert differs(paid, a_view(**gone, cash_micro=98_000_000), OVER_NS) == ["cash"]
+
+
+def test_pairs_that_are_being_merged_may_be_shares_or_cash() -> None:
+    """Both tokens or as many dollars; never more than what left."""
+    down = f"0x{'d' * 64}"
+    other = TradeLeg("t2", down, "2", "BUY", 400_000, 4_000_000, True, "CONFIRMED")
+    bought = (
+        *(a_placing(order_id=down, outcome="Down", token_id="2", price_micro=400_000, size_micro=4_000_000),),
+        *(an_answer("open", order_id=down), a_fill(order_id=down, trade_id="t2", outcome="Down", price_micro=400_000)),
+        *(e.FillStatus("t2", down, "CONFIRMED"), an_answer("closed", order_id=down, request="lookup")),
+    )
+    accounts = books(*FIRM, *bought, e.Claiming("BTC/5m 300 merge 1", "merge", "BTC/5m", 300, 3_000_000, 0, "rpc"))
+    cash = 100_000_000 - 2_000_000 - 1_600_000
+    legs = (*a_view().legs, other)
+    for happened in (0, 1):
+        left = 4_000_000 - 3_000_000 * happened
+        view = a_view(legs=legs, cash_micro=cash + 3_000_000 * happened, shares={"1": left, "2": left})
+        assert differs(accounts, view) == []
+    beyond = a_view(legs=legs, cash_micro=cash + 3_000_001, shares={"1": 999_999, "2": 4_000_001})
+    assert differs(accounts, beyond) == ["cash", SHARES, "shares BTC/5m 300 Down"]

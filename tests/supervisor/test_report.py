@@ -11,6 +11,7 @@ from kit.trading import BY, a_fill, a_placing, an_opening
 
 from shared import entries as e
 from shared.clock import NS
+from shared.config import Claims
 from supervisor import report
 from supervisor.board import WORTH_TELLING
 from supervisor.venue.requests import Answer
@@ -54,6 +55,7 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
     assert status["feeds"] == {"market": "", "user": "", "prices": ""}
     assert (status["tape"], status["parameters"], status["generation"]) == ("ok", still.desk.board.parameters, 0)
     assert (status["cash_micro"], status["exposure_micro"]) == (CASH - 1_880_000, 4_700_000)
+    assert (status["owed_micro"], status["claimed_micro"]) == (0, 0)
     assert (status["day_realized_micro"], status["day_loss_limit_micro"]) == (0, 100_000_000)
     assert [(held["slot"], held["size_micro"]) for held in status["positions"]] == [(BTC, 4_000_000)]
     assert [(order["slot"], order["open_micro"]) for order in status["orders"]] == [(BTC, 6_000_000)]
@@ -70,6 +72,17 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
             "rss_kib": 50_000,
         }
     ]
+
+
+def test_claims_say_what_is_owed_and_how_far_it_came() -> None:
+    """Apart from the cash, which it is not yet."""
+    still = a_trading_desk(claims=Claims(by="relayer"))
+    still.desk.board.write(a_fill(slot=BTC, start_s=START_S, status="CONFIRMED"))
+    still.desk.board.write(e.Resolved(BTC, START_S, "Up", 4_000_000, True))
+    status, (claim,) = report.status(still.desk, WALL_NS), report.claims(still.desk)
+    assert (status["owed_micro"], status["cash_micro"]) == (4_000_000, CASH - 2_000_000)
+    assert (claim["kind"], claim["slot"], claim["start_s"], claim["state"]) == ("redeem", BTC, START_S, "owed")
+    assert (claim["amount_micro"], claim["nonce"], claim["transactions"], claim["failures"]) == (4_000_000, -1, [], 0)
 
 
 def test_the_status_is_json() -> None:
@@ -323,6 +336,12 @@ SAID: list[tuple[e.Entry, str]] = [
     (a_fill(maker=False), "BTC/5m filled BUY Up 4 at 0.5 as taker, decided by 9f31c7e00000"),
     (e.Settled(BTC, 300, "1", "2", "Up"), "BTC/5m window 300 settled Up by the reference prices"),
     (e.Resolved(BTC, 300, "Up", 4_000_000), "BTC/5m window 300 resolved Up, ours pay 4.00"),
+    (
+        e.Claiming("BTC/5m 300 redeem", "redeem", BTC, 300, 4_000_000, 7, "relayer"),
+        "redeem of 4.00 in BTC/5m window 300 leaves under nonce 7",
+    ),
+    (e.ClaimMoved("BTC/5m 300 redeem", "accepted", ""), "claim BTC/5m 300 redeem accepted"),
+    (e.ClaimMoved("BTC/5m 300 redeem", "gave_up", "why"), "claim BTC/5m 300 redeem gave up: why"),
     (e.Control(1, True, "uid:0", ""), "entries paused by uid:0: no reason given"),
     (e.Control(2, False, "uid:0", "back"), "entries open by uid:0: back"),
     (e.Control(3, False, "uid:0", "news", True, "halt-3"), "halted by uid:0: news"),

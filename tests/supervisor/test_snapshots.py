@@ -131,6 +131,11 @@ def test_every_field_of_the_accounts_is_kept() -> None:
         *(e.Settled("BTC/5m", 300, exact, exact, "Up"), e.Resolved("BTC/5m", 0, "Up", 4_000_000)),
         *(e.Control(7, True, "uid:0", "news", halted=True, op="op2"), outcome, e.Standing(False, True, "here")),
         *(e.Flatten("op3", ("BTC/5m", "ETH/5m"), "uid:0", "news"), e.Flattened("op3", "ETH/5m", "4 Up: too few")),
+        *(an_opening(600), a_placing(order_id="0x2", start_s=600)),
+        *(a_fill(order_id="0x2", start_s=600, trade_id="t3"), e.Resolved("BTC/5m", 600, "Up", 4_000_000, owed=True)),
+        *(e.ClaimMoved("BTC/5m 600 redeem", "paid", "the balance is empty"), an_opening(900), a_placing(start_s=900)),
+        *(a_fill(start_s=900, trade_id="t4"), e.Strike("BTC/5m", 900, exact)),
+        *(e.Settled("BTC/5m", 900, exact, exact, "Up"), outcome),
     ):
         accounts.apply(entry, 1_784_851_200 * 10**9)
     accounts.windows_measured, accounts.own_orders = 5, 3

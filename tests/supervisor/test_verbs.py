@@ -80,7 +80,7 @@ def test_who_asks_is_what_the_kernel_says_and_what_they_say(claimed: str, actor:
     assert Caller(1000, 1, claimed).actor == actor
 
 
-@pytest.mark.parametrize("verb", ["status", "slots", "releases", "operations", "events"])
+@pytest.mark.parametrize("verb", ["status", "slots", "claims", "releases", "operations", "events"])
 def test_looking_changes_nothing(verb: str) -> None:
     """Not one entry, frame or effect."""
     still = a_desk_that_knows(R2)
@@ -95,6 +95,7 @@ def test_what_is_looked_at_is_the_report() -> None:
     still = a_desk_that_knows(R2)
     assert asked(still, "status").data == report.status(still.desk, WALL_NS)
     assert asked(still, "slots").data == report.slots(still.desk)
+    assert asked(still, "claims").data == report.claims(still.desk)
     assert asked(still, "releases").data == report.releases(still.desk)
     assert asked(still, "events", limit=3).data == report.events(still.desk, 0, 3)
     assert asked(still, "operations").data[0]["op"] == "start-1"
@@ -440,7 +441,7 @@ def test_no_request_breaks_the_desk(verb: str, args: dict[str, Any], op: str) ->
 def test_every_verb_is_on_this_page() -> None:
     """A new one brings its test."""
     assert set(verbs.VERBS) == {
-        *("status", "slots", "releases", "events", "operations", "operation"),
+        *("status", "slots", "claims", "releases", "events", "operations", "operation"),
         *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
     }
     assert a_release(9).seq == 9

@@ -53,6 +53,14 @@ CATALOGUE: list[Case] = [
     ("gamma_late", {"late_s": 20, "for_s": 330}),
     ("gamma_late", {"what": "outcome", "late_s": 60, "for_s": 330}),
 ]
+CLAIMS: list[Case] = [
+    ("refuse", {"route": "claims", "status": 429, "count": 1, "for_s": 0}),
+    ("drop_answer", {"route": "claims"}),
+    ("bad_transaction", {"how": "reverted"}),
+    ("refuse", {"route": "chain", "status": 503, "count": 3, "for_s": 0}),
+]
+CLAIMED_S = 240.0
+"""Real seconds until each of them hit a claim and all is paid: windows resolve every fifteen."""
 RUNS = {
     "answers": ANSWERS,
     "events": EVENTS,
@@ -70,6 +78,17 @@ def test_whatever_the_venue_does_wrong_the_books_balance(run: str) -> None:
             play(desk, kind, arguments)
         verdict = desk.judged()
     assert verdict.fills and verdict.orders
+
+
+def test_claims_come_through_whatever_relayer_and_chain_do() -> None:
+    """Refused, taken without an answer, reverted, and nobody to ask: each is paid once, to the millionth."""
+    with a_desk() as desk:
+        numbers = [begin(desk, kind, arguments) for kind, arguments in CLAIMS]
+        desk.until(lambda _: all(fault(desk, number)["over"] for number in numbers), "a claim for each", CLAIMED_S)
+        desk.settle()
+        desk.until(lambda status: status["claimed_micro"] and not status["owed_micro"], "all paid", CLAIMED_S)
+        verdict = desk.judged()
+    assert verdict.claims_paid and not verdict.merge_mismatches
 
 
 def test_a_fill_that_a_silent_channel_kept_back_is_found(tmp_path: Path) -> None:

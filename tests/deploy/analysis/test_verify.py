@@ -47,10 +47,15 @@ def evidence() -> Iterator[Evidence]:
 
 
 def told_everything(desk: Desk) -> bool:
-    """Whether a window that was seen from its first second on is resolved, and paid something."""
+    """Whether a window that was seen from its first second on is resolved, and something was claimed."""
     struck = {(entry.slot, entry.start_s) for entry in desk.said_by(e.Strike)}
     resolved = [entry for entry in desk.said_by(e.Resolved) if (entry.slot, entry.start_s) in struck]
-    return bool(resolved) and any(entry.payout_micro for entry in desk.said_by(e.Resolved))
+    return bool(resolved) and any(map(redeemed, desk.said_by(e.ClaimMoved)))
+
+
+def redeemed(moved: e.ClaimMoved) -> bool:
+    """Whether winners were paid."""
+    return moved.event == "paid" and moved.claim.endswith(" redeem")
 
 
 @pytest.fixture
@@ -380,8 +385,16 @@ MUTANTS: Final[dict[str, tuple[Tamper, set[str]]]] = {
         {"payout_mismatches"},
     ),
     "the venue paid more": (
-        venue_says("payout", lambda p: {"payout_micro": p["payout_micro"] + 1}),
+        lambda records: claimed_line(records).update(payout_micro=claimed_line(records)["payout_micro"] + 1),
         {"payout_mismatches"},
+    ),
+    "the venue never paid what we say we claimed": (
+        lambda records: records.venue.remove(claimed_line(records)),
+        {"payout_mismatches"},
+    ),
+    "the venue merged pairs that we know nothing of": (
+        lambda records: records.venue.append(claimed_line(records) | {"kind": "merge", "size_micro": 1}),
+        {"merge_mismatches", "cash_difference_micro"},
     ),
     "the cash is another": (
         lambda records: records.lines.append(
@@ -415,6 +428,14 @@ def resolved_line(records: Evidence) -> dict[str, Any]:
     return next(line for line in records.venue if line["kind"] == "resolve" and line["market"] == market)
 
 
+def claimed_line(records: Evidence) -> dict[str, Any]:
+    """The venue's line about winners that we claimed, and know to be paid."""
+    paid = {moved.claim.removesuffix(" redeem") for moved in said(records, e.ClaimMoved) if redeemed(moved)}
+    markets = {o.terms.condition_id for o in said(records, e.Opened) if f"{o.slot} {o.start_s}" in paid}
+    payouts = (line for line in records.venue if line["kind"] == "payout" and line["payout_micro"])
+    return next(line for line in payouts if line["market"] in markets)
+
+
 def test_records_that_were_left_alone_are_verified(records: Evidence, tmp_path: Path) -> None:
     """Nothing that should not be was counted, and everything that a mutant needs is there."""
     verdict = judged(records, tmp_path / "s")
@@ -422,6 +443,7 @@ def test_records_that_were_left_alone_are_verified(records: Evidence, tmp_path: 
     assert verdict.ticks == verdict.outcomes == verdict.decided + verdict.skipped > 100
     assert min(verdict.flips, verdict.orders, verdict.fills, verdict.windows_settled, verdict.windows_resolved) > 0
     assert (verdict.terms, verdict.releases) == (1, 2)
+    assert verdict.claims_paid > 0
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

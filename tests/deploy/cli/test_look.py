@@ -158,6 +158,26 @@ def test_slots_stand_in_a_table(state: State) -> None:
     ]
 
 
+def test_claims_stand_in_a_table(state: State) -> None:
+    """What is owed, since which window, how far it came and why; a desk that was never owed anything says so."""
+    claim = {"kind": "redeem", "slot": "BTC/5m", "start_s": 1_784_851_200, "amount_micro": 12_500_000, "nonce": -1}
+    data = [claim | {"state": "owed", "detail": ""}, claim | {"nonce": 4, "state": "given_up", "detail": "reverted"}]
+    with PlayedDesk(state, claims=[a_reply(data=data), a_reply(data=[])]):
+        assert ctl(state, "claims").stdout.splitlines() == [
+            "CLAIM   SLOT    WINDOW    DOLLARS  STATE     NONCE  WHY",
+            "redeem  BTC/5m  00:00:00  12.50    owed      -      -",
+            "redeem  BTC/5m  00:00:00  12.50    given up  4      reverted",
+        ]
+        assert ctl(state, "claims").stdout == "nothing was ever owed\n"
+
+
+def test_a_status_says_what_is_to_be_claimed() -> None:
+    """It is ours, and no cash yet; a desk of before claims says nothing of it."""
+    assert "open   3 positions, 1 orders, 12.50 to claim" in screen(owed_micro=12_500_000)
+    old = {key: value for key, value in a_status().items() if key != "owed_micro"}
+    assert "open   3 positions, 1 orders" in status_screen(old).splitlines()
+
+
 def test_releases_say_what_they_are_to_the_desk(state: State) -> None:
     """Newest first, as the desk gives them."""
     data = [{"seq": 42, "hash": "9f31c7e0aa00", "role": "staged", "lock": "dd2c"}]

@@ -1,0 +1,113 @@
+"""The chain's dialect, JSON-RPC: questions put together into one request, their answers, receipts and blocks.
+
+What always holds: an answer is taken only whole, one for each question; what a node says against one of them is an
+`RpcError` in its place. Numbers are blocks, nonces and millionths of shares. Source: the Ethereum JSON-RPC
+specification; shares are ERC-1155 balances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from supervisor.venue.frames import SAID_MAX, UNREADABLE, BadFrame, sample
+
+Question = tuple[str, list[Any]]
+"""A method and its parameters."""
+Fate = Literal["absent", "pending", "mined", "confirmed", "failed"]
+"""What is known of one transaction; `confirmed`: mined so deep, with success, that it stays."""
+KNOWN_ALREADY: Final = ("already known", "already imported", "known transaction")
+"""How nodes say that they have a transaction: it was taken, now or before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of sending a transaction; `refused` is surely not taken. `transaction`: its id, or its hash."""
+
+    event: Literal["accepted", "refused", "unanswered"]
+    why: str = ""
+    transaction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """A node's no to one question."""
+
+    code: int
+    message: str
+
+
+class _Error(msgspec.Struct):
+    code: int
+    message: str
+
+
+class _Answer(msgspec.Struct):
+    id: int | None
+    result: Any = None
+    error: _Error | None = None
+
+
+def asked(questions: Sequence[Question]) -> bytes:
+    """One request with all of them."""
+    return msgspec.json.encode(
+        [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, (method, params) in enumerate(questions)
+        ]
+    )
+
+
+def answered(http: int, body: bytes, count: int) -> list[Any]:
+    """The answers in the order of the questions; an RpcError where the node said no. Raises: BadFrame."""
+    try:
+        found = {each.id: each for each in msgspec.json.decode(body, type=list[_Answer])} if http == 200 else {}
+    except UNREADABLE:
+        found = {}
+    if len(found) != count or set(found) != set(range(count)):
+        raise BadFrame(f"the node answers HTTP {http} {sample(body)}")
+    return [_plain(found[number]) for number in range(count)]
+
+
+def _plain(answer: _Answer) -> Any:
+    error = answer.error
+    return RpcError(error.code, error.message[:SAID_MAX]) if error is not None else answer.result
+
+
+def number(value: object) -> int:
+    """A quantity. Raises: BadFrame."""
+    try:
+        return int(str(value), 16)
+    except ValueError:
+        raise BadFrame(f"the node gives no number: {str(value)[:SAID_MAX]}") from None
+
+
+def block(value: object) -> tuple[int, int]:
+    """A block's number and its time, unix seconds. Raises: BadFrame."""
+    if not isinstance(value, dict):
+        raise BadFrame(f"the node gives no block: {str(value)[:SAID_MAX]}")
+    return number(value.get("number")), number(value.get("timestamp"))
+
+
+def fate(receipt: object, deep: int) -> tuple[Fate, str]:
+    """What a receipt says of its transaction; one that is not there yet is pending.
+
+    Args: deep: the newest block that stays. What is mined above it may be taken back, also what failed there.
+    """
+    if not isinstance(receipt, dict):
+        return "pending", ""
+    if number(receipt.get("blockNumber")) > deep:
+        return "mined", ""
+    if number(receipt.get("status")) == 1:
+        return "confirmed", ""
+    return "failed", "the transaction was reverted"
+
+
+def parse_sent(answer: object, transaction: str) -> Answered:
+    """What a node said to a signed transaction, whose hash is known before. A nonce that is used is found out later."""
+    if isinstance(answer, RpcError) and not any(text in answer.message.lower() for text in KNOWN_ALREADY):
+        return Answered("refused", answer.message)
+    return Answered("accepted", "", transaction)
