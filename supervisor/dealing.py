@@ -40,6 +40,7 @@ class Dealing:
         self.cancelling: set[str] = set()
         self._there = False
         self._unheard_ns = 0
+        self._missed_ns = -1
         self._asked_ns = 0
         self._known_ns = 0
         self._checked_ns = 0
@@ -73,6 +74,11 @@ class Dealing:
         if there:
             self._catch_up()
 
+    def missed(self) -> None:
+        """The user channel told something that could not be read: what it was is asked for with the next look."""
+        self._missed_ns = self.board.at_ns
+        self._unheard_ns = self._unheard_ns or self.board.at_ns
+
     def knows(self, at_ns: int) -> bool:
         """Whether every trade of ours up to a market time was told: we listened without a gap, or have asked since."""
         return not self._unheard_ns or self._known_ns >= at_ns
@@ -99,7 +105,8 @@ class Dealing:
             self.on_leg(now, leg)
         if not self._checking:  # the newest question as well has its answer
             self._known_ns = self._asked_ns
-            self._unheard_ns = 0 if self._there else self._unheard_ns
+            heard = self._there and self._missed_ns < self._asked_ns
+            self._unheard_ns = 0 if heard else self._unheard_ns
         for order in self.board.accounts.open_orders():
             if order.order_id not in resting and order.state != "pending":
                 self.board.effects.append(LookUp(order.order_id))
