@@ -83,6 +83,13 @@ class Venue(_Section, frozen=True):
     """Real seconds after which an order the venue cannot find by its id or its trades was never placed."""
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.5, le=5)] = 3.0
     """Real seconds between two heartbeats; the venue cancels everything after 10 without one."""
+    orders_per_s: Count = 40
+    """Orders a second that the venue takes of our signer, real time: those of its Standard tier."""
+    orders_burst: Count = 60
+    """Orders it takes at once. What passes neither is denied, not sent."""
+    cancels_per_s: Count = 80
+    cancels_burst: Count = 120
+    """The same for cancels; what does not pass waits its turn."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 

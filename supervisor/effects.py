@@ -56,6 +56,13 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Several orders, or several cancels, that leave as one request."""
+
+    legs: tuple[Submit, ...] | tuple[Withdraw, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp:
     """Ask the venue for an order and for its trades."""
 
@@ -139,6 +146,7 @@ Effect = (
     | Grant
     | Submit
     | Withdraw
+    | Batch
     | LookUp
     | CatchUp
     | Tell

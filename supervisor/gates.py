@@ -30,7 +30,10 @@ P99_MIN: Final = 100
 """Samples below which a percentile of 99 is the slowest one alone."""
 IN_A_ROW_MAX: Final = 1
 """Deadlines an owner may miss in a row in one slot."""
-EXCUSED: Final = frozenset({"entries_closed", "no_window", "book_stale", "own_order", "cancelling", "not_open", "cash"})
+EXCUSED: Final = frozenset(
+    {"entries_closed", "no_window", "book_stale", "own_order", "cancelling", "not_open", "not_replaced", "cash"}
+    | {"venue_away"}
+)
 """Denials that depend on when a wish came: the market or the account moved while it was on its way."""
 DIFFERENCES: Final = {
     "hold_to_order": "hold->order",
