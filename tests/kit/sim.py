@@ -287,6 +287,8 @@ class Sim:
         self.audit.published(effect.frame)
         if isinstance(effect.frame.event, m.Tick):
             self.workers.publish(effect.frame)
+        elif isinstance(effect.frame.event, m.Pulse):
+            self.workers.pulse(effect.frame)
 
     def _write(self, effect: fx.Write) -> None:
         board = self.desk.board

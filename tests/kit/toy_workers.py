@@ -131,6 +131,13 @@ class ToyWorkers:
             worker.inbox.append(frame)
             self._wake(worker)
 
+    def pulse(self, frame: m.Streamed) -> None:
+        """The stream is alive: who missed what came before it sees the hole, also when no tick follows."""
+        for worker in self.living.values():
+            if worker.reads and worker.missed:
+                self._notice(worker, frame)
+                self._wake(worker)
+
     # --- fate ---
 
     def die(self) -> None:
