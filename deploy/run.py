@@ -38,6 +38,7 @@ _TOLD: Final = {"placing", "fill", "resolved", "control", "alarm", "gap", "repai
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd, and of a made-up day.")
 @click.option("--start", default="", help="HH:MM[:SS] UTC of the recorded day at which to begin.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="TOML file of faults that the venue plays.")
+@click.option("--clob-version", type=click.IntRange(1, 2), default=2, show_default=True, help="1: before CLOB V2.")
 @click.option("--config", "configs", type=click.Path(path_type=Path), multiple=True, help="Settings; later ones win.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Everything this desk knows.")
 @click.option("--fresh", is_flag=True, help="Put what the desk knows aside, and begin anew.")
@@ -50,6 +51,7 @@ def run(
     seed: int,
     start: str,
     scenario: Path | None,
+    clob_version: int,
     configs: tuple[Path, ...],
     state_dir: Path | None,
     fresh: bool,
@@ -67,7 +69,7 @@ def run(
     """
     state = State(state_dir or default_state())
     signal.signal(signal.SIGTERM, _as_interrupt)
-    desk = RehearsalDesk(state, World(day, speed, seed, start, port, scenario), configs, click.echo)
+    desk = RehearsalDesk(state, World(day, speed, seed, start, port, scenario, clob_version), configs, click.echo)
     code = EXIT["OK"]
     try:
         if fresh:

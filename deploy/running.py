@@ -83,7 +83,8 @@ _HINTS: Final = {
 class World:
     """What is rehearsed: a recorded day or a made-up one (`day` None), how fast, from where, with which chance.
 
-    scenario: a file of faults that the venue plays, None for a venue that behaves.
+    scenario: a file of faults that the venue plays, None for a venue that behaves. clob_version: 1 for the venue of
+    before CLOB V2, which takes the orders of `exchange.client = "legacy-v1"`.
     """
 
     day: Path | None = None
@@ -92,6 +93,7 @@ class World:
     start: str = ""
     port: int = 0
     scenario: Path | None = None
+    clob_version: int = 2
 
 
 def decides(status: dict[str, Any]) -> bool:
@@ -249,6 +251,7 @@ class RehearsalDesk:
             str(self.state.venue),
         ]
         command += ["--seed", str(world.seed), "--speed", str(world.speed)]
+        command += ["--clob-version", str(world.clob_version)]
         command += ["--day", str(world.day)] if world.day is not None else []
         command += ["--start", world.start] if world.start else []
         command += ["--scenario", str(world.scenario)] if world.scenario is not None else []

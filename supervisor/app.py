@@ -139,6 +139,8 @@ class App:
             if self.journal.torn_bytes:
                 self.desk.board.alarm("journal_torn", f"{self.journal.torn_bytes} bytes of the last record were lost")
         self._end_turn()  # whoever is answered by this reign, or started in it, must not outlive the word of it
+        signatory, client = self.signer.signatory, self.settings.exchange.client
+        log.info("signer_chosen", client=client, wallet=signatory.wallet, signature_type=signatory.signature_type)
         log.info("reign_began", term=accounts.term, pid=os.getpid(), mode=self.settings.mode, seq=seq)
 
     async def _join_venue(self) -> None:
@@ -147,6 +149,7 @@ class App:
             try:
                 signatory = self.signer.signatory
                 key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
+                await self.gateway.expect(self.signer.clob_version)
                 cash_micro = await self.gateway.balance()
                 break
             except (VenueRefused, BadFrame) as error:

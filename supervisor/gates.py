@@ -228,19 +228,21 @@ def _sides(summary: Summary, limits: Gates) -> Gate:
 def _notional(summary: Summary, wanted: int, limits: Gates) -> Gate:
     """Whether it wishes for much more than blue does.
 
-    A sum of few wishes says nothing, and may pass: each of them is bounded by risk, and each that blue has not is
-    counted one by one as hold->order.
+    A sum of few wishes says little. It may pass where it is within the limit, or where blue wished for nothing at all:
+    each wish is bounded by risk, and each that blue has not is counted one by one as hold->order. Few that are too much
+    already may not; more of them, or a person, have to tell.
     """
     ours, theirs = summary.blue_notional_micro, summary.green_notional_micro
     words = f"wishes for {show_usd(theirs)} in {summary.green_wishes} orders, blue for {show_usd(ours)}"
     numbers = {"blue_micro": ours, "green_micro": theirs, "wishes": summary.green_wishes}
-    if summary.green_wishes < limits.orders_min:
-        return Gate("notional", "PASS", f"{words}; too few to compare", numbers)
-    most = limits.notional_ratio_max
-    ok, enough = theirs <= most * ours, summary.pairs >= wanted
+    most, few = limits.notional_ratio_max, summary.green_wishes < limits.orders_min
+    ok, enough = theirs <= most * ours, summary.pairs >= wanted and not few
     if ours:
         words += f" ({theirs / ours:.2f} x {_sign(theirs, most * ours)} {most:g} x)"
-    return Gate("notional", "PASS" if ok else "FAIL" if enough else "INCONCLUSIVE", words, numbers)
+    if few:
+        words += "; too few to compare"
+    verdict: Verdict = "PASS" if ok or (few and not ours) else "FAIL" if enough else "INCONCLUSIVE"
+    return Gate("notional", verdict, words, numbers)
 
 
 # --- does it behave -------------------------------------------------------------------------------------------------
@@ -255,21 +257,14 @@ def _conduct(watched: Watched, limits: Gates) -> Iterator[Gate]:
     in_a_row = Gate("deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", numbers)
     yield in_a_row if row > IN_A_ROW_MAX else share
     yield _rejects(watched, limits)
-    wild = {reason: count for reason, count in watched.denied if reason not in EXCUSED}
-    told = ", ".join(f"{reason} {count}" for reason, count in watched.denied) or "none"
-    count = sum(wild.values())
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max} (all: {told})"
-    )
-    yield Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
+    yield _denials(watched, limits)
 
 
 def _denials(watched: Watched, limits: Gates) -> Gate:
     count = sum(number for reason, number in watched.denied if reason not in EXCUSED)
-    told = ", ".join(f"{number} {reason}" for reason, number in watched.denied) or "none"
-    words = (
-        f"{count} wishes denied for what they are {_sign(count, limits.denied_max)} {limits.denied_max}; all: {told}"
-    )
+    told = ", ".join(f"{reason} {number}" for reason, number in watched.denied) or "none"
+    held = f"{_sign(count, limits.denied_max)} {limits.denied_max}"
+    words = f"{count} wishes denied for what they are {held} (all: {told})"
     return Gate("denied", _verdict(count <= limits.denied_max), words, dict(watched.denied))
 
 

@@ -37,6 +37,7 @@ from supervisor.venue.requests import (
     parse_page,
     parse_trades,
     parse_venue_order,
+    parse_version,
 )
 from supervisor.venue.user import TradeLeg
 
@@ -87,6 +88,19 @@ class Gateway:
                 return self.key
             fault = f"HTTP {http}"
         raise VenueRefused(f"{self._settings.clob} gives no API key: {fault}")
+
+    async def expect(self, clob_version: int) -> None:
+        """Hold the venue to the orders that are signed here; one that does not say which it takes may take them.
+
+        Raises: VenueRefused: it takes others, and would refuse each of ours with `order_version_mismatch`.
+        """
+        try:
+            said = parse_version(*await self._ask("GET", "/version", b"", {}))
+        except UNREACHED as error:
+            raise VenueRefused(f"{self._settings.clob} does not answer: {why(error)}") from error
+        if said not in {None, clob_version}:
+            names = f"orders of version {said}, and exchange.client signs those of version {clob_version}"
+            raise VenueRefused(f"{self._settings.clob} takes {names}")
 
     async def place(self, body: bytes) -> Answer:
         """Post an order, once. Never raises: no answer is an answer too."""

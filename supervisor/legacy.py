@@ -46,19 +46,15 @@ class LegacySigner:
         _refuse_production(venue.clob)
         if signatory.signature_type == POLY_1271:
             raise Faults(
-                ["exchange.client: deposit wallets (signature type 3) are younger than legacy-v1; set 0, 1 or 2"]
+                ["exchange.client: legacy-v1 knows no deposit wallets; set exchange.signature_type to 0, 1 or 2"]
             )
         config, utilities, builders, self._model, signer = _client()
         self.signatory = signatory
         self._owner = ""
         self._request = utilities.order_to_json
         key = signer.Signer(signatory.account.key)
-        self._builders = {
-            neg_risk: partial(
-                builders.OrderBuilder, config.get_contract_config(CHAIN_ID, neg_risk).exchange, CHAIN_ID, key
-            )
-            for neg_risk in (False, True)
-        }
+        contracts = [config.get_contract_config(CHAIN_ID, neg_risk).exchange for neg_risk in (False, True)]
+        self._builders = [partial(builders.OrderBuilder, contract, CHAIN_ID, key) for contract in contracts]
 
     def own(self, api_key: str) -> None:
         """Name the API key that orders belong to."""
@@ -94,13 +90,13 @@ def _client() -> tuple[Any, ...]:
         return tuple(import_module(room) for room in _ROOMS)
     except ImportError as error:
         raise Faults(
-            [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing: make legacy"]
+            [f"exchange.client: legacy-v1 needs {PACKAGE}, and {error.name} is missing; type: make legacy"]
         ) from None
 
 
 def _refuse_production(url: str) -> None:
     """Raises: Faults: the exchange itself is there, which takes no such order any more."""
-    host = urlsplit(url).hostname or ""
+    host = (urlsplit(url).hostname or "").rstrip(".")
     if host == PRODUCTION or host.endswith(f".{PRODUCTION}"):
         raise Faults(
             [

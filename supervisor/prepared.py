@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from coincurve import PrivateKey
 from Crypto.Hash import keccak
@@ -45,8 +45,8 @@ _EXCHANGE_NAME: Final = b"Polymarket CTF Exchange"
 _WALLET_NAME, _WALLET_VERSION = b"DepositWallet", b"1"
 _TYPED_DATA: Final = b"\x19\x01"
 """What precedes a domain separator and a struct's hash in what is signed. Source: EIP-712."""
-_ELECTRUM: Final = 27
-"""What the chain adds to a signature's recovery id."""
+_RECOVERY_BASE: Final = 27
+"""What the chain adds to the number by which a signature's key is recovered."""
 _GAPS: Final = ("makerAmount", "takerAmount", "salt", "side", "signature", "timestamp", "tokenId")
 
 
@@ -54,21 +54,46 @@ class SignersDiffer(Faults):
     """The prepared signer and the official client do not agree on an order: neither may sign."""
 
 
+class Nested(NamedTuple):
+    """What a deposit wallet puts around an order's hash to sign it as its own, and behind the signature as proof.
+
+    head, tail: the words before and after the hash in the wallet's struct. separator, order_type: the proof, as hex.
+    Source: ERC-7739; facts 2.3.
+    """
+
+    head: bytes
+    tail: bytes
+    separator: str
+    order_type: str
+
+    @classmethod
+    def of(cls, unsigned: UnsignedOrder, separator: bytes) -> Nested:
+        """The part of the wallet that signs an order. separator: that of the exchange's domain."""
+        wallet = (
+            _keccak(_WALLET_NAME),
+            _keccak(_WALLET_VERSION),
+            _word(unsigned.chain_id),
+            _address(unsigned.signer),
+            _bytes(BYTES32_ZERO),
+        )
+        order_type = _ORDER_TYPE + len(_ORDER_TYPE).to_bytes(2)
+        return cls(_keccak(_NESTED_TYPE + _ORDER_TYPE), b"".join(wallet), separator.hex(), order_type.hex())
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """What does not change from order to order of one wallet on one exchange. Words are the 32 bytes of the ABI.
 
-    domain: what precedes a struct's hash. head, parties, tail: the constant words of the struct. sides: the word of
-    each. nested: what precedes and follows the struct's hash in a deposit wallet's own, and in its signature, as hex.
-    bodies: the request with gaps, by post-only.
+    domain: what precedes a struct's hash in what is signed. head, parties, signature_type, tail: the constant words of
+    the struct. nested: a deposit wallet's part, None for every other. bodies: the request with gaps, by post-only.
     """
 
     domain: bytes
     head: bytes
     parties: bytes
-    kind: bytes
+    signature_type: bytes
     tail: bytes
-    nested: tuple[bytes, bytes, str, str] | None
+    nested: Nested | None
     bodies: tuple[str, str]
 
     @classmethod
@@ -79,9 +104,9 @@ class Template:
             domain=_TYPED_DATA + separator,
             head=_keccak(_ORDER_TYPE),
             parties=_address(unsigned.maker) + _address(unsigned.signer),
-            kind=_word(unsigned.signature_type),
+            signature_type=_word(unsigned.signature_type),
             tail=_bytes(unsigned.metadata) + _bytes(unsigned.builder),
-            nested=_nested(unsigned, separator) if unsigned.signature_type == POLY_1271 else None,
+            nested=Nested.of(unsigned, separator) if unsigned.signature_type == POLY_1271 else None,
             bodies=(_body(unsigned, post_only=False), _body(unsigned, post_only=True)),
         )
 
@@ -102,7 +127,7 @@ class Template:
             _word(draft.maker_amount),
             _word(draft.taker_amount),
             _SIDES[draft.place.side],
-            self.kind,
+            self.signature_type,
             _word(draft.timestamp_ms),
             self.tail,
         )
@@ -112,9 +137,9 @@ class Template:
         """The key's signature of the order's hash; for a deposit wallet of its own struct around it, with the proof."""
         if self.nested is None:
             return _signed(key, order_hash)
-        before, after, separator, kind = self.nested
-        digest = _keccak(self.domain + _keccak(before + contents + after))
-        return f"{_signed(key, digest)}{separator}{contents.hex()}{kind}"
+        nested = self.nested
+        digest = _keccak(self.domain + _keccak(nested.head + contents + nested.tail))
+        return f"{_signed(key, digest)}{nested.separator}{contents.hex()}{nested.order_type}"
 
     def _request(self, draft: Draft, salt: int, owner: str, signature: str) -> bytes:
         place = draft.place
@@ -196,21 +221,8 @@ def _difference(draft: Draft, mine: Signed, theirs: Signed) -> str:
     part = "hash" if mine.order_id != theirs.order_id else "request"
     return (
         f"signing: the prepared signer and the installed polymarket-client give a {order} another {part}; "
-        "nothing was sent. This environment is not the one that was tested; type: make env"
+        "nothing was sent. This environment is not the one that was tested; type: make clean env"
     )
-
-
-def _nested(unsigned: UnsignedOrder, separator: bytes) -> tuple[bytes, bytes, str, str]:
-    """Around the struct's hash: what a deposit wallet signs, and what proves to the exchange what was signed."""
-    wallet = (
-        _keccak(_WALLET_NAME),
-        _keccak(_WALLET_VERSION),
-        _word(unsigned.chain_id),
-        _address(unsigned.signer),
-        _bytes(BYTES32_ZERO),
-    )
-    kind = _ORDER_TYPE + len(_ORDER_TYPE).to_bytes(2)
-    return _keccak(_NESTED_TYPE + _ORDER_TYPE), b"".join(wallet), separator.hex(), kind.hex()
 
 
 def _separator(unsigned: UnsignedOrder) -> bytes:
@@ -222,8 +234,8 @@ def _separator(unsigned: UnsignedOrder) -> bytes:
 
 def _body(unsigned: UnsignedOrder, *, post_only: bool) -> str:
     """The client's own request with gaps where an order's own values go."""
-    gaps = replace(unsigned, order_type="GTC")  # the client lets no other kind be post-only
-    payload = json.loads(request(gaps, HexString("0x"), post_only, ""))
+    resting = replace(unsigned, order_type="GTC")  # the client lets no other kind be post-only
+    payload = json.loads(request(resting, HexString("0x"), post_only, ""))
     payload["order"] |= {name: f"%({name})s" for name in _GAPS}
     payload |= {name: f"%({name})s" for name in ("orderType", "owner")}
     return as_sent(payload).decode().replace('"%(salt)s"', "%(salt)s")  # the one number of an order
@@ -231,7 +243,7 @@ def _body(unsigned: UnsignedOrder, *, post_only: bool) -> str:
 
 def _signed(key: PrivateKey, digest: bytes) -> str:
     raw = key.sign_recoverable(digest, hasher=None)
-    return f"0x{raw[:64].hex()}{raw[64] + _ELECTRUM:02x}"
+    return f"0x{raw[:64].hex()}{raw[64] + _RECOVERY_BASE:02x}"
 
 
 def _keccak(data: bytes) -> bytes:

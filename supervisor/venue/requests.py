@@ -274,6 +274,18 @@ class _Page(msgspec.Struct):
     next_cursor: str = ""
 
 
+class _Version(msgspec.Struct):
+    version: int
+
+
+def parse_version(http: int, body: bytes) -> int | None:
+    """Which version of the exchange a venue says it is: what orders it takes. None: it does not say."""
+    try:
+        return msgspec.json.decode(body, type=_Version).version if http == 200 else None
+    except UNREADABLE:
+        return None
+
+
 FIRST_CURSOR: Final = "MA=="
 LAST_CURSOR: Final = "LTE="
 

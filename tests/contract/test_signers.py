@@ -10,9 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from kit.drafts import ADDRESS, PRIVATE, TERMS, a_draft
+from kit.official import environment
 from kit.venue import SEEDED_MS, Running, running_venue
+from polymarket import AsyncSecureClient
+from polymarket._internal.actions.orders import orders
 
 from deploy.rehearsal import refusals
 from deploy.rehearsal.days import Listing
@@ -154,6 +158,55 @@ def test_a_venue_for_deposit_wallets_takes_no_other(tmp_path: Path) -> None:
 
     play(tmp_path / "usual", scenario, rules=Rules(deposit_wallets_only=True))
     play(tmp_path / "own", scenario, rules=Rules(deposit_wallets_only=True), signature_type=0)
+
+
+@pytest.mark.parametrize("wallet", wallets_of(ADDRESS))
+@pytest.mark.parametrize("asset", ["btc", "eth"], ids=["ctf", "protocol-v2"])
+def test_the_official_clients_own_calls_send_the_same_bytes(
+    wallet: str, asset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From price and size to the bytes on the wire, once its dice and its clock are ours; and the venue takes them."""
+    sent = listened(monkeypatch)
+
+    async def scenario(desk: Desk) -> None:
+        token, where = desk.listing(asset).up_token, environment(desk.running.where)
+        async with await AsyncSecureClient.create(private_key=PRIVATE, wallet=wallet, environment=where) as client:
+            calls = {
+                "GTC": lambda: client.place_limit_order(
+                    asset_id=token, side="BUY", price="0.05", size=10, post_only=True
+                ),
+                "FAK": lambda: client.place_market_order(asset_id=token, side="BUY", amount=9, max_price="0.9"),
+                "FOK": lambda: client.place_market_order(
+                    asset_id=token, side="SELL", shares=10, min_price="0.1", order_type="FOK"
+                ),
+            }
+            wishes = {"GTC": (50_000, "BUY"), "FAK": (900_000, "BUY"), "FOK": (100_000, "SELL")}
+            for kind, call in calls.items():
+                price_micro, side = wishes[kind]
+                draft = desk.draft(asset, kind, price_micro, side)
+                salt = desk.adapter.signatory.salt(draft.identity)
+                monkeypatch.setattr(orders, "_generate_salt", lambda salt=salt: salt)
+                monkeypatch.setattr(orders, "_current_timestamp_ms", lambda at=draft.timestamp_ms: at)
+                answer = await call()
+                mine = desk.adapter.sign(draft)
+                assert (sent.pop(), sent) == (mine.body, [])
+                assert answer.ok and answer.order_id == mine.order_id
+
+    play(tmp_path, scenario, wallet=wallet)
+
+
+def listened(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the official client hands its HTTP library as the body of an order."""
+    sent: list[bytes] = []
+    request = httpx.AsyncClient.request
+
+    async def heard(self: httpx.AsyncClient, method: str, url: str, **how: Any) -> httpx.Response:
+        if (method, url) == ("POST", "/order"):
+            sent.append(how["content"])
+        return await request(self, method, url, **how)
+
+    monkeypatch.setattr(httpx.AsyncClient, "request", heard)
+    return sent
 
 
 # --- the venue of before CLOB V2 ---

@@ -178,6 +178,14 @@ def test_a_scenario_is_given_to_the_venue(play: Play) -> None:
     assert str(fails(play(venue=tells, scenario=Path("/s.toml")))) == "--scenario /s.toml"
 
 
+@pytest.mark.parametrize("clob_version", [1, 2])
+def test_the_venue_is_of_the_time_that_is_wanted(clob_version: int, play: Play) -> None:
+    """Today's, or the one whose orders the old client signs."""
+    tells = "print('foresight venue: ' + ' '.join(sys.argv[-2:]), file=sys.stderr); sys.exit(1)"
+    said = str(fails(play(venue=tells, clob_version=clob_version)))
+    assert said == f"--clob-version {clob_version}"
+
+
 @pytest.mark.parametrize(
     "venue", ["print('hello', flush=True); import os; os.close(1)", f"print('hello', flush=True); {STAYS}"]
 )

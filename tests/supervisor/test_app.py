@@ -270,10 +270,11 @@ def test_no_outcome_reaches_the_kernel_before_the_frame_it_read(state: State, mo
 
 
 def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None:
-    """It gives a key and no balance: meanwhile everything else that asks it goes on, and nothing ends."""
+    """It gives a key and no balance, or takes other orders: meanwhile everything else that asks it goes on."""
 
     async def act(venue: Script) -> None:
         venue.on("GET /auth/derive-api-key", ok(recording("api_key")))
+        venue.on("GET /version", ok({"version": 1}), ok({"version": 2}))
         venue.on("GET /balance-allowance", reply(500, ""), ok(b"{"), ok(recording("balance")))
         venue.on("GET /data/trades", reply(500, ""), ok({"data": [], "next_cursor": "LTE="}))
         venue.on("GET /data/orders", ok({"data": [], "next_cursor": "LTE="}))
@@ -286,6 +287,8 @@ def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None
             await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
             assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
             assert venue.asked_for("GET /data/orders")
+            joining = [asked.path for asked in venue.asked if asked.path in {"/version", "/balance-allowance"}]
+            assert joining[:3] == ["/version", "/version", "/balance-allowance"]
 
     async def scenario() -> None:
         async with answering() as venue:

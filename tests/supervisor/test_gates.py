@@ -286,6 +286,11 @@ def test_wishing_for_much_more_than_blue_fails() -> None:
     assert shadowed(blue_notional_micro=0, blue_wishes=0)["notional"].verdict == "FAIL"
     few = shadowed(blue_notional_micro=0, green_wishes=9)["notional"]
     assert (few.verdict, few.words) == ("PASS", "wishes for 100.00 in 9 orders, blue for 0.00; too few to compare")
+    too_much = shadowed(green_notional_micro=301 * MICRO, green_wishes=1)["notional"]
+    assert (too_much.verdict, too_much.words) == (
+        "INCONCLUSIVE",
+        "wishes for 301.00 in 1 orders, blue for 100.00 (3.01 x > 3 x); too few to compare",
+    )
     early = shadowed(pairs=100, green_notional_micro=301 * MICRO)["notional"]
     assert early.verdict == "INCONCLUSIVE"
 

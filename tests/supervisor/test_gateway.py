@@ -60,6 +60,31 @@ def placed(answer: bytes, answer_s: float = 20.0) -> tuple[Answer, list[Asked]]:
     return found
 
 
+@pytest.mark.parametrize("answer", [ok({"version": 2}), ok({"v": 2}), ok(b"2"), reply(404, b"{}"), reply(500, "")])
+def test_a_venue_that_takes_our_orders_or_does_not_say_is_traded_with(answer: bytes) -> None:
+    """An order of the wrong version is refused by name in any case: silence is no reason to stand still."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /version", answer)
+        await gateway.expect(2)
+        assert len(venue.asked_for("GET /version")) == 1
+
+    with_gateway(act)
+
+
+def test_a_venue_that_takes_other_orders_is_not_traded_with() -> None:
+    """It would refuse each of them; what is said names both versions and the setting. Nobody at all is no venue."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /version", ok({"version": 1}), GOODBYE)
+        with pytest.raises(VenueRefused, match=r"takes orders of version 1, and exchange.client signs .* version 2"):
+            await gateway.expect(2)
+        with pytest.raises(VenueRefused, match="does not answer"):
+            await gateway.expect(2)
+
+    with_gateway(act)
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "trades"),
     [

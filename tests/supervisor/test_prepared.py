@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.drafts import (
     ADDRESS,
+    OWNER,
     PRIVATE,
     UINT256_MAX,
     a_draft,
@@ -24,6 +25,9 @@ from kit.drafts import (
 from kit.shared_data import POLYMARKET
 from polymarket._internal.actions.orders.types import UnsignedOrder
 from polymarket._internal.environment import PRODUCTION_CONFIG
+from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ExchangeOrderBuilderV2
+from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2, order_to_json_v2
+from py_clob_client_v2.signer import Signer as NextSigner
 
 from deploy.rehearsal.posted import read_posted, struct_of
 from deploy.rehearsal.signatures import order_hash, order_signer
@@ -68,6 +72,36 @@ def test_the_venue_finds_the_hash_and_the_signer_in_any_order(draft: Draft, sign
     assert order_signer(order, domain_of(draft), posted.order.signature) == ADDRESS
 
 
+@settings(max_examples=50)
+@given(drafts(), st.sampled_from(TYPES), st.integers(0, 2**53), st.binary(min_size=32, max_size=32))
+def test_a_template_signs_as_the_other_official_client_does(
+    draft: Draft, signature_type: int, salt: int, word: bytes
+) -> None:
+    """The one that was written before: also with what we leave empty, a builder's code and metadata."""
+    dated = replace(draft, timestamp_ms=max(1, draft.timestamp_ms))  # it takes 0 for not told
+    marked = {"builder": "0x" + word.hex(), "metadata": "0x" + word[::-1].hex()}
+    unsigned = replace(CLIENTS[signature_type].unsigned(dated), salt=salt, **marked)
+    builder = ExchangeOrderBuilderV2(
+        unsigned.exchange_address, 137, NextSigner(PRIVATE, 137), lambda: str(salt), unsigned.protocol_version
+    )
+    order = OrderDataV2(
+        maker=unsigned.maker,
+        signer=unsigned.signer,
+        tokenId=unsigned.token_id,
+        makerAmount=str(unsigned.maker_amount),
+        takerAmount=str(unsigned.taker_amount),
+        side=["BUY", "SELL"].index(unsigned.side),
+        signatureType=signature_type,
+        timestamp=str(unsigned.timestamp),
+        **marked,
+    )
+    theirs = builder.build_signed_order(order)
+    mine = Template.of(unsigned).sign(dated, salt, OWNER, PrivateKey(b"\x11" * 32))
+    said = order_to_json_v2(theirs, OWNER, draft.place.kind, draft.place.post_only)
+    assert mine.order_id == builder.build_order_hash(builder.build_order_typed_data(theirs))
+    assert {"postOnly": False} | json.loads(mine.body) == said
+
+
 @given(drafts(), st.sets(st.text(max_size=20), min_size=2, max_size=8))
 def test_no_two_legs_share_a_hash_or_a_signature(draft: Draft, identities: set[str]) -> None:
     """Also when everything else of them is the same: the second leg is never taken for the first one sent again."""
@@ -110,7 +144,7 @@ def wrong(part: str, right: Any) -> Any:
     if part == "bodies":
         return tuple(body.replace('"expiration":"0"', '"expiration":"1"') for body in right)
     if part == "nested":
-        return (b"\1" * 32, bytes(160), "ab", "cd") if right is None else None
+        return prepared.Nested(b"\1" * 32, bytes(160), "ab", "cd") if right is None else None
     return right[:-1] + bytes([right[-1] ^ 1])
 
 
@@ -127,7 +161,7 @@ def test_a_template_that_is_wrong_anywhere_is_never_used(
         return replace(right, **{part: wrong(part, getattr(right, part))})
 
     monkeypatch.setattr(Template, "of", spoilt)
-    with pytest.raises(SignersDiffer, match=r"another (hash|request); nothing was sent.*make env") as caught:
+    with pytest.raises(SignersDiffer, match=r"another (hash|request); nothing was sent.*make clean env") as caught:
         PreparedSigner(SIGNATORIES[signature_type])
     assert "11" * 16 not in str(caught.value)
 

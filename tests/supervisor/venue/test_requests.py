@@ -31,6 +31,7 @@ from supervisor.venue.requests import (
     parse_page,
     parse_trades,
     parse_venue_order,
+    parse_version,
 )
 
 GRIDS = (100_000, 10_000, 5_000, 2_500, 1_000, 100)
@@ -217,6 +218,14 @@ def test_a_damaged_answer_is_always_an_answer(http: int, body: bytes) -> None:
 def test_a_cancel_is_done_when_the_answer_lists_the_order(http: int, body: bytes, answer: Answer) -> None:
     """HTTP 200 although nothing was cancelled is common."""
     assert parse_cancel_answer(http, body, ORDER) == answer
+
+
+@given(st.integers(100, 599), st.binary(max_size=60) | st.integers(-9, 9).map(lambda n: b'{"version":%d}' % n))
+def test_a_version_is_a_number_or_not_said(http: int, body: bytes) -> None:
+    """Whatever comes; only an answer that all is well says one."""
+    said = parse_version(http, body)
+    assert said is None or (http == 200 and said == json.loads(body)["version"])
+    assert parse_version(200, b'{"version":2}') == 2
 
 
 @given(damaged("cancel"))
