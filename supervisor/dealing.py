@@ -19,7 +19,7 @@ from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
 from supervisor.effects import Batch, CatchUp, Effect, LookUp, Moment, Submit, Withdraw
-from supervisor.orders import Order
+from supervisor.orders import Order, same_way
 from supervisor.pacing import pace
 from supervisor.risk import Denied
 from supervisor.turns import Turns
@@ -148,22 +148,24 @@ class Dealing:
     def send(self, requests: Sequence[Submit | Withdraw]) -> list[Effect]:
         """What of a decision's requests may leave at once, cancels first; the rest waits for its turn.
 
-        An order that follows cancels in the decision replaces what they cancel, and leaves when all of it is gone.
+        An order that follows cancels in the decision replaces what they cancel on its side of the market, and leaves
+        when all of that is gone.
         """
         cancels, orders = list[str](), list[Submit]()
         for request in requests:
             if isinstance(request, Withdraw):
                 cancels.append(request.order_id)
-            elif cancels:
-                self._replace(request, cancels)
+            elif replaced := self._replaced(request.order_id, cancels):
+                self._replacements.append(Replacement(request, replaced, self.board.mono_ns))
             else:
                 self.sent(request.order_id)
                 orders.append(request)
         return [*self._withdraw(cancels), *_together(orders, BATCH_MAX)]
 
-    def _replace(self, submit: Submit, cancels: Iterable[str]) -> None:
-        replaced = {order_id: self.board.accounts.orders[order_id].filled_micro for order_id in cancels}
-        self._replacements.append(Replacement(submit, replaced, self.board.mono_ns))
+    def _replaced(self, order_id: str, cancels: Iterable[str]) -> dict[str, int]:
+        """What an order replaces of what is cancelled before it, each with how far it is filled."""
+        orders = self.board.accounts.orders
+        return {each: orders[each].filled_micro for each in cancels if same_way(orders[each], orders[order_id])}
 
     def _withdraw(self, order_ids: Iterable[str]) -> list[Effect]:
         """Cancels in turn, as many as the venue takes now."""

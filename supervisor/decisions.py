@@ -12,10 +12,9 @@ from supervisor import admission, slotstate
 from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.effects import Moment, Submit, Withdraw
+from supervisor.orders import same_way
 from supervisor.risk import Denied
 from supervisor.turns import Turns
-
-NOT_REPLACED = Denied("not_replaced", "a cancel before it was denied, and both could fill")
 
 
 class Decisions:
@@ -66,11 +65,11 @@ class Decisions:
         entries: list[e.Entry] = []
         requests: list[Submit | Withdraw] = []
         denied: list[str] = []
-        stays = False
+        stay: list[str] = []
         for leg, wish in enumerate(decided.decision.intents):
-            ruling = NOT_REPLACED if stays and isinstance(wish, m.Place) else self._rule_on(decided, leg, wish, by)
+            ruling = self._doubles(wish, stay) or self._rule_on(decided, leg, wish, by)
             if isinstance(ruling, Denied):
-                stays = stays or isinstance(wish, m.Cancel)
+                stay += [wish.order_id] if isinstance(wish, m.Cancel) else []
                 denied.append(f"{leg} {ruling}")
                 self.board.count(f"denied:{ruling.reason}")
             else:
@@ -122,6 +121,14 @@ class Decisions:
             return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, bench)
         too_fast = self._too_fast(wish)
         return too_fast or admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+
+    def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
+        """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
+        orders = self.board.accounts.orders
+        for order_id in stay if isinstance(wish, m.Place) else []:
+            if order_id not in orders or same_way(orders[order_id], wish):
+                return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
+        return None
 
     def _too_fast(self, wish: m.Place) -> Denied | None:
         """What the venue would refuse is not sent; orders of this decision count as sent already."""

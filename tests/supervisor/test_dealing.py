@@ -288,6 +288,15 @@ def test_an_order_that_stands_before_a_cancel_does_not_wait_for_it() -> None:
     assert (len(submitted(still)), withdrawn(still)) == (2, [old])
 
 
+def test_an_order_for_something_else_does_not_wait_for_a_cancel_before_it() -> None:
+    """To buy Down is no replacement of buying Up; to sell Down would be."""
+    still, (old,) = a_desk_with_orders(450_000)
+    still.answer(m.Cancel(old), buy(460_000, outcome="Down"))
+    assert (len(submitted(still)), withdrawn(still)) == (2, [old])
+    cancels_answered(still, **{old: "rejected"})
+    assert "replacements_dropped" not in still.desk.board.counters
+
+
 def test_no_order_replaces_one_whose_cancel_was_denied() -> None:
     """It may have filled since the decision was made: the order after it is denied by that name."""
     still, (old,) = a_desk_with_orders(450_000)
