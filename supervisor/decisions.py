@@ -125,7 +125,9 @@ class Decisions:
     def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
         """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
         orders = self.board.accounts.orders
-        for order_id in stay if isinstance(wish, m.Place) else []:
+        if isinstance(wish, m.Cancel):
+            return None
+        for order_id in stay:
             if order_id not in orders or same_way(orders[order_id], wish):
                 return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
         return None

@@ -80,7 +80,7 @@ class Gateway:
         fault = ""
         for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
             try:
-                http, body, _ = await self._ask(method, path, b"", headers(self._clock.wall_ns() // NS))
+                http, body = await self._ask(method, path, b"", headers(self._clock.wall_ns() // NS))
             except UNREACHED as error:
                 raise VenueRefused(f"{self._settings.clob} does not answer: {why(error)}") from error
             if http == 200:
@@ -140,7 +140,7 @@ class Gateway:
         """Use some connections for orders and for cancels, so that the next need not be made first; return how many
         answered. Never raises.
         """
-        asked = [self._ask("GET", "/time", b"", {}, pool) for pool in KEPT_WARM for _ in range(WARM)]
+        asked = [self._say("GET", "/time", b"", {}, pool) for pool in KEPT_WARM for _ in range(WARM)]
         said = await asyncio.gather(*asked, return_exceptions=True)
         return sum(isinstance(one, Said) and one.status == 200 for one in said)
 
@@ -149,7 +149,7 @@ class Gateway:
 
         Raises: VenueRefused: it could not be asked; nothing is known then.
         """
-        http, body, _ = await self._asked("GET", f"/data/order/{order_id}")
+        http, body = await self._asked("GET", f"/data/order/{order_id}")
         if http not in {200, 404}:
             raise VenueRefused(f"order {order_id[:10]}: HTTP {http}")
         try:
@@ -171,7 +171,7 @@ class Gateway:
     async def balance(self) -> int:
         """Our collateral, millionths. Raises: VenueRefused, BadFrame."""
         query = f"asset_type=COLLATERAL&signature_type={self.signature_type}"
-        http, body, _ = await self._asked("GET", "/balance-allowance", query)
+        http, body = await self._asked("GET", "/balance-allowance", query)
         if http != 200:
             raise VenueRefused(f"balance: HTTP {http}")
         return parse_balance(body)
@@ -179,8 +179,7 @@ class Gateway:
     async def beat(self) -> HeartbeatAnswer:
         """Send one heartbeat; a corrected id is taken over for the next. Raises: VenueRefused, BadFrame."""
         body = to_json({"heartbeat_id": self._heartbeat_id}).encode()
-        said = await self._asked("POST", "/v1/heartbeats", body=body, pool="cancels")
-        answer = parse_heartbeat(said.status, said.body)
+        answer = parse_heartbeat(*await self._asked("POST", "/v1/heartbeats", body=body, pool="cancels"))
         self._heartbeat_id = answer.next_id
         return answer
 
@@ -193,7 +192,7 @@ class Gateway:
         items: list[bytes] = []
         cursor = FIRST_CURSOR
         for _ in range(PAGES_MAX):
-            http, body, _ = await self._asked("GET", path, f"{query}&next_cursor={cursor}".lstrip("&"))
+            http, body = await self._asked("GET", path, f"{query}&next_cursor={cursor}".lstrip("&"))
             if http != 200:
                 raise VenueRefused(f"{path}: HTTP {http}")
             page, cursor = parse_page(body)
@@ -204,20 +203,23 @@ class Gateway:
 
     async def _asked(
         self, method: str, path: str, query: str = "", body: bytes = b"", pool: Pool = "questions"
-    ) -> Said:
+    ) -> tuple[int, bytes]:
         try:
-            return await self._signed(method, path, body, query, pool)
+            said = await self._signed(method, path, body, query, pool)
         except UNREACHED as error:
             raise VenueRefused(f"{path}: no answer: {why(error)}") from error
+        return said.status, said.body
 
     async def _signed(self, method: str, path: str, body: bytes, query: str = "", pool: Pool = "questions") -> Said:
         assert self.key is not None, "the gateway is opened before it is used"
         headers = signed_headers(self.key, self._clock.wall_ns() // NS, method, path, body)
-        return await self._ask(method, f"{path}?{query}" if query else path, body, headers, pool)
+        return await self._say(method, f"{path}?{query}" if query else path, body, headers, pool)
 
-    async def _ask(
-        self, method: str, path: str, body: bytes, headers: dict[str, str], pool: Pool = "questions"
-    ) -> Said:
+    async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        said = await self._say(method, path, body, headers, "questions")
+        return said.status, said.body
+
+    async def _say(self, method: str, path: str, body: bytes, headers: dict[str, str], pool: Pool) -> Said:
         assert self._pools, "the gateway is opened before it is used"
         return await ask_with_headers(self._pools[pool], method, f"{self._settings.clob}{path}", headers, body)
 
