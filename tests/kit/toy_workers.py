@@ -266,11 +266,14 @@ class ToyWorkers:
 
     def _wishes(self, tick: m.Tick) -> Iterable[m.Intent]:
         sim, account = self.sim, tick.account
-        for order in account.orders:
-            if order.state == "open" and sim.chancy(0.1 if self.trading else 1.0):
-                yield m.Cancel(order.order_id)
+        gone = [o for o in account.orders if o.state == "open" and sim.chancy(0.1 if self.trading else 1.0)]
+        yield from (m.Cancel(order.order_id) for order in gone)
         if not self.trading:
             return
+        for order in gone:
+            if order.side == "BUY" and sim.chancy(0.5):
+                price = sim.chance.randrange(35, 60) * 10_000
+                yield m.Place(order.outcome, "BUY", price, max(5_000_000, order.open_micro), "GTC")
         if len(account.orders) < 4 and sim.chancy(0.06):
             kind: m.OrderKind = sim.chance.choice(("GTC", "FAK"))
             outcome: m.Outcome = sim.chance.choice(("Up", "Down"))
