@@ -175,15 +175,16 @@ class Dealing:
         return _together([Withdraw(self._queued.popleft()) for _ in range(room)], CANCELS_MAX)
 
     def release(self) -> None:
-        """Send cancels whose turn has come, once all that was written is on the disk; drop what waited too long."""
+        """Send what may leave by now: cancels in their turn, replacements of what is gone; drop what is too old."""
         if self._queued:
             self._queued = deque(order_id for order_id in self._queued if self._may_be_open(order_id))
-            leaving = self._withdraw(())
-            if leaving:
-                self.board.write_first((), leaving)
-        for waiting in list(self._replacements):
-            if self.board.since_s(waiting.since_ns) > REPLACE_S:
-                self._drop(waiting, "what it replaces was not cancelled in time")
+            self._leave(self._withdraw(()))
+        self._let_go()
+
+    def _leave(self, requests: list[Effect]) -> None:
+        """Let requests of before leave once all that was written is on the disk; their own entries may not be, yet."""
+        if requests:
+            self.board.write_first((), requests)
 
     def _may_be_open(self, order_id: str) -> bool:
         order = self.board.accounts.orders.get(order_id)
@@ -213,7 +214,7 @@ class Dealing:
                 self._replacements.remove(waiting)
                 self.sent(waiting.submit.order_id)
                 ready.append(waiting.submit)
-        self.board.effects.extend(_together(ready, BATCH_MAX))
+        self._leave(_together(ready, BATCH_MAX))
 
     def _why_not(self, waiting: Replacement) -> str:
         """Why a replacement may not leave any more: something it replaces is not gone by its cancel, or has traded."""
@@ -221,6 +222,8 @@ class Dealing:
         order = accounts.orders.get(waiting.submit.order_id)
         if order is None or order.state != "pending":
             return "it was closed meanwhile"
+        if self.board.since_s(waiting.since_ns) > REPLACE_S:
+            return "what it replaces was not cancelled in time"
         for order_id, filled_micro in waiting.replaces.items():
             replaced = accounts.orders.get(order_id)
             if replaced is not None and replaced.filled_micro != filled_micro:
@@ -238,7 +241,8 @@ class Dealing:
         """A replacement never leaves: it exists nowhere, and that is certain."""
         self._replacements.remove(waiting)
         order_id = waiting.submit.order_id
-        if order_id in self.board.accounts.orders:
+        order = self.board.accounts.orders.get(order_id)
+        if order is not None and order.state == "pending":
             self.board.count("replacements_dropped")
             self.board.write(e.Answered(order_id, "unsent", "closed", f"not sent: {why}", 0))
             self._moved(order_id)

@@ -22,6 +22,8 @@ BODY_MAX: Final = MAX_FRAME
 """Bytes of an answer that are read; what is longer is no answer."""
 KEEP_S: Final = 75.0
 """Real seconds an idle connection is kept warm."""
+CONNECT_S: Final = 2.0
+"""Real seconds a question waits for a connection, free or made for it: what leaves later was asked too long before."""
 NAMES_S: Final = 300
 """Real seconds for which an address that was looked up by its name is used again."""
 WHY_MAX: Final = 300
@@ -44,13 +46,13 @@ class _Line:
 def open_pool(answer_s: float, connections: int) -> aiohttp.ClientSession:
     """A pool of warm connections.
 
-    Args: answer_s: real seconds an answer may take, the wait for a free connection included.
+    Args: answer_s: real seconds an answer may take, the wait for a connection included; that alone has CONNECT_S.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_S, ttl_dns_cache=NAMES_S),
         trace_configs=[_traced()],
         headers={"User-Agent": AGENT},
-        timeout=aiohttp.ClientTimeout(total=answer_s),
+        timeout=aiohttp.ClientTimeout(total=answer_s, connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

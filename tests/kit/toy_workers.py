@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kit.sim import Sim
 
 MS: Final = 1_000_000
+GIVES_UP_NS: Final = 5 * NS
+"""How long a worker waits for frames that it missed to be on the tape."""
 GOOD: Final = "good"
 BAD: Final = ("moody", "mute", "cold", "liar", "forgetful", "crasher", "late_crasher", "sleeper")
 """What else a release can be: it decides otherwise each time, never greets, is never warm, says that it runs something
@@ -203,6 +205,11 @@ class ToyWorkers:
         if self.living.pop(worker.uid, None) is not None:
             self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 0")
 
+    def _give_up(self, worker: ToyWorker) -> None:
+        """What it missed is nowhere: it ends, and somebody who begins at a keyframe takes its place."""
+        del self.living[worker.uid]
+        self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 3: the tape ends before the stream")
+
     def _modules(self, worker: ToyWorker, *, lies: bool) -> tuple[m.Loaded, ...]:
         release = self.sim.desk.board.accounts.releases[worker.release]
         digest = release.modules["worker/strategy.py"]
@@ -216,6 +223,7 @@ class ToyWorkers:
         worker.inbox.append(m.Hole(first, frame.seq))
         if self.sim.disk.tape_full:
             worker.lost_seq = worker.lost_seq or first
+            self._do(worker, GIVES_UP_NS, self._give_up)
         else:
             worker.inbox.extend(worker.missed)
         if not worker.lost_seq:

@@ -306,6 +306,25 @@ def test_no_order_replaces_one_whose_cancel_was_denied() -> None:
     assert submitted(still) == [old]
 
 
+def test_a_replacement_leaves_when_the_channel_tells_of_the_end_of_what_it_replaces() -> None:
+    """Its cancel had not even had its turn; and it leaves only when it is on the disk itself."""
+    still = a_trading_desk(venue=Venue(cancels_burst=1, cancels_per_s=1))
+    still.jump(5)
+    still.answer(buy(440_000), buy(450_000))
+    first, second = submitted(still)
+    for order in (first, second):
+        answered(still, order, "accepted", "live")
+    still.jump(5)
+    still.slow_disk = True
+    still.answer(m.Cancel(first), m.Cancel(second), buy(460_000))
+    cancels_answered(still, **{first: "accepted"})
+    still.do(still.desk.dealing.on_report, OrderReport(second, "closed", None, "CANCELED"))
+    still.jump(0.1)
+    assert submitted(still) == [first, second]
+    still.sync()
+    assert len(submitted(still)) == 3
+
+
 def test_a_replacement_that_waited_too_long_never_leaves() -> None:
     """What it was decided on is old by then."""
     still, old, new = a_desk_that_replaces()
