@@ -200,6 +200,11 @@ class Dealing:
             return Denied("venue_away", pace.refusal.words(now_ns))
         return Denied("venue_rate", f"{QUEUED_MAX} cancels wait for their turn") if self._full() else None
 
+    @property
+    def cancels_waiting(self) -> int:
+        """How many cancels wait for their turn."""
+        return len(self._queued)
+
     def _full(self) -> bool:
         return len(self._queued) >= QUEUED_MAX
 

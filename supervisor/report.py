@@ -48,6 +48,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "slots": {"configured": len(desk.turns.slots), "open": len(open_slots), "owned": _owned(desk, open_slots)},
         "feeds": dict(board.feeds),
         "tape": board.tape_fault or "ok",
+        "venue": _venue(desk),
         "stream_seq": board.seq,
         "cash_micro": accounts.cash_micro,
         "exposure_micro": accounts.exposure(),
@@ -59,6 +60,16 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "counters": dict(sorted(board.counters.items())),
         "operation": operation_view(desk.operations.current) if desk.operations.current else None,
         "workers": [_worker(desk, member) for member in board.crew.members.values()],
+    }
+
+
+def _venue(desk: Desk) -> dict[str, Any]:
+    """Whether the venue takes orders and cancels, and if not what it says; cancels that wait for their turn."""
+    dealing, now_ns = desk.dealing, desk.board.mono_ns
+    return {
+        "orders": dealing.orders_pace.told(now_ns),
+        "cancels": dealing.cancels_pace.told(now_ns),
+        "cancels_waiting": dealing.cancels_waiting,
     }
 
 

@@ -66,11 +66,19 @@ def status_screen(status: dict[str, Any]) -> str:
         f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
+    lines += _venue_lines(status.get("venue", {}))
     if status["paused"]:
         lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
         lines.append(f"now    {_operation_line(status['operation'])}")
     return "\n".join(lines)
+
+
+def _venue_lines(venue: dict[str, Any]) -> list[str]:
+    """What the venue does not take now; nothing when it takes everything."""
+    faults = [f"{what}: {venue[what]}" for what in ("orders", "cancels") if venue.get(what, "ok") != "ok"]
+    waiting = [f"{venue['cancels_waiting']} cancels wait"] if venue.get("cancels_waiting") else []
+    return [f"venue  {part}" for part in faults + waiting]
 
 
 def _skipped(status: dict[str, Any]) -> int:

@@ -51,6 +51,9 @@ def test_a_status_says_what_is_wrong() -> None:
         feeds={"market": "", "user": "stale for 31 s"}, tape="No space left"
     )
     assert "paused news; foresightctl resume" in screen(paused=True, pause_reason="news")
+    away = {"orders": "the venue restarts; asked again in 9.0 s", "cancels": "ok", "cancels_waiting": 3}
+    assert screen(venue=away)[-2:] == [f"venue  orders: {away['orders']}", "venue  3 cancels wait"]
+    assert screen(venue={"orders": "ok", "cancels": "ok", "cancels_waiting": 0}) == screen()
     assert "paused no reason given; foresightctl resume" in screen(paused=True)
     assert screen(release={}, state="NO RELEASE")[0].startswith("REHEARSAL  NO RELEASE   no release  ")
     assert re.search(r"   STALE 9\.\d s$|   STALE 9 s$", screen(wall_ns=SystemClock().wall_ns() - 9 * NS)[0])
