@@ -136,31 +136,22 @@ def parse_order_answers(
 ) -> list[Answer]:
     """Read the answer to a batch of orders, in their order.
 
-    A refusal of the whole is one of each leg. A leg that is not in the answer, or is another order than ours there,
-    is unknown; where legs are missing only those that are named by their id are known.
+    A refusal of the whole is one of each leg. A refused leg is known by its place alone, so that it counts only where
+    every other leg stands in its own; a leg the answer does not tell of is unknown.
     """
     if http != 200:
         return [parse_order_answer(http, body, headers)] * len(order_ids)
     try:
         legs = [_accepted(bytes(leg)) for leg in msgspec.json.decode(_within(body), type=list[msgspec.Raw])]
+        missing = Answer("unknown", reason=f"not among the {len(legs)} legs of the answer")
     except UNREADABLE as error:
-        legs = []
-        missing = Answer("unknown", reason=f"answer could not be read: {error}"[:SAID_MAX])
+        legs, missing = [], Answer("unknown", reason=f"answer could not be read: {error}"[:SAID_MAX])
+    named = {leg.order_id: leg for leg in legs if leg.verdict == "accepted"}
+    if len(legs) == len(order_ids) and all(leg.order_id in {"", own} for leg, own in zip(legs, order_ids, strict=True)):
+        found = legs
     else:
-        missing = Answer("unknown", reason=f"not in the answer, which has {len(legs)} of {len(order_ids)} legs")
-    if len(legs) == len(order_ids):
-        found = [_own(leg, order_id) for leg, order_id in zip(legs, order_ids, strict=True)]
-    else:
-        named = {leg.order_id: leg for leg in legs if leg.verdict == "accepted"}
         found = [named.get(order_id, missing) for order_id in order_ids]
     return [_paced(answer, b"", headers) for answer in found]
-
-
-def _own(answer: Answer, order_id: str) -> Answer:
-    """An answer that names another order than the one asked about says nothing of it."""
-    if answer.verdict != "accepted" or answer.order_id == order_id:
-        return answer
-    return Answer("unknown", reason=f"the answer is about {answer.order_id[:20]}")
 
 
 def _refused(http: int, body: bytes) -> Answer:
