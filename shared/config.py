@@ -153,7 +153,7 @@ class Deploy(_Section, frozen=True):
     bake_grace_s: Seconds = 60.0
     """How much longer a bake may take to have seen enough; then the slots go back."""
     take_back: bool = True
-    """Whether a breach in the bake puts every slot back by itself, or waits for a person."""
+    """Whether a breach in the bake, or in a hold after it, puts every slot back by itself, or waits for a person."""
     hold_s: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3_600.0
     """How long a deploy waits for a person's word; then it is aborted."""
     retire_s: Seconds = 10.0

@@ -54,7 +54,8 @@ class Decisions:
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
         by = self.board.by(uid, decided.epoch)
-        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
+        if self.turns.was_shown(decided.slot, decided.tick):  # an answer to nothing shows nothing
+            self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
         self.turns.moved(decided.slot)
 

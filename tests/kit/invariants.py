@@ -87,6 +87,25 @@ def _boundary_told(audit: Auditor, grant: e.Grant) -> str:
     return f"{grant} follows {before}, its boundary says {told.was}" if told.was.uid != was else ""
 
 
+def _stays_around_its_entry_and_resolution(audit: Auditor, grant: e.Grant) -> str:
+    """A slot that has an owner does not pass on in a deploy while entries may be made, or its window has just begun.
+
+    Its window's resolution lies at the end of that time. A slot without a market has neither.
+    """
+    record, settings, desk = audit.record, audit.sim.settings, audit.sim.desk
+    was = record.grants.get(grant.slot)
+    owned = was is not None and was.uid in audit.starts.living
+    calm = record.phase == "flipping" and record.flip_policy != "any"
+    slot = desk.board.lane_of[grant.slot]
+    if not (owned and calm) or grant.op != record.running or desk.board.lanes.window(slot) is None:
+        return ""
+    into_s = record.at_ns / NS % slot.window_s
+    entries_s = settings.beat(slot).snipe_s
+    if settings.deploy.settle_s <= into_s < slot.window_s - entries_s:
+        return ""
+    return f"{grant} {into_s:.3f} s into a window of {slot.window_s} s whose last {entries_s} are for entries"
+
+
 # --- ticks and outcomes ---
 
 
@@ -370,13 +389,18 @@ def _in_its_own_time(audit: Auditor, passed: TimePassed) -> str:
 
 
 def _everything_ended(audit: Auditor, rest: AtRest) -> str:
-    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot."""
+    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot.
+
+    Where the first release of all could not start nobody owns anything.
+    """
     running = [op for op, result in audit.record.ends.items() if not result]
     if running or audit.sim.people.running() is not None:
         return f"operations without an end: {running}, {audit.sim.people.running()}"
-    if audit.sim.workers.kinds[audit.record.active] != GOOD:
+    owners, active = {state.owner for state in audit.sim.desk.turns.slots.values()}, audit.record.active
+    if not active:
+        return f"owners at rest are {owners}, and no release is active" if owners != {""} else ""
+    if audit.sim.workers.kinds[active] != GOOD:
         return ""
-    owners = {state.owner for state in audit.sim.desk.turns.slots.values()}
     owner = audit.sim.people.active_owner()
     return "" if owners == {owner} != {""} else f"owners at rest are {owners}, the active worker is {owner!r}"
 
@@ -491,6 +515,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I12 everything ends", TimePassed, _slots_move_on),
     ("I12 everything ends", TimePassed, _doubt_ends),
     ("I12 everything ends", AtRest, _everything_ended),
+    ("I13 still around its entry", e.Grant, _stays_around_its_entry_and_resolution),
     ("I14 one operation", e.Step, _one_at_a_time),
     ("I15 attributable", e.OutcomeOf, _attributable),
     ("I15 attributable", e.Shadow, _shadow_attributable),
@@ -516,8 +541,6 @@ KEPT_ELSEWHERE: Final[dict[str, str]] = {
     "I17": "tests/supervisor/test_app.py",  # no second supervisor beside a living one
 }
 """What the process keeps, and the test that shows it."""
-NOT_YET: Final[dict[str, str]] = {"I13": "no slot has an exclusion window yet"}
-"""What cannot be broken so far, and why."""
 
 
 def _by_kind() -> dict[type, tuple[tuple[str, Check], ...]]:

@@ -71,7 +71,10 @@ class Shown:
 
 @dataclass
 class Record:
-    """The journal, folded by the auditor. `ends`: every operation and its result, empty while it runs."""
+    """The journal, folded by the auditor. `ends`: every operation and its result, empty while it runs.
+
+    `running`: the one that runs, with its phase and where its plan lets slots change hands.
+    """
 
     term: int = 0
     at_ns: int = 0
@@ -90,6 +93,8 @@ class Record:
     parameters: str = ""
     ends: dict[str, str] = field(default_factory=dict)
     running: str = ""
+    phase: str = ""
+    flip_policy: str = ""
     gap: str = ""
     gaps: int = 0
 
@@ -111,7 +116,9 @@ class Record:
     def _step(self, entry: e.Step, at_ms: int) -> None:
         ended = entry.phase == "done"
         self.ends[entry.op] = str(entry.detail.get("result", "")) if ended else ""
-        self.running = "" if ended else entry.op
+        self.running, self.phase = ("", "") if ended else (entry.op, entry.phase)
+        if "plan" in entry.detail:
+            self.flip_policy = entry.detail["plan"]["flip_policy"]
 
     def _gap(self, entry: e.Gap, at_ms: int) -> None:
         self.gap, self.gaps = f"{entry.what}: {entry.cause}", self.gaps + 1

@@ -238,6 +238,11 @@ def blue_retired_at_the_flip(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(operations_room._CARRY_OUT, rollout.Flip, and_retire)
 
 
+def exclusion_windows_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A slot passes on while entries may be made in it."""
+    patch.setattr(Handover, "_window_says", lambda handover, name: "")
+
+
 def operation_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A new reign says nothing of the operation that the old one did not end."""
     patch.setattr(Operations, "resume", lambda operations: None)
@@ -362,6 +367,7 @@ MUTANTS: Final = (
     Mutant(shadow_admitted, ("I5", "I10"), BUSY),
     Mutant(wrong_release_respawned, ("I11",)),
     Mutant(blue_retired_at_the_flip, ("I11",)),
+    Mutant(exclusion_windows_forgotten, ("I13",), BUSY),
     Mutant(operation_forgotten, ("I12", "I14"), TORN),
     Mutant(two_operations_at_once, ("I14",)),
     Mutant(no_deadline, ("I12",)),

@@ -126,6 +126,19 @@ def test_a_candidates_answer_is_a_shadow() -> None:
     assert (still.state().outstanding, still.wanted(fx.Submit)) == (1_784_851_215_000, [])
 
 
+def test_an_answer_to_a_tick_that_was_never_shown_proves_nothing() -> None:
+    """It is kept, and the candidate has still not decided on a live tick."""
+    still = asked()
+    green = still.deploy()
+    still.hello(green)
+    still.answer(uid=green, tick=still.asked().tick - 250)
+    still.answer(uid=green, tick=still.asked().tick + 5_000)
+    assert still.desk.board.crew.members[green].shadowed == 0
+    still.answer(uid=green)
+    assert still.desk.board.crew.members[green].shadowed == 1
+    assert len(still.said(e.Shadow)) == 3
+
+
 def test_the_answer_of_a_fenced_worker_is_refused_and_counted() -> None:
     """It may still be on the way when its process is dead."""
     still = asked()
