@@ -91,6 +91,13 @@ class Venue(_Section, frozen=True):
     """Real seconds in which the user channel has to say a word of an order that was taken; then entries stop."""
     standing_s: Seconds = 3_600.0
     """Real seconds between two questions whether we may trade, from here and with this account."""
+    orders_per_s: Count = 40
+    """Orders a second that the venue takes of our signer, real time: those of its Standard tier."""
+    orders_burst: Count = 60
+    """Orders it takes at once. What passes neither is denied, not sent."""
+    cancels_per_s: Count = 80
+    cancels_burst: Count = 120
+    """The same for cancels; what does not pass waits its turn."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 

@@ -183,10 +183,13 @@ class Cancelling(_Entry, frozen=True, tag="CANCEL"):
 
 
 class Answered(_Entry, frozen=True, tag="ANSWER"):
-    """What became of a request. `state`: the order's now; `raw` the venue's own words, or ours when it gave none."""
+    """What became of a request. `state`: the order's now; `raw` the venue's own words, or ours when it gave none.
+
+    `request`: unsent is an order of which nothing ever left, so that it exists nowhere.
+    """
 
     order_id: str
-    request: Literal["place", "cancel", "lookup"]
+    request: Literal["place", "cancel", "lookup", "unsent"]
     state: str
     raw: str
     took_us: int

@@ -19,6 +19,7 @@ from supervisor import risk
 from supervisor.accounts import Accounts
 from supervisor.effects import Submit, Withdraw
 from supervisor.lanes import OUTCOMES, Window
+from supervisor.orders import same_way
 from supervisor.venue.discovery import Market
 from supervisor.venue.requests import MIN_IMMEDIATE_MICRO, BadSize, order_amounts
 
@@ -204,6 +205,6 @@ def opposite(window: Window, wish: Place, accounts: Accounts) -> int:
     prices = [
         (o.price_micro if o.outcome == wish.outcome else MICRO - o.price_micro)
         for o in accounts.open_orders(window.slot.name)
-        if o.start_s == window.start_s and (o.side != wish.side) == (o.outcome == wish.outcome)
+        if o.start_s == window.start_s and not same_way(o, wish)
     ]
     return (min if wish.side == "BUY" else max)(prices, default=0)

@@ -36,7 +36,7 @@ from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
 from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
-from supervisor.gateway import Gateway, VenueRefused
+from supervisor.gateway import WARM_S, Gateway, VenueRefused
 from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
 from supervisor.stream import Stream, tail
@@ -196,7 +196,7 @@ class App:
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
         there = self.arrivals.there("prices")
         self.errands.prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there)
-        self._start(self.user.run(), self.errands.prices.run(), self._keep_beating())
+        self._start(self.user.run(), self.errands.prices.run(), self._keep_beating(), self._keep_warm())
 
     def _own_key(self) -> str:
         assert self.gateway.key is not None, "the user channel opens only once the venue is joined"
@@ -429,6 +429,11 @@ class App:
             log.warning("heartbeat_failed", reason=str(error))
             return str(error)
         return f"the venue corrected its id {BEAT_TRIES} times"
+
+    async def _keep_warm(self) -> None:
+        while True:
+            await self.gateway.warm()
+            await asyncio.sleep(WARM_S)
 
     def _feed_watchdog(self) -> None:
         """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide.

@@ -1,11 +1,12 @@
 """What arrives from the venue and from the workers: parse it, take the moment, tell the part of the desk it concerns.
 
-One short handler each. A frame that breaks the venue's shape is told to the desk as one, and changes nothing else.
+One short handler each. No frame is dropped in silence: it brings events, or it is of a kind that brings none and is
+counted by the kind's name, or it breaks the venue's shape, is told to the desk as that and changes nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -16,11 +17,16 @@ from shared.wire import NoCommonProtocol, common_protocol
 from supervisor.desk import Desk
 from supervisor.effects import Moment, Tell
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.market import parse_market_frame
+from supervisor.venue.market import Ignored, parse_market_frame
 from supervisor.venue.prices import PriceControl, parse_price_frame
-from supervisor.venue.user import OrderReport, TradeLeg, parse_user_frame
+from supervisor.venue.user import TradeLeg, parse_user_frame
 
 log = structlog.get_logger()
+
+KINDS_MAX: Final = 64
+"""Kinds that are counted each by its name: the venue may invent as many as it likes, memory may not grow by them."""
+KIND_MAX: Final = 40
+"""Characters of such a name."""
 
 Turn = Callable[[], AbstractContextManager[Moment]]
 """One arrival: gives the moment, and carries out what the desk left to do when it is left."""
@@ -33,6 +39,7 @@ class Arrivals:
         self, desk: Desk, turn: Turn, *, own_key: Callable[[], str], welcome: Callable[[int], m.Welcome]
     ) -> None:
         self._desk, self._turn, self._own_key, self._welcome = desk, turn, own_key, welcome
+        self._kinds: set[str] = set()
 
     def there(self, feed: str) -> Callable[[str], None]:
         """Return what tells the desk that this feed is there (an empty text), or why it is not."""
@@ -48,7 +55,9 @@ class Arrivals:
         """A frame of the market channel, or a book in the same shape."""
         with self._turn() as now:
             try:
-                self._desk.markets.on_market(now, parse_market_frame(frame))
+                events = parse_market_frame(frame)
+                self._desk.markets.on_market(now, events)
+                self._count_silent("market", events)
             except BadFrame as error:
                 self._desk.markets.on_bad_frame(now, "market", str(error))
 
@@ -59,12 +68,14 @@ class Arrivals:
                 said = parse_price_frame(frame)
                 if isinstance(said, PriceControl):
                     self._on_price_control(said)
-                else:
-                    self._desk.markets.on_prices(now, said)
+                    return
+                self._desk.markets.on_prices(now, [price for price in said if not isinstance(price, Ignored)])
+                self._count_silent("prices", said)
             except BadFrame as error:
                 self._desk.markets.on_bad_frame(now, "prices", str(error))
 
     def _on_price_control(self, said: PriceControl) -> None:
+        self._count_silent("prices", [Ignored(said.op or "nameless")])
         if said.op == "error":
             self._desk.board.alarm("price_channel", f"answered {said.code}")
 
@@ -73,15 +84,25 @@ class Arrivals:
         with self._turn() as now:
             try:
                 events = parse_user_frame(frame, self._own_key())
-                if events:
-                    self._desk.board.lifelines.hear(now.mono_ns)
-                for event in events:
-                    if isinstance(event, TradeLeg):
-                        self._desk.dealing.on_leg(now, event)
-                    elif isinstance(event, OrderReport):
-                        self._desk.dealing.on_report(now, event)
             except BadFrame as error:
                 self._desk.markets.on_bad_frame(now, "user", str(error))
+                return
+            if not all(isinstance(event, Ignored) for event in events):
+                self._desk.board.lifelines.hear(now.mono_ns)
+            for event in events:
+                if isinstance(event, TradeLeg):
+                    self._desk.dealing.on_leg(now, event)
+                elif not isinstance(event, Ignored):
+                    self._desk.dealing.on_report(now, event)
+            self._count_silent("user", events)
+
+    def _count_silent(self, feed: str, events: Sequence[object]) -> None:
+        """Count what a frame brought that is no event; the answer to a PING, or an empty list, brings "nothing"."""
+        for kind in [event.kind for event in events if isinstance(event, Ignored)] if events else ["nothing"]:
+            name = f"ignored:{feed}:{kind[:KIND_MAX]}"
+            known = name in self._kinds or len(self._kinds) < KINDS_MAX
+            self._kinds |= {name} if known else set()
+            self._desk.board.count(name if known else f"ignored:{feed}:others")
 
     def on_worker(self, uid: str, pid: int, message: m.FromWorker) -> None:
         """A message of the worker that holds this process id."""

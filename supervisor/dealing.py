@@ -1,13 +1,16 @@
 """Our orders once they left: answers, reports, fills, look-ups. Each word of the venue is written down, then counted.
 
 An order that owes us a word is asked about, never sent again. That the venue knows nothing of an order proves nothing
-until the horizon is past; a fill is counted once for each (trade, order), whatever we believed of the order.
+until the horizon is past; a fill is counted once for each (trade, order), whatever we believed of the order. An order
+that replaces others leaves when all of them are cancelled, or never: the two cannot both fill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from typing import Final
+from collections import deque
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
 
 from shared import entries as e
 from shared import messages as m
@@ -15,22 +18,39 @@ from shared.clock import NS
 from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
-from supervisor.effects import AskStanding, CatchUp, LookUp, Moment
-from supervisor.orders import Order
+from supervisor.effects import AskStanding, Batch, CatchUp, Effect, LookUp, Moment, Submit, Withdraw
+from supervisor.orders import Order, same_way
+from supervisor.pacing import pace
+from supervisor.risk import Denied
 from supervisor.turns import Turns
-from supervisor.venue.requests import Answer, VenueOrder
+from supervisor.venue.requests import BATCH_MAX, CANCELS_MAX, Answer, VenueOrder
 from supervisor.venue.user import OrderReport, TradeLeg
 
 LOOKUP_S: Final = 2.0
 """Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
 RECHECK_S: Final = 5.0
 """Real seconds between two looks at the venue's own lists while anything of ours there may change untold."""
+QUEUED_MAX: Final = 256
+"""Cancels that may wait for their turn; there are never more than orders that rest."""
+REPLACE_S: Final = 5.0
+"""Real seconds a replacement may wait for the cancels before it: what it was decided on is old then."""
 SETTLING_S: Final = 300
 """A trade matched this long before, market seconds, may still have been waiting for its settlement."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """An order that waits for the end of others. `replaces`: each of them with what was filled of it by then."""
+
+    submit: Submit
+    replaces: Mapping[str, int]
+    since_ns: int
+
+
 class Dealing:
-    """Orders in the venue's hands. `cancelling`: those with a cancel in flight.
+    """Orders in the venue's hands. `cancelling`: those with a cancel in flight, or waiting for its turn.
+
+    `orders_pace`, `cancels_pace`: how fast the venue may be asked for either.
 
     Since `_unheard_ns` the user channel was not listened to, or not yet asked after; 0 when it was all along. What
     nobody heard is known up to `_known_ns`. Both are market time, what is about patience is monotonic.
@@ -39,8 +59,14 @@ class Dealing:
     def __init__(self, board: Board, turns: Turns) -> None:
         self.board, self.turns = board, turns
         self.cancelling: set[str] = set()
+        venue, speed = board.settings.venue, board.settings.clock.speed if board.settings.clock is not None else 1.0
+        self.orders_pace = pace(venue.orders_per_s, venue.orders_burst, speed)
+        self.cancels_pace = pace(venue.cancels_per_s, venue.cancels_burst, speed)
+        self._queued: deque[str] = deque()
+        self._replacements: list[Replacement] = []
         self._there = False
         self._unheard_ns = 0
+        self._missed_ns = -1
         self._asked_ns = 0
         self._known_ns = 0
         self._checked_ns = 0
@@ -55,6 +81,8 @@ class Dealing:
         Args: unheard_ns: market time since when nobody listened to the user channel, as far as the journal shows it.
         The reign before may not have listened either: an order we still know may have traded since its window began.
         """
+        self.orders_pace.begin(self.board.mono_ns)
+        self.cancels_pace.begin(self.board.mono_ns)
         begun_ns = [order.start_s * NS for order in self.board.accounts.orders.values()]
         self._unheard_ns = min([unheard_ns, *begun_ns])
         self._catch_up()
@@ -62,7 +90,7 @@ class Dealing:
             if order.state == "pending":
                 gone = "the supervisor ended before the answer came"
                 self.board.write(e.Answered(order.order_id, "place", "unknown", gone, 0))
-            self.sent(order.order_id)
+            self._since_ns[order.order_id] = self.board.mono_ns
             self.board.effects.append(LookUp(order.order_id))
         for name in self.turns.slots:
             self.turns.refresh(name, self.cancelling)
@@ -73,6 +101,11 @@ class Dealing:
         self._unheard_ns = self._unheard_ns or self.board.at_ns
         if there:
             self._catch_up()
+
+    def missed(self) -> None:
+        """The user channel told something that could not be read: what it was is asked for with the next look."""
+        self._missed_ns = self.board.at_ns
+        self._unheard_ns = self._unheard_ns or self.board.at_ns
 
     def knows(self, at_ns: int) -> bool:
         """Whether every trade of ours up to a market time was told: we listened without a gap, or have asked since."""
@@ -98,7 +131,8 @@ class Dealing:
         self._checking = max(0, self._checking - 1)
         if not self._checking:  # the newest question as well has its answer
             self._known_ns = self._asked_ns
-            self._unheard_ns = 0 if self._there else self._unheard_ns
+            heard = self._there and self._missed_ns < self._asked_ns
+            self._unheard_ns = 0 if heard else self._unheard_ns
         self.take_in(now, legs, resting)
 
     def take_in(self, now: Moment, legs: Iterable[TradeLeg], resting: Container[str]) -> None:
@@ -113,6 +147,117 @@ class Dealing:
         """An order is on its way; its answer is owed from now on."""
         self._since_ns[order_id] = self.board.mono_ns
 
+    # --- what leaves, and when ---
+
+    def send(self, requests: Sequence[Submit | Withdraw]) -> list[Effect]:
+        """What of a decision's requests may leave at once, cancels first; the rest waits for its turn.
+
+        An order that follows cancels in the decision replaces what they cancel on its side of the market, and leaves
+        when all of that is gone.
+        """
+        cancels, orders = list[str](), list[Submit]()
+        for request in requests:
+            if isinstance(request, Withdraw):
+                cancels.append(request.order_id)
+            elif replaced := self._replaced(request.order_id, cancels):
+                self._replacements.append(Replacement(request, replaced, self.board.mono_ns))
+            else:
+                self.sent(request.order_id)
+                orders.append(request)
+        return [*self._withdraw(cancels), *_together(orders, BATCH_MAX)]
+
+    def _replaced(self, order_id: str, cancels: Iterable[str]) -> dict[str, int]:
+        """What an order replaces of what is cancelled before it, each with how far it is filled."""
+        orders = self.board.accounts.orders
+        return {each: orders[each].filled_micro for each in cancels if same_way(orders[each], orders[order_id])}
+
+    def _withdraw(self, order_ids: Iterable[str]) -> list[Effect]:
+        """Cancels in turn, as many as the venue takes now."""
+        self._queued.extend(order_ids)
+        room = min(len(self._queued), self.cancels_pace.room(self.board.mono_ns))
+        self.cancels_pace.bucket.take(room, self.board.mono_ns)
+        return _together([Withdraw(self._queued.popleft()) for _ in range(room)], CANCELS_MAX)
+
+    def release(self) -> None:
+        """Send what may leave by now: cancels in their turn, replacements of what is gone; drop what is too old."""
+        if self._queued:
+            self._queued = deque(order_id for order_id in self._queued if self._may_be_open(order_id))
+            self._leave(self._withdraw(()))
+        self._let_go()
+
+    def _leave(self, requests: list[Effect]) -> None:
+        """Let requests of before leave once all that was written is on the disk; their own entries may not be, yet."""
+        if requests:
+            self.board.write_first((), requests)
+
+    def _may_be_open(self, order_id: str) -> bool:
+        order = self.board.accounts.orders.get(order_id)
+        if order is None or order.state == "closed":
+            self.cancelling.discard(order_id)
+            return False
+        return True
+
+    def why_no_cancel(self) -> Denied | None:
+        """Why no cancel may be wished for now: the venue takes none at all, or too many wait for their turn."""
+        pace, now_ns = self.cancels_pace, self.board.mono_ns
+        if pace.refusal.holds(now_ns) and pace.refusal.mode != "too_many":
+            return Denied("venue_away", pace.refusal.words(now_ns))
+        return Denied("venue_rate", f"{QUEUED_MAX} cancels wait for their turn") if self._full() else None
+
+    @property
+    def cancels_waiting(self) -> int:
+        """How many cancels wait for their turn."""
+        return len(self._queued)
+
+    def _full(self) -> bool:
+        return len(self._queued) >= QUEUED_MAX
+
+    def _let_go(self) -> None:
+        """Send the replacements whose every cancel is through, and drop those that have one that is not."""
+        ready = list[Submit]()
+        for waiting in list(self._replacements):
+            why_not = self._why_not(waiting)
+            if why_not:
+                self._drop(waiting, why_not)
+            elif all(order_id not in self.cancelling for order_id in waiting.replaces):
+                self._replacements.remove(waiting)
+                self.sent(waiting.submit.order_id)
+                ready.append(waiting.submit)
+        self._leave(_together(ready, BATCH_MAX))
+
+    def _why_not(self, waiting: Replacement) -> str:
+        """Why a replacement may not leave any more: something it replaces is not gone by its cancel, or has traded."""
+        accounts = self.board.accounts
+        order = accounts.orders.get(waiting.submit.order_id)
+        if order is None or order.state != "pending":
+            return "it was closed meanwhile"
+        if self.board.since_s(waiting.since_ns) > REPLACE_S:
+            return "what it replaces was not cancelled in time"
+        for order_id, filled_micro in waiting.replaces.items():
+            replaced = accounts.orders.get(order_id)
+            if replaced is not None and replaced.filled_micro != filled_micro:
+                return f"order {order_id[:10]} traded meanwhile"
+            if order_id not in self.cancelling and replaced is not None and replaced.state != "closed":
+                return f"order {order_id[:10]} was not cancelled"
+        lane = self.board.lane_of[order.slot]
+        window = self.board.lanes.window(lane)
+        if window is None or window.start_s != order.start_s or self.board.at_ns >= window.end_s * NS:
+            return "the window closed meanwhile"
+        closed = self.board.halted(order.slot) or (self.board.entries_closed(lane) if order.side == "BUY" else "")
+        return f"entries are closed: {closed}" if closed else ""
+
+    def _drop(self, waiting: Replacement, why: str) -> None:
+        """A replacement never leaves: it exists nowhere, and that is certain."""
+        self._replacements.remove(waiting)
+        order_id = waiting.submit.order_id
+        order = self.board.accounts.orders.get(order_id)
+        if order is not None and order.state == "pending":
+            self.board.count("replacements_dropped")
+            self.board.write(e.Answered(order_id, "unsent", "closed", f"not sent: {why}", 0))
+            self._moved(order_id)
+
+    # --- what is heard ---
+
     def on_answer(self, now: Moment, order_id: str, answer: Answer, took_us: int) -> None:
         """The venue answered an order, or did not."""
         self.board.now(now)
@@ -125,14 +270,33 @@ class Dealing:
             self.board.venue_says(answer.away)
         if answer.barred:
             self.board.effects.append(AskStanding())
-        self.board.write(e.Answered(order_id, "place", _state_by(answer), said, took_us, answer.trades))
-        if answer.verdict == "rejected":
-            self.board.count("orders_rejected")
+        self.orders_pace.hear(answer, self.board.mono_ns)
+        request: Literal["place", "unsent"] = "unsent" if answer.verdict == "unsent" else "place"
+        self.board.write(e.Answered(order_id, request, _state_by(answer), said, took_us, answer.trades))
+        if answer.verdict in {"rejected", "unsent"}:
+            self.board.count(f"orders_{answer.verdict}")
         self._moved(order_id)
 
     def on_cancel_answer(self, now: Moment, order_id: str, answer: Answer, took_us: int) -> None:
-        """The venue answered a cancel, or did not; an order whose cancel is in doubt is asked about."""
+        """The venue answered a cancel, or did not."""
+        self.on_cancel_answers(now, {order_id: answer}, took_us)
+
+    def on_cancel_answers(self, now: Moment, answers: Mapping[str, Answer], took_us: int) -> None:
+        """The venue answered some cancels, or did not; an order whose cancel is in doubt is asked about.
+
+        What came too fast is sent again in its turn: it was not done, and nobody has to wish for it anew.
+        """
         self.board.now(now)
+        for order_id, answer in answers.items():
+            self.cancels_pace.hear(answer, self.board.mono_ns)
+            if answer.mode == "too_many" and self._may_be_open(order_id) and not self._full():
+                self.board.count("cancels_put_off")
+                self._queued.append(order_id)
+            else:
+                self._cancel_ended(order_id, answer, took_us)
+        self._let_go()
+
+    def _cancel_ended(self, order_id: str, answer: Answer, took_us: int) -> None:
         self.cancelling.discard(order_id)
         state = "closed" if answer.verdict == "accepted" else ""
         self.board.write(e.Answered(order_id, "cancel", state, answer.reason or "canceled", took_us))
@@ -275,5 +439,14 @@ class Dealing:
 def _state_by(answer: Answer) -> str:
     """The state an answer puts an order in; one in the taker delay stays pending until it is reported."""
     if answer.verdict != "accepted":
-        return "closed" if answer.verdict == "rejected" else "unknown"
+        return "unknown" if answer.verdict == "unknown" else "closed"
     return {"delayed": "", "matched": "matched"}.get(answer.status, "open")
+
+
+Leg = TypeVar("Leg", Submit, Withdraw)
+
+
+def _together(legs: list[Leg], most: int) -> list[Effect]:
+    """One request for as many as fit into it; one alone is sent as one."""
+    parts = (tuple(legs[at : at + most]) for at in range(0, len(legs), most))
+    return [part[0] if len(part) == 1 else Batch(part) for part in parts]

@@ -13,7 +13,8 @@ from shared.clock import NS
 from supervisor import admission, slotstate
 from supervisor.board import Board
 from supervisor.dealing import Dealing
-from supervisor.effects import Effect, Moment, Submit, Withdraw
+from supervisor.effects import Moment, Submit, Withdraw
+from supervisor.orders import same_way
 from supervisor.risk import Denied
 from supervisor.turns import Turns
 
@@ -66,11 +67,13 @@ class Decisions:
         by = self.board.by(uid, decided.epoch)
         self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
-        requests: list[Effect] = []
+        requests: list[Submit | Withdraw] = []
         denied: list[str] = []
+        stay: list[str] = []
         for leg, wish in enumerate(decided.decision.intents):
-            ruling = self._rule_on(decided, leg, wish, by)
+            ruling = self._doubles(wish, stay) or self._rule_on(decided, leg, wish, by)
             if isinstance(ruling, Denied):
+                stay += [wish.order_id] if isinstance(wish, m.Cancel) else []
                 denied.append(f"{leg} {ruling}")
                 self.board.count(f"denied:{ruling.reason}")
             else:
@@ -80,7 +83,7 @@ class Decisions:
         self._conclude(by, decided, entries, requests, denied)
 
     def _conclude(
-        self, by: e.By, decided: m.Decided, entries: list[e.Entry], requests: list[Effect], denied: list[str]
+        self, by: e.By, decided: m.Decided, entries: list[e.Entry], requests: list[Submit | Withdraw], denied: list[str]
     ) -> None:
         """Write the tick's one outcome, with the intents before it, and send only what is on the disk."""
         outcome = e.OutcomeOf(
@@ -97,7 +100,7 @@ class Decisions:
         self.taken += 1
         if requests:
             self.board.apply(outcome)
-            self.board.write_first((*entries, outcome), requests)
+            self.board.write_first((*entries, outcome), self.dealing.send(requests))
         else:
             self.board.write(outcome)
         self.turns.refresh(decided.slot, self.dealing.cancelling)
@@ -121,8 +124,24 @@ class Decisions:
             halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
-            return admission.cancel(decided, wish, by, board.accounts, bench)
-        return admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+            return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, bench)
+        too_fast = self._too_fast(wish)
+        return too_fast or admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+
+    def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
+        """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
+        orders = self.board.accounts.orders
+        if isinstance(wish, m.Cancel):
+            return None
+        for order_id in stay:
+            if order_id not in orders or same_way(orders[order_id], wish):
+                return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
+        return None
+
+    def _too_fast(self, wish: m.Place) -> Denied | None:
+        """What the venue would refuse is not sent; orders of this decision count as sent already."""
+        reason, detail = self.dealing.orders_pace.why_not(self.board.mono_ns, post_only=wish.post_only)
+        return Denied(reason, detail) if reason else None
 
     def _note(self, admitted: admission.Admitted) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
@@ -131,7 +150,7 @@ class Decisions:
             self.dealing.cancelling.add(admitted.request.order_id)
             self._cancelled_ns.append(self.board.at_ns)
         elif isinstance(admitted.request, Submit):
-            self.dealing.sent(admitted.request.order_id)
+            self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
             self._sent_ns.append(self.board.at_ns)
 
     def _last_minute(self, times_ns: deque[int]) -> int:

@@ -109,6 +109,7 @@ class Desk:
             board.effects.append(AskListing(window.slot, window.start_s, window.market))
         for uid, why in self.turns.expire():
             self.operations.fence(uid, why)
+        self.dealing.release()
         self.dealing.ask_overdue()
         self.dealing.recheck()
         self.reconciling.pass_time()

@@ -58,6 +58,13 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Several orders, or several cancels, that leave as one request."""
+
+    legs: tuple[Submit, ...] | tuple[Withdraw, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp:
     """Ask the venue for an order and for its trades."""
 
@@ -185,6 +192,7 @@ Effect = (
     | Grant
     | Submit
     | Withdraw
+    | Batch
     | LookUp
     | CatchUp
     | Reconcile

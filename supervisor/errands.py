@@ -66,6 +66,20 @@ class Errands:
         with self._turn() as now:
             self._desk.dealing.on_cancel_answer(now, effect.order_id, answer, self._since_us(sent_ns))
 
+    async def send(self, effect: fx.Batch) -> None:
+        """Send several orders, or several cancels, as one; each is told with the others what became of it."""
+        sent_ns, dealing = self._clock.monotonic_ns(), self._desk.dealing
+        orders = {leg.order_id: leg.body for leg in effect.legs if isinstance(leg, fx.Submit)}
+        ids = [leg.order_id for leg in effect.legs]
+        answers = await (self._gateway.place_all(orders) if orders else self._gateway.cancel_all(ids))
+        took_us = self._since_us(sent_ns)
+        with self._turn() as now:
+            if orders:
+                for order_id, answer in zip(ids, answers, strict=True):
+                    dealing.on_answer(now, order_id, answer, took_us)
+            else:
+                dealing.on_cancel_answers(now, dict(zip(ids, answers, strict=True)), took_us)
+
     def _since_us(self, sent_ns: int) -> int:
         return (self._clock.monotonic_ns() - sent_ns) // 1_000
 
@@ -188,6 +202,7 @@ class Errands:
 ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] = {
     fx.Submit: Errands.place,
     fx.Withdraw: Errands.withdraw,
+    fx.Batch: Errands.send,
     fx.LookUp: Errands.look_up,
     fx.CatchUp: Errands.catch_up,
     fx.Reconcile: Errands.reconcile,

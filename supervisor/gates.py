@@ -32,8 +32,8 @@ IN_A_ROW_MAX: Final = 1
 """Deadlines an owner may miss in a row in one slot."""
 EXCUSED: Final = frozenset(
     {
-        *("halted", "entries_closed", "no_window", "book_stale", "books_disagree", "no_quote"),
-        *("own_order", "cancelling", "not_open", "cash"),
+        *("halted", "entries_closed", "no_window", "book_stale", "books_disagree", "no_quote", "venue_away"),
+        *("own_order", "cancelling", "not_open", "not_replaced", "cash"),
     }
 )
 """Denials that depend on when a wish came: the market or the account moved while it was on its way."""

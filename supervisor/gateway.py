@@ -1,24 +1,29 @@
 """Orders out: what is signed is sent once, cancels, look-ups, the key and the heartbeat; every answer is kept raw.
 
-One warm pool of connections. An order is posted exactly once: when no answer comes in time its outcome is unknown, and
-whoever keeps the orders asks about it. The heartbeat has this one owner: once it beats, the venue cancels everything of
-ours when it stops.
+An order is posted exactly once: when no answer comes in time its outcome is unknown, and whoever keeps the orders asks
+about it; one that had no connection never left, which is definite. Orders, cancels with the heartbeat, and questions
+have a pool of connections each, so that no cancel waits behind an order and no order behind a question; those of the
+first two are kept warm. The heartbeat has this one owner: once it beats, the venue cancels everything of ours when it
+stops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, get_args
 
 import aiohttp
 
 from shared.clock import NS, Clock
 from shared.config import Venue
-from supervisor.questions import UNREACHED, ask, open_pool, why
+from supervisor.questions import UNREACHED, WHY_MAX, NeverLeft, Said, ask, ask_with_headers, open_pool, why
 from supervisor.recovery import View
 from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
+    BATCH_MAX,
+    CANCELS_MAX,
     FIRST_CURSOR,
     LAST_CURSOR,
     Answer,
@@ -28,9 +33,11 @@ from supervisor.venue.requests import (
     Where,
     parse_balance,
     parse_cancel_answer,
+    parse_cancel_answers,
     parse_closed_only,
     parse_heartbeat,
     parse_order_answer,
+    parse_order_answers,
     parse_page,
     parse_trades,
     parse_venue_order,
@@ -40,6 +47,14 @@ from supervisor.venue.requests import (
 from supervisor.venue.user import TradeLeg
 
 CONNECTIONS: Final = 16
+"""In each pool."""
+WARM: Final = 4
+"""Connections for orders, and as many for cancels, that are kept open and used at least every WARM_S."""
+WARM_S: Final = 20.0
+"""Real seconds; under what any server or firewall on the way closes an idle connection after."""
+Pool = Literal["orders", "cancels", "questions"]
+POOLS: Final[tuple[Pool, ...]] = get_args(Pool)
+KEPT_WARM: Final[tuple[Pool, ...]] = ("orders", "cancels")
 PAGES_MAX: Final = 50
 """Pages of a list that are read before it is called endless."""
 
@@ -53,7 +68,7 @@ class Gateway:
 
     def __init__(self, settings: Venue, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        self._http: aiohttp.ClientSession | None = None
+        self._pools: dict[Pool, aiohttp.ClientSession] = {}
         self._heartbeat_id = ""
         self.key: ApiKey | None = None
         self.signature_type = 0
@@ -64,7 +79,8 @@ class Gateway:
         Args: headers: makes the headers that prove the key, for a time in unix seconds. May be tried again.
         Raises: VenueRefused; BadFrame: what came is no key.
         """
-        self._http = self._http or open_pool(self._settings.answer_s, CONNECTIONS)
+        if not self._pools:
+            self._pools = {pool: open_pool(self._settings.answer_s, CONNECTIONS) for pool in POOLS}
         self.signature_type = signature_type
         fault = ""
         for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
@@ -94,17 +110,44 @@ class Gateway:
     async def place(self, body: bytes) -> Answer:
         """Post an order, once. Never raises: no answer is an answer too."""
         try:
-            return parse_order_answer(*await self._signed("POST", "/order", body))
+            return parse_order_answer(*await self._signed("POST", "/order", body, pool="orders"))
         except UNREACHED as error:
-            return Answer("unknown", reason=f"no answer: {why(error)}")
+            return _unanswered(error)
+
+    async def place_all(self, orders: Mapping[str, bytes]) -> list[Answer]:
+        """Post several orders, by id, in one request and once; an answer for each, in their order. Never raises."""
+        assert len(orders) <= BATCH_MAX
+        try:
+            said = await self._signed("POST", "/orders", b"[" + b",".join(orders.values()) + b"]", pool="orders")
+        except UNREACHED as error:
+            return [_unanswered(error)] * len(orders)
+        return parse_order_answers(said.status, said.body, tuple(orders), said.headers)
 
     async def cancel(self, order_id: str) -> Answer:
         """Ask for an order to be cancelled. Never raises."""
         body = f'{{"orderID":"{order_id}"}}'.encode()
         try:
-            return parse_cancel_answer(*await self._signed("DELETE", "/order", body), order_id)
+            said = await self._signed("DELETE", "/order", body, pool="cancels")
         except UNREACHED as error:
-            return Answer("unknown", reason=f"no answer: {why(error)}")
+            return _unanswered(error)
+        return parse_cancel_answer(said.status, said.body, order_id, said.headers)
+
+    async def cancel_all(self, order_ids: Sequence[str]) -> list[Answer]:
+        """Ask for several orders to be cancelled in one request; an answer for each, in their order. Never raises."""
+        assert len(order_ids) <= CANCELS_MAX
+        try:
+            said = await self._signed("DELETE", "/orders", to_json(order_ids).encode(), pool="cancels")
+        except UNREACHED as error:
+            return [_unanswered(error)] * len(order_ids)
+        return parse_cancel_answers(said.status, said.body, order_ids, said.headers)
+
+    async def warm(self) -> int:
+        """Use some connections for orders and for cancels, so that the next need not be made first; return how many
+        answered. Never raises.
+        """
+        asked = [self._say("GET", "/time", b"", {}, pool) for pool in KEPT_WARM for _ in range(WARM)]
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        return sum(isinstance(one, Said) and one.status == 200 for one in said)
 
     async def look_up(self, order_id: str, market: str) -> tuple[VenueOrder | None, list[TradeLeg]]:
         """What the venue has of an order, and our legs of the trades in its market.
@@ -158,9 +201,9 @@ class Gateway:
 
     async def where(self) -> Where:
         """Whether orders may be sent from where we are. Raises: VenueRefused, BadFrame."""
-        assert self._http is not None, "the gateway is opened before it is used"
+        assert self._pools, "the gateway is opened before it is used"
         try:
-            http, body = await ask(self._http, "GET", self._settings.geoblock, {})
+            http, body = await ask(self._pools["questions"], "GET", self._settings.geoblock, {})
         except UNREACHED as error:
             raise VenueRefused(f"{self._settings.geoblock} does not answer: {why(error)}") from error
         if http != 200:
@@ -177,15 +220,14 @@ class Gateway:
     async def beat(self) -> HeartbeatAnswer:
         """Send one heartbeat; a corrected id is taken over for the next. Raises: VenueRefused, BadFrame."""
         body = to_json({"heartbeat_id": self._heartbeat_id}).encode()
-        http, said = await self._asked("POST", "/v1/heartbeats", body=body)
-        answer = parse_heartbeat(http, said)
+        answer = parse_heartbeat(*await self._asked("POST", "/v1/heartbeats", body=body, pool="cancels"))
         self._heartbeat_id = answer.next_id
         return answer
 
     async def close(self) -> None:
-        """Close the pool."""
-        if self._http is not None:
-            await self._http.close()
+        """Close the pools."""
+        for pool in self._pools.values():
+            await pool.close()
 
     async def _list(self, path: str, query: str) -> list[bytes]:
         items: list[bytes] = []
@@ -200,17 +242,31 @@ class Gateway:
                 return items
         raise VenueRefused(f"{path}: more than {PAGES_MAX} pages")
 
-    async def _asked(self, method: str, path: str, query: str = "", body: bytes = b"") -> tuple[int, bytes]:
+    async def _asked(
+        self, method: str, path: str, query: str = "", body: bytes = b"", pool: Pool = "questions"
+    ) -> tuple[int, bytes]:
         try:
-            return await self._signed(method, path, body, query)
+            said = await self._signed(method, path, body, query, pool)
         except UNREACHED as error:
             raise VenueRefused(f"{path}: no answer: {why(error)}") from error
+        return said.status, said.body
 
-    async def _signed(self, method: str, path: str, body: bytes, query: str = "") -> tuple[int, bytes]:
+    async def _signed(self, method: str, path: str, body: bytes, query: str = "", pool: Pool = "questions") -> Said:
         assert self.key is not None, "the gateway is opened before it is used"
         headers = signed_headers(self.key, self._clock.wall_ns() // NS, method, path, body)
-        return await self._ask(method, f"{path}?{query}" if query else path, body, headers)
+        return await self._say(method, f"{path}?{query}" if query else path, body, headers, pool)
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        assert self._http is not None, "the gateway is opened before it is used"
-        return await ask(self._http, method, f"{self._settings.clob}{path}", headers, body)
+        said = await self._say(method, path, body, headers, "questions")
+        return said.status, said.body
+
+    async def _say(self, method: str, path: str, body: bytes, headers: dict[str, str], pool: Pool) -> Said:
+        assert self._pools, "the gateway is opened before it is used"
+        return await ask_with_headers(self._pools[pool], method, f"{self._settings.clob}{path}", headers, body)
+
+
+def _unanswered(error: BaseException) -> Answer:
+    """What it means for an order or a cancel that there is no answer."""
+    if isinstance(error, NeverLeft):
+        return Answer("unsent", reason=f"it never left: {why(error)}"[:WHY_MAX])
+    return Answer("unknown", reason=f"no answer: {why(error)}")

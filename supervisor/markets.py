@@ -88,9 +88,11 @@ class Markets:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 
     def on_bad_frame(self, now: Moment, feed: str, fault: str) -> None:
-        """A feed sent what cannot be read: counted and named; books that may have missed a change are refetched."""
+        """A feed sent what cannot be read: counted and named; what it may have changed is asked for."""
         self.board.now(now)
         self.board.alarm("bad_frame", f"{feed}: {fault}")
+        if feed == "user":
+            self.dealing.missed()
         if feed == "market":
             self.tell(self.board.lanes.distrust("a frame of its channel could not be read"))
             for token in sorted(self.board.lanes.watched()):

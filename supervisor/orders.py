@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.entries import By
-from shared.messages import OrderKind, OrderState, Outcome, Side
+from shared.messages import OrderKind, OrderState, Outcome, Place, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class Order:
     def in_flight(self) -> bool:
         """Whether the venue owes us a word on it."""
         return self.state in {"pending", "matched"} or bool(self.awaited)
+
+
+def same_way(one: Order | Place, other: Order | Place) -> bool:
+    """Whether both are for the same: to buy Down is to sell Up, because mint and merge make one book of the two."""
+    return (one.side == other.side) == (one.outcome == other.outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "slots": {"configured": len(desk.turns.slots), "open": len(open_slots), "owned": _owned(desk, open_slots)},
         "feeds": dict(board.feeds),
         "tape": board.tape_fault or "ok",
+        "venue": _venue(desk),
         "stream_seq": board.seq,
         "cash_micro": accounts.cash_micro,
         "owed_micro": accounts.owed(),
@@ -78,6 +79,16 @@ def _reconciled(desk: Desk) -> dict[str, Any]:
         "at_ns": reconciling.at_ns,
         "differs": [difference.text for difference in reconciling.counted.values()],
         "foreign": list(reconciling.foreign),
+    }
+
+
+def _venue(desk: Desk) -> dict[str, Any]:
+    """Whether the venue takes orders and cancels, and if not what it says; cancels that wait for their turn."""
+    dealing, now_ns = desk.dealing, desk.board.mono_ns
+    return {
+        "orders": dealing.orders_pace.told(now_ns),
+        "cancels": dealing.cancels_pace.told(now_ns),
+        "cancels_waiting": dealing.cancels_waiting,
     }
 
 

@@ -20,7 +20,7 @@ from shared.units import MICRO, cost_of, show_micro
 from supervisor import admission
 from supervisor.board import Board
 from supervisor.dealing import Dealing
-from supervisor.effects import Effect, Withdraw
+from supervisor.effects import Submit, Withdraw
 from supervisor.lanes import Window
 from supervisor.orders import Order
 from supervisor.positions import Position
@@ -127,6 +127,9 @@ class Unwind:
             return "trades that nobody may have heard of are being asked for"
         if board.venue_fault:
             return f"the venue takes no orders: {board.venue_fault}"
+        reason, detail = self.dealing.orders_pace.why_not(board.mono_ns, post_only=False)
+        if reason:
+            return f"{reason}: {detail}"
         if book.stale:
             return f"the book of {held.outcome} is stale: {book.stale}"
         return "" if book.best("BUY") else f"nobody bids for {held.outcome}"
@@ -142,7 +145,7 @@ class Unwind:
         ruling = admission.admit(origin, wish, accounts, self._bench(window), self.signer)
         if isinstance(ruling, Denied):
             return str(ruling)
-        self.dealing.sent(ruling.entry.order_id)
+        self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
         self._send(ruling.entry, ruling.request)
         return (
             f"{show_micro(wish.size_micro)} {wish.outcome} are being sold at {show_micro(wish.price_micro)} or better"
@@ -161,10 +164,10 @@ class Unwind:
         limits = replace(self.board.limits, open_orders=len(self.board.accounts.open_orders()) + 1)
         return admission.Bench(window, limits, "", 0, frozenset(self.dealing.cancelling))
 
-    def _send(self, entry: e.Placing | e.Cancelling, request: Effect) -> None:
-        """As a decision's: it counts from now on, and leaves when it is on the disk."""
+    def _send(self, entry: e.Placing | e.Cancelling, request: Submit | Withdraw) -> None:
+        """As a decision's: it counts from now on, and leaves in its turn when it is on the disk."""
         self.board.apply(entry)
-        self.board.write_first((entry,), (request,))
+        self.board.write_first((entry,), self.dealing.send((request,)))
         self.turns.refresh(entry.slot, self.dealing.cancelling)
 
     def _tell(self, slot: str, op: str) -> None:

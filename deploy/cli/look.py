@@ -76,6 +76,7 @@ def status_screen(status: dict[str, Any]) -> str:
         lines.append(f"flat   {_flattening_line(status['flattening'])}; foresightctl resume")
     if status.get("standing", "ok") != "ok":
         lines.append(f"venue  {one_line(status['standing'])}")
+    lines += _venue_lines(status.get("venue", {}))
     if status["paused"]:
         lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
@@ -98,6 +99,13 @@ def _to_claim(status: dict[str, Any]) -> str:
     """What is ours and no cash yet; a desk of before claims says nothing of it."""
     owed = status.get("owed_micro", 0)
     return f", {show_usd(owed)} to claim" if owed else ""
+
+
+def _venue_lines(venue: dict[str, Any]) -> list[str]:
+    """What the venue does not take now; nothing when it takes everything."""
+    faults = [f"{what}: {venue[what]}" for what in ("orders", "cancels") if venue.get(what, "ok") != "ok"]
+    waiting = [f"{venue['cancels_waiting']} cancels wait"] if venue.get("cancels_waiting") else []
+    return [f"venue  {part}" for part in faults + waiting]
 
 
 def _skipped(status: dict[str, Any]) -> int:

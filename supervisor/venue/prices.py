@@ -10,7 +10,12 @@ import msgspec
 from shared.units import NotANumber, parse_exact
 from supervisor.venue.frames import UNREADABLE, BadFrame, bounded, sample, to_json
 from supervisor.venue.keys import ApiKey
+from supervisor.venue.market import Ignored
 
+SPOT: Final = "price.crypto"
+MEANS: Final = "price.crypto.twap"
+CHANNELS: Final = frozenset({SPOT, MEANS})
+"""Instantaneous prices, and means over a window that each frame names."""
 ASSET_MAX: Final = 8
 """Letters of an asset."""
 
@@ -61,10 +66,11 @@ class PriceControl:
     code: str
 
 
-def parse_price_frame(frame: bytes) -> list[Price] | PriceControl:
+def parse_price_frame(frame: bytes) -> list[Price | Ignored] | PriceControl:
     """Read a frame of the reference-price channel: prices, a snapshot's oldest first, or an answer.
 
-    Raises: BadFrame.
+    That the venue left frames out before this one, and a channel nobody asked for, are told by name.
+    Raises: BadFrame: also a mean that does not say over which window.
     """
     text = bounded(frame)
     try:
@@ -72,15 +78,24 @@ def parse_price_frame(frame: bytes) -> list[Price] | PriceControl:
         payload = message.payload
         if payload is None:
             return PriceControl(message.op, message.code)
-        asset = _asset(payload.symbol)
-        points = payload.data
-        if points is None:
-            points = [_Point(payload.timestamp, payload.full_accuracy_value)]
+        left_out: list[Price | Ignored] = [Ignored("dropped")] if message.dropped else []
+        known = message.channel in CHANNELS
         return [
-            Price(asset, payload.window_seconds, point.timestamp, _exact(point.full_accuracy_value)) for point in points
+            *left_out,
+            *(_prices(message.channel, payload) if known else [Ignored(f"channel {message.channel or 'nameless'}")]),
         ]
     except UNREADABLE as error:
         raise BadFrame(f"price channel: {error}: {sample(text)}") from error
+
+
+def _prices(channel: str, payload: _PricePayload) -> list[Price]:
+    asset, window_s = _asset(payload.symbol), payload.window_seconds if channel == MEANS else 0
+    if channel == MEANS and not window_s:
+        raise NotANumber(f"a mean of {asset} over no window")
+    points = payload.data
+    if points is None:
+        points = [_Point(payload.timestamp, payload.full_accuracy_value)]
+    return [Price(asset, window_s, point.timestamp, _exact(point.full_accuracy_value)) for point in points]
 
 
 def _asset(symbol: str) -> str:
@@ -107,8 +122,8 @@ def subscribe_prices(assets: list[str], window_s: int = 60) -> str:
     wanted: list[dict[str, Any]] = []
     for asset in assets:
         symbol = f"{asset.lower()}usd"
-        wanted.append({"channel": "price.crypto", "filter": {"symbol": symbol}})
-        wanted.append({"channel": "price.crypto.twap", "filter": {"symbol": symbol, "window_seconds": window_s}})
+        wanted.append({"channel": SPOT, "filter": {"symbol": symbol}})
+        wanted.append({"channel": MEANS, "filter": {"symbol": symbol, "window_seconds": window_s}})
     return to_json({"op": "subscribe", "rid": "prices", "subscriptions": wanted})
 
 

@@ -1,8 +1,9 @@
-"""Requests and their answers: orders, cancels, look-ups, heartbeat, keys."""
+"""Requests and their answers: orders, cancels, look-ups, heartbeat, keys; and what answers say of how fast to ask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -68,21 +69,30 @@ def _down(value: int, step: int) -> int:
     return value - value % step
 
 
+Mode = Literal["", "too_many", "restarting", "post_only", "closed"]
+"""How the venue is when it takes not all there is: too many requests of ours, no engine, post-only orders, none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of an order as far as its answer tells.
 
-    `verdict`: accepted (it exists), rejected (it does not), or unknown (it may). `status`: live, matched, delayed or
-    unmatched. `trades`: ids of the trades it made at once; their fills come over the user channel. `away`: why the
-    venue takes no orders at all just now, if that is what it says.
+    `verdict`: accepted (it exists), rejected (it does not), unknown (it may), or unsent (it does not: nothing of it
+    ever left). `status`: live, matched, delayed or unmatched. `trades`: ids of the trades it made at once; their fills
+    come over the user channel. `away`: why the venue takes no orders at all just now, if that is what it says, and
+    `mode` which of its restricted modes that is. `wait_s`: real seconds after which to ask again, 0 where it does not
+    say. `left`: requests of this kind that its rate limit leaves us, None where it does not say.
     """
 
-    verdict: Literal["accepted", "rejected", "unknown"]
+    verdict: Literal["accepted", "rejected", "unknown", "unsent"]
     status: str = ""
     order_id: str = ""
     trades: tuple[str, ...] = ()
     reason: str = ""
     away: str = ""
+    mode: Mode = ""
+    wait_s: float = 0.0
+    left: int | None = None
 
     @property
     def barred(self) -> bool:
@@ -101,32 +111,100 @@ class _OrderAnswer(msgspec.Struct):
 class _ErrorAnswer(msgspec.Struct):
     error: str = ""
     code: str = ""
+    retry_after_seconds: float = 0
 
 
 _order_answer: msgspec.json.Decoder[_OrderAnswer] = msgspec.json.Decoder(_OrderAnswer)
 _error_answer: msgspec.json.Decoder[_ErrorAnswer] = msgspec.json.Decoder(_ErrorAnswer)
 
-_REFUSED_WHILE_503: Final = ("post-only mode", "trading is disabled", "cancel-only")
+_POST_ONLY: Final = "post-only mode"
+_REFUSED_WHILE_503: Final = (_POST_ONLY, "trading is disabled", "cancel-only")
+_LEFT: Final = "Poly-RateLimit-Remaining"
+_DIGITS_MAX: Final = 12
 RESTARTING: Final = 425
 """What every request is answered with while the matching engine restarts."""
+TOO_MANY: Final = 429
+_MODES: Final[dict[int, Mode]] = {RESTARTING: "restarting", TOO_MANY: "too_many"}
+WAIT_MAX_S: Final = 3_600.0
+"""The longest wait an answer may ask for; longer is taken for this."""
+BATCH_MAX: Final = 15
+"""Orders in one request. Source: facts 3.3."""
+CANCELS_MAX: Final = 1_000
+"""Cancels in one request."""
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-def parse_order_answer(http: int, body: bytes) -> Answer:
+def parse_order_answer(http: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
     """Read the answer to one order. Only words that say the order does not exist make it rejected; doubt is unknown."""
-    if http == 200:
-        return _accepted(body)
+    answer = _accepted(body) if http == 200 else _refused(http, body)
+    return _paced(answer, body, headers)
+
+
+def parse_order_answers(
+    http: int, body: bytes, order_ids: Sequence[str], headers: Mapping[str, str] = NO_HEADERS
+) -> list[Answer]:
+    """Read the answer to a batch of orders, in their order.
+
+    A refusal of the whole is one of each leg. A refused leg is known by its place alone, so that it counts only where
+    every other leg stands in its own; a leg the answer does not tell of is unknown.
+    """
+    if http != 200:
+        return [parse_order_answer(http, body, headers)] * len(order_ids)
+    try:
+        legs = [_accepted(bytes(leg)) for leg in msgspec.json.decode(_within(body), type=list[msgspec.Raw])]
+        missing = Answer("unknown", reason=f"not among the {len(legs)} legs of the answer")
+    except UNREADABLE as error:
+        legs, missing = [], Answer("unknown", reason=f"answer could not be read: {error}"[:SAID_MAX])
+    named = {leg.order_id: leg for leg in legs if leg.verdict == "accepted"}
+    if len(legs) == len(order_ids) and all(leg.order_id in {"", own} for leg, own in zip(legs, order_ids, strict=True)):
+        found = legs
+    else:
+        found = [named.get(order_id, missing) for order_id in order_ids]
+    return [_paced(answer, b"", headers) for answer in found]
+
+
+def _refused(http: int, body: bytes) -> Answer:
     reason = _error_text(body) or f"HTTP {http}"
     closed = next((text for text in _REFUSED_WHILE_503 if http == 503 and text in reason), "")
-    definite = bool(closed) or http in {400, 401, 403, 404, RESTARTING, 429}
+    definite = bool(closed) or http in {400, 401, 403, 404, RESTARTING, TOO_MANY}
     away = "the venue restarts" if http == RESTARTING else closed and f"the venue says: {closed}"
-    return Answer("rejected" if definite else "unknown", reason=reason, away=away)
+    return Answer("rejected" if definite else "unknown", reason=reason, away=away, mode=_mode(http, closed))
+
+
+def _mode(http: int, closed: str) -> Mode:
+    if http in _MODES:
+        return _MODES[http]
+    return "" if not closed else "post_only" if closed == _POST_ONLY else "closed"
+
+
+def _paced(answer: Answer, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """Add what the answer says of how fast to ask; what it says in words that are no numbers is not said."""
+    left, wait_s = _number(headers.get(_LEFT, "")), _number(headers.get("Retry-After", ""))
+    if wait_s is None and answer.mode:
+        wait_s = _retry_after(body)
+    return replace(answer, left=None if left is None else int(left), wait_s=wait_s or 0.0)
+
+
+def _number(text: str) -> float | None:
+    return min(float(text), WAIT_MAX_S) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else None
+
+
+def _retry_after(body: bytes) -> float:
+    try:
+        return min(max(0.0, _error_answer.decode(body).retry_after_seconds), WAIT_MAX_S)
+    except UNREADABLE:
+        return 0.0
+
+
+def _within(body: bytes) -> bytes:
+    if len(body) > ANSWER_MAX:
+        raise msgspec.DecodeError(f"answer of {len(body)} bytes is over the bound of {ANSWER_MAX}")
+    return body
 
 
 def _accepted(body: bytes) -> Answer:
-    if len(body) > ANSWER_MAX:
-        return Answer("unknown", reason=f"answer of {len(body)} bytes is over the bound of {ANSWER_MAX}")
     try:
-        answer = _order_answer.decode(body)
+        answer = _order_answer.decode(_within(body))
         trades = tuple(an_id(trade_id) for trade_id in answer.tradeIDs or ())
     except UNREADABLE as error:
         return Answer("unknown", reason=f"answer could not be read: {error}")
@@ -155,14 +233,27 @@ class _CancelAnswer(msgspec.Struct):
 _cancel_answer: msgspec.json.Decoder[_CancelAnswer] = msgspec.json.Decoder(_CancelAnswer)
 
 
-def parse_cancel_answer(http: int, body: bytes, order_id: str) -> Answer:
+def parse_cancel_answer(http: int, body: bytes, order_id: str, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
     """Read the answer to a cancel: accepted when the order is gone by it; HTTP 200 alone says nothing."""
+    (answer,) = parse_cancel_answers(http, body, [order_id], headers)
+    return answer
+
+
+def parse_cancel_answers(
+    http: int, body: bytes, order_ids: Sequence[str], headers: Mapping[str, str] = NO_HEADERS
+) -> list[Answer]:
+    """Read the answer to several cancels, in their order: each by its own word in it."""
     if http != 200:
-        return Answer("unknown", reason=_error_text(body) or f"HTTP {http}")
+        refused = replace(_refused(http, body), verdict="unknown", away="")
+        return [_paced(refused, body, headers)] * len(order_ids)
     try:
         answer = _cancel_answer.decode(body)
     except UNREADABLE as error:
-        return Answer("unknown", reason=f"answer could not be read: {error}")
+        return [Answer("unknown", reason=f"answer could not be read: {error}"[:SAID_MAX])] * len(order_ids)
+    return [_paced(_cancelled(answer, order_id), b"", headers) for order_id in order_ids]
+
+
+def _cancelled(answer: _CancelAnswer, order_id: str) -> Answer:
     if order_id in answer.canceled:
         return Answer("accepted", order_id=order_id)
     return Answer("rejected", reason=answer.not_canceled.get(order_id, "not mentioned in the answer")[:SAID_MAX])

@@ -107,18 +107,22 @@ def _order_report(frame: _UserFrame) -> OrderReport:
 
 
 def _legs(frame: _UserFrame, api_key: str) -> list[UserEvent]:
-    """Our legs of a trade. As maker ours is the entry with our key, perhaps on the other token than the taker's.
+    """Our legs of a trade. As maker ours are the entries with our key, perhaps on the other token than the taker's.
 
-    An entry that names no owner may be ours: whoever keeps the orders knows.
+    An entry that names no owner may be ours: whoever keeps the orders knows. A taker that met an order of our own has
+    both legs, and a trade that does not say on which side we are may be ours on either.
     """
     status = frame.status.upper().removeprefix("TRADE_STATUS_").removesuffix("_NOT_BROADCASTED")
     if status not in _SETTLEMENTS:
         return [Ignored(f"trade {frame.status[:SAID_MAX]}")]
-    if frame.trader_side != "MAKER":
-        size, price = parse_micro(frame.size), parse_micro(frame.price)
-        return [_leg(frame.id, frame.taker_order_id, frame.asset_id, frame.side, price, size, False, status)]
-    ours = [maker for maker in frame.maker_orders if maker.owner in {"", api_key}]
-    return [_maker_leg(frame, maker, status) for maker in ours] or [Ignored("trade of others")]
+    as_maker = frame.trader_side == "MAKER"
+    ours = [maker for maker in frame.maker_orders if maker.owner == api_key or (as_maker and not maker.owner)]
+    made = [_maker_leg(frame, maker, status) for maker in ours]
+    if as_maker:
+        return [*made] or [Ignored("trade of others")]
+    size, price = parse_micro(frame.size), parse_micro(frame.price)
+    taken = _leg(frame.id, frame.taker_order_id, frame.asset_id, frame.side, price, size, False, status)
+    return [taken, *made]
 
 
 def _maker_leg(frame: _UserFrame, maker: _MakerOrder, status: str) -> TradeLeg:

@@ -42,6 +42,8 @@ class Script:
     answers: dict[str, Callable[[Asked], bytes]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
+    connections: int = 0
+    """How many were made."""
 
     def on(self, what: str, *answers: bytes) -> None:
         """Answer a request such as "POST /order" with these one after the other, the last one ever after."""
@@ -87,6 +89,7 @@ async def answering() -> AsyncIterator[Script]:
     script = Script()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        script.connections += 1
         try:
             while True:
                 answer = script.answer(await _request(reader))

@@ -272,6 +272,19 @@ def _stopped_slots_rest(audit: Auditor, rest: AtRest) -> str:
     return f"nothing is said of {record.taken.keys() - told}" if record.taken.keys() - told else ""
 
 
+def _never_a_double(audit: Auditor, arrived: Arrived) -> str:
+    """An order that replaces others reaches the venue when none of them rests there any more."""
+    placing, by = arrived.placing, arrived.placing.by
+    decided, orders = audit.answers.get((placing.slot, placing.tick, by.epoch, by.uid)), audit.sim.venue.orders
+    for wish in decided.decision.intents[: placing.leg] if decided is not None else ():
+        replaced = orders.get(wish.order_id) if isinstance(wish, m.Cancel) else None
+        if replaced is not None and replaced.open:
+            ours, same = replaced.placing, (placing.outcome, placing.side)
+            if (ours.outcome, ours.side) == same or (ours.outcome != same[0] and ours.side != same[1]):
+                return f"{placing} arrived while {ours} rests, which it was to replace"
+    return ""
+
+
 def _durable_before_sent(audit: Auditor, submit: fx.Submit) -> str:
     """An order leaves once, after its intent is durable."""
     if f"place {submit.order_id}" not in audit.durable:
@@ -579,6 +592,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("B2 our books are the venue's", AtRest, _cash_is_the_trades),
     ("B2 our books are the venue's", e.Reconciled, _nothing_differs),
     ("B2 our books are the venue's", AtRest, _was_reconciled),
+    ("B4 never a naked double", Arrived, _never_a_double),
     ("B3 started again in its own time", e.Worker, _not_too_early),
     ("B3 started again in its own time", TimePassed, _in_its_own_time),
 )

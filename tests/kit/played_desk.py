@@ -207,6 +207,11 @@ class PlayedDesk(StillDesk):
         self.sold[effect.order_id] = Sold(placing)
         self.errands.append(effect)
 
+    def _do_batch(self, effect: fx.Batch) -> None:
+        """Each leg has a fate of its own."""
+        for leg in effect.legs:
+            _DO[type(leg)](self, leg)
+
     def _do_errand(self, effect: fx.Effect) -> None:
         self.errands.append(effect)
 
@@ -475,6 +480,7 @@ _DO: Final[dict[type, Callable[[PlayedDesk, Any], None]]] = {
     fx.Tell: PlayedDesk._do_tell,
     fx.Submit: PlayedDesk._do_submit,
     fx.Withdraw: PlayedDesk._do_errand,
+    fx.Batch: PlayedDesk._do_batch,
     fx.LookUp: PlayedDesk._do_errand,
     fx.CatchUp: PlayedDesk._do_errand,
     fx.AskListing: PlayedDesk._do_errand,

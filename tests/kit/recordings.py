@@ -76,3 +76,27 @@ def damaged(draw: st.DrawFn, prefix: str) -> bytes:
     cut = draw(st.integers(0, len(frame)))
     junk = draw(st.sampled_from([b"", b"", b"", b"\xff", b"[" * 20_000, b"{", b"\n"]))
     return draw(st.sampled_from([frame, frame[:cut], frame[:cut] + junk + frame[cut:]]))
+
+
+_TIMES = st.sampled_from(["1791240001", "1791240001000", 1_791_240_001, 1_791_240_001_000, "", "2026-10-05T21:35:56Z"])
+_DEEP = st.integers(0, 3_000).map(lambda depth: b'{"event_type":' + b"[" * depth + b"]" * depth + b"}")
+
+
+@st.composite
+def _of_a_kind(draw: st.DrawFn, prefix: str) -> dict[str, Any]:
+    """A recording with its times in another unit and some of its fields gone, blank, or of another type."""
+    value = json.loads(recording(draw(st.sampled_from(names(prefix)))))
+    frame: dict[str, Any] = value[0] if isinstance(value, list) else value
+    for field in sorted(frame):
+        if field in {"timestamp", "created_at", "last_update", "match_time", "ts"}:
+            frame[field] = draw(_TIMES)
+        elif draw(st.integers(0, 9)) == 0:
+            frame[field] = draw(_JSON)
+    return frame
+
+
+def malformed(prefix: str) -> st.SearchStrategy[bytes]:
+    """Whatever may come on a channel: damaged recordings, arrays of several kinds, any JSON, nesting, bytes."""
+    one = _of_a_kind(prefix)
+    many = st.lists(one | _JSON, max_size=4)
+    return damaged(prefix) | (one | many | _JSON).map(lambda value: json.dumps(value).encode()) | _DEEP | st.binary()

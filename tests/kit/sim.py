@@ -263,11 +263,19 @@ class Sim:
         """Carry out what the desk wants, and look at what came of it. Raises: Broken, Killed."""
         while effects := self.desk.take_effects():
             for effect in effects:
-                self._live_on()
-                self.audit.see(effect)
-                _CARRY_OUT[type(effect)](self, effect)
+                self._carry_out(effect)
         self.disk.flush()
         self.audit.see(TurnEnded())
+
+    def _carry_out(self, effect: fx.Effect) -> None:
+        """One effect; the requests of a batch are looked at one by one, and arrive so."""
+        if isinstance(effect, fx.Batch):
+            for leg in effect.legs:
+                self._carry_out(leg)
+            return
+        self._live_on()
+        self.audit.see(effect)
+        _CARRY_OUT[type(effect)](self, effect)
 
     def _live_on(self) -> None:
         if self._effects_to_live:
@@ -282,6 +290,8 @@ class Sim:
         self.audit.published(effect.frame)
         if isinstance(effect.frame.event, m.Tick):
             self.workers.publish(effect.frame)
+        elif isinstance(effect.frame.event, m.Pulse):
+            self.workers.pulse(effect.frame)
 
     def _write(self, effect: fx.Write) -> None:
         board = self.desk.board

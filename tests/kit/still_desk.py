@@ -1,8 +1,8 @@
 """A desk whose clock stands still until a test moves it: no chance, no waiting, and everything it wants is kept.
 
-What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`; kinds of effects it
-ever had are in `wished`. The disk answers at once unless it is `slow_disk`; venue and workers say only what the test
-lets them say.
+What it writes is in `journal`, what it streams in `frames`, what else it wants done in `wants`, the legs of a batch one
+by one; kinds of effects it ever had are in `wished`, and how many legs each batch had in `batches`. The disk answers at
+once unless it is `slow_disk`; venue and workers say only what the test lets them say.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class StillDesk:
         self.frames: list[m.Streamed] = []
         self.wants: list[fx.Effect] = []
         self.wished: set[type] = set()
+        self.batches: list[int] = []
         self.slow_disk = False
         self._not_durable: list[fx.Effect] = []
         self.desk = self._a_desk(Accounts(), 0)
@@ -130,6 +131,10 @@ class StillDesk:
                 self.journal.append(line)
             then = effect.then if isinstance(effect, fx.WriteFirst) else ()
             (self._not_durable if self.slow_disk else board.effects).extend(then)
+        elif isinstance(effect, fx.Batch):
+            self.batches.append(len(effect.legs))
+            for leg in effect.legs:
+                self._carry_out(leg)
         elif isinstance(effect, fx.Grant):
             self.desk.handover.on_granted(self.now(), effect.slot)
         else:

@@ -32,6 +32,7 @@ OPENING_CASH: Final = 1_000_000_000
 FEE: Final = (70_000, 1)
 """Rate in millionths, and exponent."""
 NO_ANSWER: Final = Answer("unknown", reason="no answer: timeout")
+NEVER_LEFT: Final = Answer("unsent", reason="it never left: connection refused")
 FEEDS: Final = ("market", "user", "prices")
 
 
@@ -168,7 +169,8 @@ class ToyVenue:
         sim, weather = self.sim, self.sim.weather
         placing = sim.audit.record.placings[effect.order_id]
         if sim.chancy(weather.order_lost):
-            self._reply(placing.order_id, NO_ANSWER, sim.answer_ns)
+            unsent = sim.chancy(0.5)
+            self._reply(placing.order_id, NEVER_LEFT if unsent else NO_ANSWER, 0 if unsent else sim.answer_ns)
         elif sim.chancy(weather.order_late):
             self._reply(placing.order_id, NO_ANSWER, sim.answer_ns)
             sim.later(sim.answer_ns + sim.chance.randrange(2 * NS), self._arrives, placing, 0)
@@ -260,8 +262,12 @@ class ToyVenue:
     # --- cancels and questions ---
 
     def withdraw(self, effect: fx.Withdraw) -> None:
-        """A cancel is on the wire."""
-        self.sim.later(self.sim.chance.randrange(MS, 20 * MS), self._cancel, effect.order_id, self.sim.reign)
+        """A cancel is on the wire, and may get lost there."""
+        sim = self.sim
+        if sim.chancy(sim.weather.order_lost):
+            sim.during(sim.answer_ns, sim.hear, sim.desk.dealing.on_cancel_answer, effect.order_id, NO_ANSWER, 700)
+        else:
+            sim.later(sim.chance.randrange(MS, 20 * MS), self._cancel, effect.order_id, sim.reign)
 
     def _cancel(self, order_id: str, reign: int) -> None:
         order = self.orders.get(order_id)

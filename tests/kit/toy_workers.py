@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kit.sim import Sim
 
 MS: Final = 1_000_000
+GIVES_UP_NS: Final = 5 * NS
+"""How long a worker waits for frames that it missed to be on the tape."""
 GOOD: Final = "good"
 BAD: Final = ("moody", "mute", "cold", "liar", "forgetful", "crasher", "late_crasher", "sleeper")
 """What else a release can be: it decides otherwise each time, never greets, is never warm, says that it runs something
@@ -131,6 +133,13 @@ class ToyWorkers:
             worker.inbox.append(frame)
             self._wake(worker)
 
+    def pulse(self, frame: m.Streamed) -> None:
+        """The stream is alive: who missed what came before it sees the hole, also when no tick follows."""
+        for worker in self.living.values():
+            if worker.reads and worker.missed:
+                self._notice(worker, frame)
+                self._wake(worker)
+
     # --- fate ---
 
     def die(self) -> None:
@@ -196,6 +205,11 @@ class ToyWorkers:
         if self.living.pop(worker.uid, None) is not None:
             self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 0")
 
+    def _give_up(self, worker: ToyWorker) -> None:
+        """What it missed is nowhere: it ends, and somebody who begins at a keyframe takes its place."""
+        del self.living[worker.uid]
+        self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 3: the tape ends before the stream")
+
     def _modules(self, worker: ToyWorker, *, lies: bool) -> tuple[m.Loaded, ...]:
         release = self.sim.desk.board.accounts.releases[worker.release]
         digest = release.modules["worker/strategy.py"]
@@ -209,6 +223,7 @@ class ToyWorkers:
         worker.inbox.append(m.Hole(first, frame.seq))
         if self.sim.disk.tape_full:
             worker.lost_seq = worker.lost_seq or first
+            self._do(worker, GIVES_UP_NS, self._give_up)
         else:
             worker.inbox.extend(worker.missed)
         if not worker.lost_seq:
@@ -259,11 +274,14 @@ class ToyWorkers:
 
     def _wishes(self, tick: m.Tick) -> Iterable[m.Intent]:
         sim, account = self.sim, tick.account
-        for order in account.orders:
-            if order.state == "open" and sim.chancy(0.1 if self.trading else 1.0):
-                yield m.Cancel(order.order_id)
+        gone = [o for o in account.orders if o.state == "open" and sim.chancy(0.1 if self.trading else 1.0)]
+        yield from (m.Cancel(order.order_id) for order in gone)
         if not self.trading:
             return
+        for order in gone:
+            if order.side == "BUY" and sim.chancy(0.5):
+                price = sim.chance.randrange(35, 60) * 10_000
+                yield m.Place(order.outcome, "BUY", price, max(5_000_000, order.open_micro), "GTC")
         if len(account.orders) < 4 and sim.chancy(0.06):
             kind: m.OrderKind = sim.chance.choice(("GTC", "FAK"))
             outcome: m.Outcome = sim.chance.choice(("Up", "Down"))

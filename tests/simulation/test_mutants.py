@@ -344,6 +344,16 @@ def failures_shared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Crew, "respawn_after_s", respawn_after_s)
 
 
+def replacement_at_once(patch: pytest.MonkeyPatch) -> None:
+    """An order that replaces another does not wait for its end."""
+    patch.setattr(Dealing, "_replaced", lambda dealing, order_id, cancels: {})
+
+
+def replacement_whatever_became_of_the_cancel(patch: pytest.MonkeyPatch) -> None:
+    """It waits for the answer, and leaves whatever that says."""
+    patch.setattr(Dealing, "_why_not", lambda dealing, waiting: "")
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A fault, and the promises of which one must notice it."""
@@ -370,6 +380,8 @@ MUTANTS: Final = (
     Mutant(failed_fill_kept, ("B2",)),
     Mutant(fee_forgotten, ("B2",), CALM),
     Mutant(order_placed_twice, ("I6",)),
+    Mutant(replacement_at_once, ("B4",)),
+    Mutant(replacement_whatever_became_of_the_cancel, ("B4",)),
     Mutant(shadow_orders_sent, ("I10",), BUSY),
     Mutant(shadow_admitted, ("I5", "I10"), BUSY),
     Mutant(wrong_release_respawned, ("I11",)),

@@ -34,6 +34,7 @@ from supervisor.accounts import rebuild
 from supervisor.app import _CARRY_OUT, App
 from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
+from supervisor.gateway import KEPT_WARM, WARM
 
 PATIENCE_S = 60.0
 KEY = Credentials("0x" + "11" * 32)
@@ -300,12 +301,14 @@ def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None
         venue.on("GET /data/trades", reply(500, ""), ok({"data": [], "next_cursor": "LTE="}))
         venue.on("GET /data/orders", ok({"data": [], "next_cursor": "LTE="}))
         venue.on("POST /v1/heartbeats", ok({"heartbeat_id": "x"}))
+        venue.on("GET /time", ok(b"1791240000"))
         nowhere = venue.url.replace("http:", "ws:")
         settings = msgspec.structs.replace(
             venue.settings(), market_ws=nowhere, user_ws=nowhere, price_ws=nowhere, heartbeat_s=0.5
         )
         async with a_desk(state, settings, SystemClock()) as app:
             await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
+            await until(lambda: len(venue.asked_for("GET /time")) >= len(KEPT_WARM) * WARM)
             assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
             assert venue.asked_for("GET /data/orders")
             joining = [asked.path for asked in venue.asked if asked.path in {"/version", "/balance-allowance"}]

@@ -8,13 +8,17 @@ from typing import Any, get_args
 from unittest.mock import MagicMock, call
 
 import pytest
-from kit.recordings import API_KEY, names, recording
+from hypothesis import given
+from hypothesis import strategies as st
+from kit.listening import FEEDS, Listening
+from kit.recordings import API_KEY, malformed, names, recording
 
 from shared import messages as m
-from supervisor.arrivals import _FROM_WORKER, Arrivals
-from supervisor.effects import Moment, Tell
+from supervisor.arrivals import _FROM_WORKER, KIND_MAX, KINDS_MAX, Arrivals
+from supervisor.dealing import RECHECK_S
+from supervisor.effects import CatchUp, Moment, Tell
 from supervisor.venue.market import parse_market_frame
-from supervisor.venue.prices import parse_price_frame
+from supervisor.venue.prices import Price, parse_price_frame
 from supervisor.venue.user import TradeLeg, parse_user_frame
 
 NOW = Moment(7, 8)
@@ -56,16 +60,19 @@ def test_prices_are_told_to_the_markets() -> None:
     for name in ("price_update", "price_snapshot"):
         door = Door()
         door.arrivals.on_price_frame(recording(name))
-        door.desk.markets.on_prices.assert_called_once_with(NOW, parse_price_frame(recording(name)))
+        prices = [price for price in parse_price_frame(recording(name)) if isinstance(price, Price)]
+        door.desk.markets.on_prices.assert_called_once_with(NOW, prices)
 
 
 def test_what_the_price_channel_says_of_itself_is_no_price() -> None:
-    """Its errors are alarms, the rest is taken note of by nobody."""
+    """Its errors are alarms as well, the rest is only counted."""
     door = Door()
     for name in ("price_authed", "price_subscribed", "price_pong", "price_error"):
         door.arrivals.on_price_frame(recording(name))
     door.desk.markets.on_prices.assert_not_called()
     assert [told.args[0] for told in door.desk.board.alarm.call_args_list] == ["price_channel"]
+    counted = [told.args[0] for told in door.desk.board.count.call_args_list]
+    assert counted == [f"ignored:prices:{op}" for op in ("authed", "subscribed", "pong", "error")]
     assert door.bad == []
 
 
@@ -96,6 +103,49 @@ def test_what_cannot_be_read_is_told_as_that_and_changes_nothing_else(frame: byt
     assert door.bad
     assert not door.desk.dealing.mock_calls
     assert not door.desk.markets.on_prices.mock_calls
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@given(data=st.data())
+def test_no_frame_crashes_the_desk_or_is_dropped_in_silence(feed: str, data: st.DataObject) -> None:
+    """Whatever comes ends as events, as a counted name, or as a bad frame that changed nothing; the desk goes on."""
+    listening = Listening()
+    frame = data.draw(malformed(feed.removesuffix("s")))
+    ended = listening.hear(feed, frame)
+    assert ended
+    assert "bad frame" not in ended or ended == {"bad frame"}
+    listening.still.jump(0.5)
+
+
+def test_names_the_venue_invents_do_not_fill_the_memory() -> None:
+    """They are cut, and from so many on they are counted together."""
+    listening = Listening()
+    for number in range(2 * KINDS_MAX):
+        listening.hear("market", b'{"event_type":"kind %d %s"}' % (number, b"x" * 10_000))
+    names = [name for name in listening.counters if name.startswith("ignored:")]
+    assert len(names) == KINDS_MAX + 1
+    assert max(map(len, names)) <= KIND_MAX + len("ignored:market:")
+    assert listening.counters["ignored:market:others"] == KINDS_MAX
+
+
+def test_what_a_bad_user_frame_may_have_told_is_asked_for() -> None:
+    """At the next look, by a question that was asked after it; until then a trade may be one that nobody heard of."""
+    listening = Listening()
+    still = listening.still
+    still.jump(RECHECK_S + 0.1)
+    assert still.wanted(CatchUp) == []
+    listening.hear("user", b'{"event_type":7}')
+    heard_ns = still.at_ns
+    assert not still.desk.dealing.knows(heard_ns)
+    still.jump(RECHECK_S + 0.1)
+    assert len(still.wanted(CatchUp)) == 1
+    still.jump(0.1)
+    listening.hear("user", b"{")
+    still.caught_up()
+    assert not still.desk.dealing.knows(still.at_ns), "the second came after the question"
+    still.jump(RECHECK_S + 0.1)
+    still.caught_up()
+    assert still.desk.dealing.knows(still.at_ns)
 
 
 def test_a_feed_that_comes_and_goes_is_told_with_its_reason() -> None:

@@ -47,9 +47,9 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.to_s(245)
     still.price()
     still.jump(1)
-    still.answer(buy(470_000))
-    order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.answer(buy(460_000), buy(470_000))
+    for order in [submit.order_id for submit in still.wanted(fx.Submit)]:
+        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(1)
     still.answer(m.Cancel(order))
     still.do(still.desk.dealing.on_cancel_answer, order, Answer("unknown"), 9)

@@ -379,6 +379,6 @@ def test_a_hard_trigger_fails_the_bake_before_its_time(changes: dict[str, Any], 
 def test_denials_that_are_excused_are_reasons_there_are() -> None:
     """A word of risk that changes has to change here as well; caps are never excused."""
     reasons = {reason for reason, _ in risk._CHECKS}
-    elsewhere = {"no_window", "cancelling", "not_open"}
+    elsewhere = {"no_window", "cancelling", "not_open", "not_replaced", "venue_away"}
     assert reasons | elsewhere >= EXCUSED
     assert not {"order_cap", "slot_cap", "asset_cap", "total_cap", "day_loss", "order_rate", "price_far"} & EXCUSED

@@ -15,7 +15,7 @@ from kit.recordings import API_KEY, CONDITION, ORDER, TRADE, recording
 
 from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
-from supervisor.gateway import CONNECTIONS, PAGES_MAX, Gateway, VenueRefused
+from supervisor.gateway import CONNECTIONS, PAGES_MAX, WARM, Gateway, VenueRefused
 from supervisor.recovery import View
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.requests import Answer, Token, Where
@@ -153,19 +153,23 @@ def test_an_order_whose_answer_is_late_is_unknown() -> None:
     assert len(asked) == 1
 
 
-def test_an_order_that_nobody_takes_is_unknown() -> None:
-    """Even a refused connection is not proof: the gateway judges no networks."""
+def test_what_never_left_is_said_to_be_unsent() -> None:
+    """Nobody is there to take it, so nobody has it: orders and cancels, alone and together."""
 
-    async def gone() -> Answer:
+    async def gone() -> list[Answer]:
         async with answering() as venue:
             venue.on(DERIVE, reply(200, recording("api_key"), Connection="close"))
             gateway = Gateway(venue.settings(), SystemClock())
             await gateway.open(ADDRESS, 3, lambda wall_s: {})
-        found = await gateway.place(BODY)
+        found = [await gateway.place(BODY), await gateway.cancel(ORDER)]
+        found += await gateway.place_all({"0x1": BODY, "0x2": BODY}) + await gateway.cancel_all(["0x1", "0x2"])
+        assert await gateway.warm() == 0
         await gateway.close()
         return found
 
-    assert asyncio.run(gone()).verdict == "unknown"
+    found = asyncio.run(gone())
+    assert [answer.verdict for answer in found] == ["unsent"] * 6
+    assert all(answer.reason.startswith("it never left: ") for answer in found)
 
 
 def test_a_request_is_signed_over_its_exact_bytes() -> None:
@@ -225,6 +229,129 @@ def test_a_cancel_is_what_its_answer_says_of_that_order(answer: bytes, verdict: 
         assert json.loads(venue.asked[0].body) == {"orderID": ORDER}
 
     with_gateway(act)
+
+
+# --- several at once ---
+
+
+def leg(order_id: str, error: str = "") -> dict[str, Any]:
+    """One leg of the answer to a batch, as production tells it: success says true even when it is refused."""
+    status = "" if error else "live"
+    return {"success": True, "errorMsg": error, "orderID": "" if error else order_id, "status": status}
+
+
+BATCH = {"0x1": b'{"a":1}', "0x2": b'{"b":2}', "0x3": b'{"c":3}'}
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdicts"),
+    [
+        (ok([leg("0x1"), leg("0x2", "not enough balance"), leg("0x3")]), ["accepted", "rejected", "accepted"]),
+        (ok([leg("0x3"), leg("0x1")]), ["accepted", "unknown", "accepted"]),
+        (ok([leg("0x1"), leg("0x2", "no")]), ["accepted", "unknown", "unknown"]),
+        (ok([leg("0x1"), leg("0x3"), leg("0x2")]), ["accepted"] * 3),
+        (ok([leg("0x1"), leg("", "no"), leg("0x2")]), ["accepted", "accepted", "unknown"]),
+        (ok([leg("0x1"), leg("0x9"), leg("", "no")]), ["accepted", "unknown", "unknown"]),
+        (ok([leg("0x1"), {"success": True}, leg("0x3")]), ["accepted", "unknown", "accepted"]),
+        (ok([leg("0x1"), 7, leg("0x3")]), ["accepted", "unknown", "accepted"]),
+        (ok([]), ["unknown"] * 3),
+        (ok({"success": True}), ["unknown"] * 3),
+        (ok(b"["), ["unknown"] * 3),
+        (reply(400, '{"error":"Too many orders in payload: 20, max allowed: 15"}'), ["rejected"] * 3),
+        (reply(425, ""), ["rejected"] * 3),
+        (reply(500, ""), ["unknown"] * 3),
+        (cut(ok([leg("0x1"), leg("0x2"), leg("0x3")])), ["unknown"] * 3),
+        (GOODBYE, ["unknown"] * 3),
+    ],
+)
+def test_each_leg_of_a_batch_is_what_the_answer_says_of_it(answer: bytes, verdicts: list[str]) -> None:
+    """Sent once, byte for byte the single orders; a leg the answer does not tell of is unknown, never failed."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("POST /orders", answer)
+        found = await gateway.place_all(BATCH)
+        assert [one.verdict for one in found] == verdicts
+        assert all(one.reason for one in found if one.verdict != "accepted")
+        assert [asked.body for asked in venue.asked] == [b'[{"a":1},{"b":2},{"c":3}]']
+
+    with_gateway(act)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdicts"),
+    [
+        (ok({"canceled": ["0x2", "0x1"], "not_canceled": {}}), ["accepted", "accepted"]),
+        (ok({"canceled": ["0x2"], "not_canceled": {"0x1": "already canceled or matched"}}), ["rejected", "accepted"]),
+        (ok({"canceled": ["0x2"], "not_canceled": {}}), ["rejected", "accepted"]),
+        (ok(b"{"), ["unknown", "unknown"]),
+        (reply(429, ""), ["unknown", "unknown"]),
+        (GOODBYE, ["unknown", "unknown"]),
+    ],
+)
+def test_each_cancel_of_several_is_what_the_answer_says_of_it(answer: bytes, verdicts: list[str]) -> None:
+    """One request for all of them."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("DELETE /orders", answer)
+        assert [one.verdict for one in await gateway.cancel_all(["0x1", "0x2"])] == verdicts
+        assert {asked.body for asked in venue.asked} == {b'["0x1","0x2"]'}
+
+    with_gateway(act)
+
+
+def test_what_an_answer_says_of_our_pace_is_heard() -> None:
+    """Of one and of each of several; what is no number is not said."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        left = {"Poly_RateLimit_Remaining": "17"}
+        venue.on("POST /order", reply(200, recording("order_live"), **left), reply(429, "", Retry_After="3"))
+        venue.on("POST /orders", reply(200, json.dumps([leg("0x1"), leg("0x2"), leg("0x3")]), **left))
+        venue.on("DELETE /order", reply(429, "", Retry_After="soon", Poly_RateLimit_Remaining="-1"))
+        assert (await gateway.place(BODY)).left == 17
+        refused = await gateway.place(BODY)
+        assert (refused.verdict, refused.mode, refused.wait_s) == ("rejected", "too_many", 3.0)
+        assert [one.left for one in await gateway.place_all(BATCH)] == [17] * 3
+        cancel = await gateway.cancel(ORDER)
+        assert (cancel.verdict, cancel.mode, cancel.wait_s, cancel.left) == ("unknown", "too_many", 0.0, None)
+
+    with_gateway(act)
+
+
+# --- connections ---
+
+
+def test_connections_are_kept_warm_for_orders_and_for_cancels() -> None:
+    """As many orders and cancels at once as are warm need no new connection."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /time", ok(b"1791240000"))
+        venue.on("POST /order", ok(recording("order_live")))
+        venue.on("DELETE /order", ok({"canceled": [ORDER]}))
+        assert await gateway.warm() == 2 * WARM
+        made = venue.connections
+        await asyncio.gather(*(gateway.place(BODY) for _ in range(WARM)), *(gateway.cancel(ORDER) for _ in range(WARM)))
+        assert venue.connections == made
+        assert await gateway.warm() == 2 * WARM
+        assert venue.connections == made
+
+    with_gateway(act)
+
+
+def test_no_cancel_waits_behind_orders_and_no_order_behind_questions() -> None:
+    """Each has connections of its own."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /data/orders", SILENCE)
+        venue.on("POST /order", SILENCE)
+        venue.on("DELETE /order", ok({"canceled": [ORDER]}))
+        stuck = [asyncio.ensure_future(gateway.open_orders()) for _ in range(CONNECTIONS)]
+        stuck += [asyncio.ensure_future(gateway.place(BODY)) for _ in range(CONNECTIONS)]
+        assert (await gateway.cancel(ORDER)).verdict == "accepted"
+        ends = await asyncio.gather(*stuck, return_exceptions=True)
+        assert len(venue.asked_for("POST /order")) == CONNECTIONS
+        assert [one.verdict for one in ends if isinstance(one, Answer)] == ["unknown"] * CONNECTIONS
+
+    with_gateway(act, answer_s=1.0)
 
 
 # --- look-ups and lists ---

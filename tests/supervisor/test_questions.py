@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
 from kit.answers import GOODBYE, SILENCE, answering, cut, ok, reply
 
 from supervisor import questions
-from supervisor.questions import UNREACHED, WHY_MAX, ask, open_pool, why
+from supervisor.questions import UNREACHED, WHY_MAX, NeverLeft, ask, open_pool, why
 
 
 def asked(answer: bytes, *, answer_s: float = 20.0) -> tuple[tuple[int, bytes] | str, int]:
@@ -104,6 +106,99 @@ def test_a_question_carries_a_name_its_headers_and_its_exact_body() -> None:
     asyncio.run(talk())
 
 
+# --- what never left ---
+
+
+@dataclass
+class Listener:
+    """A bare TCP listener that does one thing with whoever comes, and keeps every byte it was sent."""
+
+    does: str
+    heard: bytearray = field(default_factory=bytearray)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Close at once, or after the first bytes, or never answer."""
+        with contextlib.suppress(ConnectionError):
+            if self.does != "close":
+                self.heard += await reader.read(65_536)
+            if self.does == "silence":
+                await reader.read()
+        writer.close()
+        self.ended.set()
+
+
+async def met(does: str, scheme: str, answer_s: float = 0.5) -> tuple[BaseException, bytes]:
+    """What asking such a listener raises, and what it has heard."""
+    listener = Listener(does)
+    server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    if does == "gone":
+        server.close()
+        await server.wait_closed()
+    async with open_pool(answer_s, 1) as pool:
+        with pytest.raises(UNREACHED) as caught:
+            await ask(pool, "POST", f"{scheme}://127.0.0.1:{port}/order", {}, b'{"secret":1}')
+    if does != "gone":
+        await listener.ended.wait()
+        server.close()
+    return caught.value, bytes(listener.heard)
+
+
+@pytest.mark.parametrize(
+    ("does", "scheme", "left"),
+    [
+        ("gone", "http", False),
+        ("gone", "https", False),
+        ("close", "https", False),
+        ("read", "https", False),
+        ("silence", "https", False),
+        ("close", "http", True),
+        ("read", "http", True),
+        ("silence", "http", True),
+    ],
+)
+def test_a_question_without_a_connection_never_left(does: str, scheme: str, left: bool) -> None:
+    """Refused, or no agreement on how to encrypt it: nobody can have heard a byte. With one, nothing is certain."""
+    error, heard = asyncio.run(met(does, scheme))
+    assert isinstance(error, NeverLeft) != left
+    assert str(error) or left
+    if not left:
+        assert b"POST" not in heard
+        assert b"secret" not in heard
+
+
+def test_a_question_that_found_no_free_connection_in_time_never_left() -> None:
+    """What is said of each is what the venue has heard: of those that never left, nothing."""
+
+    async def talk() -> None:
+        async with answering() as venue, open_pool(0.5, 1) as pool:
+            venue.on("POST /slow", SILENCE)
+            bodies = [b"%d" % number for number in range(5)]
+            questions = [ask(pool, "POST", f"{venue.url}/slow", {}, body) for body in bodies]
+            ends = await asyncio.gather(*questions, return_exceptions=True)
+            left = [body for body, end in zip(bodies, ends, strict=True) if not isinstance(end, NeverLeft)]
+            assert [asked.body for asked in venue.asked] == left
+            assert 1 <= len(left) < len(bodies)
+
+    asyncio.run(talk())
+
+
+def test_a_question_on_a_connection_that_was_closed_meanwhile_may_have_arrived() -> None:
+    """It was written to: nobody can say how far it came. It is not asked again by itself."""
+
+    async def talk() -> None:
+        async with answering() as venue, open_pool(20.0, 1) as pool:
+            venue.on("POST /x", ok(b"1"), GOODBYE)
+            await ask(pool, "POST", f"{venue.url}/x", {}, b"{}")
+            with pytest.raises(aiohttp.ClientError) as caught:
+                await ask(pool, "POST", f"{venue.url}/x", {}, b"{}")
+            assert not isinstance(caught.value, NeverLeft)
+            assert (len(venue.asked), venue.connections) == (2, 1)
+
+    asyncio.run(talk())
+
+
 def test_nobody_there_is_no_answer() -> None:
     """Refused, and said with where."""
 
@@ -111,7 +206,7 @@ def test_nobody_there_is_no_answer() -> None:
         async with answering() as venue:
             url = venue.url
         async with open_pool(20.0, 2) as pool:
-            with pytest.raises(aiohttp.ClientConnectorError, match=r"127\.0\.0\.1"):
+            with pytest.raises(NeverLeft, match=r"127\.0\.0\.1"):
                 await ask(pool, "GET", f"{url}/x", {})
 
     asyncio.run(talk())

@@ -52,6 +52,9 @@ def test_a_status_says_what_is_wrong() -> None:
         feeds={"market": "", "user": "stale for 31 s"}, tape="No space left"
     )
     assert "paused news; foresightctl resume" in screen(paused=True, pause_reason="news")
+    away = {"orders": "the venue restarts; asked again in 9.0 s", "cancels": "ok", "cancels_waiting": 3}
+    assert screen(venue=away)[-2:] == [f"venue  orders: {away['orders']}", "venue  3 cancels wait"]
+    assert screen(venue={"orders": "ok", "cancels": "ok", "cancels_waiting": 0}) == screen()
     assert "paused no reason given; foresightctl resume" in screen(paused=True)
     assert "halted news; foresightctl resume" in screen(halted="halt-3", pause_reason="news")
     flat, waits = ({"op": "o", "state": state, "words": words} for state, words in (("flat", ""), ("flattening", "x")))

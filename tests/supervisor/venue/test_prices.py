@@ -11,8 +11,11 @@ from kit.shared_data import POLYMARKET
 
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.keys import ApiKey
+from supervisor.venue.market import Ignored
 from supervisor.venue.prices import (
+    MEANS,
     PRICE_ASSETS,
+    SPOT,
     Price,
     PriceControl,
     authenticate_prices,
@@ -22,9 +25,10 @@ from supervisor.venue.prices import (
 
 
 def test_a_price_keeps_its_second_and_all_its_decimals() -> None:
-    """In units of 1e-18; the rounded number beside it is not read."""
+    """In units of 1e-18; the rounded number beside it is not read. What the venue left out before it is told."""
     assert parse_price_frame(recording("price_update")) == [
-        Price("BTC", 0, 1_791_240_001_000, 78_803_715_261_094_101_516_288)
+        Ignored("dropped"),
+        Price("BTC", 0, 1_791_240_001_000, 78_803_715_261_094_101_516_288),
     ]
 
 
@@ -72,7 +76,20 @@ def test_answers_are_told_apart_from_prices(name: str, said: PriceControl) -> No
 def test_a_price_that_is_none_is_refused(payload: dict[str, object]) -> None:
     """No second, no value, no asset: no price is made up."""
     with pytest.raises(BadFrame, match="price channel"):
-        parse_price_frame(json.dumps({"payload": payload}).encode())
+        parse_price_frame(json.dumps({"channel": SPOT, "payload": payload}).encode())
+
+
+def test_a_mean_that_names_no_window_is_refused() -> None:
+    """It would pass for a price of the moment, and decide a window."""
+    frame = json.loads(recording("price_update")) | {"channel": MEANS}
+    with pytest.raises(BadFrame, match="a mean of BTC over no window"):
+        parse_price_frame(json.dumps(frame).encode())
+
+
+def test_a_channel_nobody_asked_for_is_ignored_by_its_name() -> None:
+    """Its payload may look like ours."""
+    frame = json.loads(recording("price_update")) | {"channel": "price.equity", "dropped": 0}
+    assert parse_price_frame(json.dumps(frame).encode()) == [Ignored("channel price.equity")]
 
 
 @given(damaged("price"))
@@ -83,6 +100,8 @@ def test_a_damaged_frame_is_a_value_or_a_bad_frame(frame: bytes) -> None:
     except BadFrame:
         return
     for price in said if isinstance(said, list) else []:
+        if isinstance(price, Ignored):
+            continue
         assert 0 <= price.source_ms <= 2**53
         assert price.exact > 0
         assert 0 < len(price.asset) <= 8

@@ -20,14 +20,17 @@ from supervisor.venue.frames import BadFrame
 from supervisor.venue.requests import (
     ANSWER_MAX,
     LAST_CURSOR,
+    WAIT_MAX_S,
     Answer,
     BadSize,
     VenueOrder,
     order_amounts,
     parse_balance,
     parse_cancel_answer,
+    parse_cancel_answers,
     parse_heartbeat,
     parse_order_answer,
+    parse_order_answers,
     parse_page,
     parse_trades,
     parse_venue_order,
@@ -232,6 +235,66 @@ def test_a_version_is_a_number_or_not_said(http: int, body: bytes) -> None:
 def test_a_damaged_answer_to_a_cancel_is_always_an_answer(body: bytes) -> None:
     """Unreadable is unknown."""
     assert parse_cancel_answer(200, body, ORDER).verdict in {"accepted", "rejected", "unknown"}
+
+
+# --- several at once, and our pace ---
+
+IDS = ["0x1", "0x2", "0x3"]
+WHOLE = [{"success": True, "errorMsg": "", "orderID": order_id, "status": "live"} for order_id in IDS]
+ODD = st.sampled_from([None, 7, "0x2", [], {}, {"success": True}, {"success": True, "orderID": "0x9"}, WHOLE[0]])
+
+
+@given(
+    st.lists(st.sampled_from(WHOLE) | ODD, max_size=5), st.sampled_from([200, 200, 400, 429, 500]), damaged("order_")
+)
+def test_a_batch_has_one_answer_for_each_of_its_legs_whatever_comes(legs: list[Any], http: int, junk: bytes) -> None:
+    """And none is accepted under another name than its own, or in another's place."""
+    for body in (json.dumps(legs).encode(), junk):
+        answers = parse_order_answers(http, body, IDS)
+        assert len(answers) == len(IDS)
+        for order_id, answer in zip(IDS, answers, strict=True):
+            assert answer.verdict in {"accepted", "rejected", "unknown"}
+            assert answer.verdict != "accepted" or answer.order_id == order_id
+    told = [leg.get("orderID") for leg in legs if isinstance(leg, dict)]
+    if http == 200:
+        accepted = [answer.order_id for answer in parse_order_answers(200, json.dumps(legs).encode(), IDS)]
+        assert {order_id for order_id in accepted if order_id} <= set(told)
+
+
+@given(st.sampled_from([200, 425, 429, 500]), damaged("cancel"))
+def test_several_cancels_have_one_answer_each_whatever_comes(http: int, body: bytes) -> None:
+    """Only what the answer lists as cancelled is."""
+    answers = parse_cancel_answers(http, body, [ORDER, "0x2"])
+    assert len(answers) == 2
+    assert answers[0] == parse_cancel_answer(http, body, ORDER)
+    assert answers[1].verdict != "accepted"
+
+
+@pytest.mark.parametrize(
+    ("http", "body", "headers", "mode", "wait_s", "left"),
+    [
+        (200, recording("order_live"), {"Poly-RateLimit-Remaining": "12"}, "", 0.0, 12),
+        (200, recording("order_live"), {"Poly-RateLimit-Remaining": "many"}, "", 0.0, None),
+        (200, recording("order_live"), {"Poly-RateLimit-Remaining": "9" * 400}, "", 0.0, None),
+        (429, b"", {"Retry-After": "3", "Poly-RateLimit-Remaining": "0"}, "too_many", 3.0, 0),
+        (429, b"", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, "too_many", 0.0, None),
+        (425, b"", {"Retry-After": "999999"}, "restarting", WAIT_MAX_S, None),
+        (425, b"", {}, "restarting", 0.0, None),
+        (503, recording("error_post_only_mode"), {}, "post_only", 79.0, None),
+        (503, b'{"error":"post-only mode","retry_after_seconds":-5}', {}, "post_only", 0.0, None),
+        (503, b'{"error":"post-only mode","retry_after_seconds":1e300}', {}, "post_only", WAIT_MAX_S, None),
+        (503, b'{"error":"trading is disabled"}', {"Retry-After": "7"}, "closed", 7.0, None),
+        (503, recording("error_cancel_only"), {}, "closed", 0.0, None),
+        (503, b"upstream", {"Retry-After": "7"}, "", 7.0, None),
+        (400, recording("order_no_balance"), {}, "", 0.0, None),
+    ],
+)
+def test_an_answer_says_how_fast_and_when_to_ask(
+    http: int, body: bytes, headers: dict[str, str], mode: str, wait_s: float, left: int | None
+) -> None:
+    """By its headers and its body; what is no number says nothing, and no wait is longer than the bound."""
+    answer = parse_order_answer(http, body, headers)
+    assert (answer.mode, answer.wait_s, answer.left) == (mode, wait_s, left)
 
 
 def test_an_order_is_found_as_the_venue_has_it() -> None:

@@ -80,6 +80,16 @@ def test_a_trade_settles_further_under_the_same_ids(name: str, status: str) -> N
     assert (leg.trade_id, leg.order_id, leg.status) == (TRADE, ORDER, status)
 
 
+@pytest.mark.parametrize("side", ["TAKER", ""])
+def test_a_taker_that_met_an_order_of_our_own_has_both_legs(side: str) -> None:
+    """Whoever keeps the orders knows which are ours; an old frame does not even say on which side we are."""
+    frame = json.loads(recording("user_trade_maker")) | {"trader_side": side}
+    taken, *made = parse_user_frame(json.dumps(frame).encode(), API_KEY)
+    assert isinstance(taken, TradeLeg)
+    assert (taken.order_id, taken.maker) == (frame["taker_order_id"], False)
+    assert made == [TradeLeg(TRADE, ORDER, UP, "BUY", 520_000, 4_000_000, True, "MATCHED")]
+
+
 def test_a_trade_of_others_is_ignored_by_that_name() -> None:
     """None of its makers has our key."""
     assert parse_user_frame(recording("user_trade_maker"), "somebody-else") == [Ignored("trade of others")]

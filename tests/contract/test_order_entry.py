@@ -1,0 +1,158 @@
+"""Orders and cancels in batches, our pace, and the venue's restricted modes, at a served rehearsal venue.
+
+Over real sockets with real signatures; what the venue has is looked up in the venue itself, not in our answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.order_desk import Desk, play
+
+from deploy.rehearsal.faults import read_fault
+from deploy.rehearsal.floor import Rules
+from deploy.rehearsal.modes import Mode as VenueMode
+from shared.clock import NS
+from supervisor.pacing import pace
+from supervisor.venue.requests import BATCH_MAX, Mode
+
+
+def resting(desk: Desk) -> set[str]:
+    """Orders that rest at the venue, as it knows them itself."""
+    return {order.order_id for order in desk.running.exchange.orders.values() if order.open}
+
+
+def fault(desk: Desk, kind: str, **arguments: Any) -> None:
+    """Let the venue do something wrong."""
+    desk.running.exchange.floor.mischief.begin(read_fault({"kind": kind, **arguments}), "test")
+
+
+def switch(desk: Desk, mode: VenueMode, for_s: int | None = None) -> None:
+    """Let the venue enter a restricted mode."""
+    exchange = desk.running.exchange
+    exchange.modes.switch(mode, exchange.now_ms, for_s)
+
+
+def test_a_batch_rests_leg_by_leg_and_is_cancelled_as_one(tmp_path: Path) -> None:
+    """A leg the venue refuses says success true and is refused all the same; a cancel is what its map says."""
+
+    async def scenario(desk: Desk) -> None:
+        good, dear = desk.signed(2), desk.signed(1, price_micro=990_000)
+        batch = dict([*good.items(), *dear.items()])
+        answers = await desk.gateway.place_all(batch)
+        assert [answer.verdict for answer in answers] == ["accepted", "accepted", "rejected"]
+        assert [answer.order_id for answer in answers[:2]] == list(good)
+        assert "post-only" in answers[2].reason
+        assert resting(desk) == set(good)
+        one, other = good
+        answers = await desk.gateway.cancel_all([one, next(iter(dear)), other])
+        assert [answer.verdict for answer in answers] == ["accepted", "rejected", "accepted"]
+        assert resting(desk) == set()
+
+    play(tmp_path, scenario)
+
+
+def test_the_largest_batch_is_taken_whole(tmp_path: Path) -> None:
+    """As many as one request may hold, each signed for itself."""
+
+    async def scenario(desk: Desk) -> None:
+        batch = desk.signed(BATCH_MAX)
+        answers = await desk.gateway.place_all(batch)
+        assert [(answer.verdict, answer.order_id) for answer in answers] == [("accepted", each) for each in batch]
+        assert resting(desk) == set(batch)
+
+    play(tmp_path, scenario)
+
+
+def test_a_batch_whose_answer_is_lost_is_unknown_leg_by_leg_and_each_is_found(tmp_path: Path) -> None:
+    """Under its own name: nothing has to be sent again. What is sent again all the same is no second order."""
+
+    async def scenario(desk: Desk) -> None:
+        batch = desk.signed(3)
+        fault(desk, "drop_answer", route="orders", count=1)
+        answers = await desk.gateway.place_all(batch)
+        assert [answer.verdict for answer in answers] == ["unknown"] * 3
+        assert resting(desk) == set(batch)
+        for order_id in batch:
+            found, _ = await desk.gateway.look_up(order_id, desk.listing().condition_id)
+            assert found is not None
+            assert found.open
+        again = await desk.gateway.place_all(batch)
+        assert [answer.verdict for answer in again] == ["rejected"] * 3
+        assert resting(desk) == set(batch)
+
+    play(tmp_path, scenario)
+
+
+def test_cancels_whose_answer_is_lost_are_unknown_and_done(tmp_path: Path) -> None:
+    """Whoever asks about the orders learns that."""
+
+    async def scenario(desk: Desk) -> None:
+        batch = desk.signed(2)
+        await desk.gateway.place_all(batch)
+        fault(desk, "drop_answer", route="cancels", count=0)
+        answers = await desk.gateway.cancel_all(list(batch))
+        assert [answer.verdict for answer in answers] == ["unknown"] * 2
+        assert resting(desk) == set()
+        found, _ = await desk.gateway.look_up(next(iter(batch)), desk.listing().condition_id)
+        assert found is not None
+        assert not found.open
+
+    play(tmp_path, scenario)
+
+
+def test_orders_at_our_pace_never_meet_the_venues_limit(tmp_path: Path) -> None:
+    """As fast as the loop can for some seconds; without it the same orders are refused."""
+
+    async def scenario(desk: Desk) -> None:
+        clock, ours = asyncio.get_running_loop().time, pace(40, 60, 1.0)
+        ours.begin(round(clock() * NS))
+        sent, end_s = 0, clock() + 2.5
+        while clock() < end_s:
+            now_ns = round(clock() * NS)
+            if not ours.room(now_ns):
+                await asyncio.sleep(0.005)
+                continue
+            ours.bucket.take(1, now_ns)
+            _, answer = await desk.place(desk.draft())
+            assert answer.verdict == "accepted", answer.reason
+            ours.hear(answer, round(clock() * NS))
+            assert answer.left is not None
+            sent += 1
+        assert sent > 40, "the pace is used"
+        bare = [answer.mode for _, answer in [await desk.place(desk.draft()) for _ in range(120)]]
+        assert "too_many" in bare
+
+    play(tmp_path, scenario, rules=Rules(grant_micro=10**12))
+
+
+@pytest.mark.parametrize(
+    ("venue", "mode", "plain", "post_only", "cancels"),
+    [
+        (VenueMode.RESTARTING, "restarting", False, False, False),
+        (VenueMode.POST_ONLY, "post_only", False, True, True),
+        (VenueMode.CANCEL_ONLY, "closed", False, False, True),
+        (VenueMode.DISABLED, "closed", False, False, False),
+    ],
+)
+def test_a_restricted_mode_is_read_for_what_it_takes(
+    venue: VenueMode, mode: Mode, plain: bool, post_only: bool, cancels: bool, tmp_path: Path
+) -> None:
+    """Orders that would take, post-only orders, and cancels: each refusal names the mode, and how long it lasts."""
+
+    async def scenario(desk: Desk) -> None:
+        before = desk.signed(1)
+        await desk.gateway.place_all(before)
+        switch(desk, venue, for_s=60)
+        _, taking = await desk.place(desk.draft(kind="FAK", price_micro=900_000))
+        _, making = await desk.place(desk.draft())
+        cancel = await desk.gateway.cancel(next(iter(before)))
+        assert (taking.verdict == "accepted", taking.mode) == (plain, mode)
+        assert (making.verdict == "accepted", making.mode) == (post_only, "" if post_only else mode)
+        assert (cancel.verdict == "accepted", cancel.mode) == (cancels, "" if cancels else mode)
+        assert 55 < taking.wait_s <= 60
+
+    play(tmp_path, scenario)
