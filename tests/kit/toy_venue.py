@@ -109,10 +109,10 @@ class ToyVenue:
         self.sim.during(70 * MS, self.sim.hear, told, Where(blocked=False, place="IE"), False, "")
 
     def reconnect(self) -> None:
-        """Somebody does not believe the user channel any more."""
+        """Somebody does not believe the user channel any more. That it is closed is heard in a turn of its own."""
         if "user" not in self.down:
-            self._feed("user", "given up")
-            self.sim.during(self.sim.chance.randrange(NS), self._feed, "user", "")
+            self.sim.during(0, self._feed, "user", "given up")
+            self.sim.during(1 + self.sim.chance.randrange(NS), self._feed, "user", "")
 
     def drop_feed(self) -> None:
         """A feed is gone for a while."""
