@@ -1,0 +1,226 @@
+"""Who judges a soak: the venue's books on one side, ours on the other, order by order and to the millionth.
+
+It hears every line of the venue's record, every order on the wire and every entry of the journal; it asks neither side
+for an opinion. What always holds: what it says is a promise by name and what was seen against it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from deploy.rehearsal.posted import domain_of, id_of, read_posted
+from shared import entries as e
+
+if TYPE_CHECKING:
+    from kit.soak import Soak
+
+POSTED_ONCE = "posted once"
+DURABLE_FIRST = "durable first"
+AT_RISK = "at risk"
+NOTHING_FORGOTTEN = "nothing forgotten"
+NOTHING_IN_DOUBT = "nothing in doubt"
+SAME_FILLS = "same fills"
+SAME_MONEY = "same money"
+PROMISES = (POSTED_ONCE, DURABLE_FIRST, AT_RISK, NOTHING_FORGOTTEN, NOTHING_IN_DOUBT, SAME_FILLS, SAME_MONEY)
+
+
+class Broken(AssertionError):
+    """A promise did not hold. promise: which; the text says in which run and when."""
+
+    def __init__(self, promise: str, where: str, what: str) -> None:
+        super().__init__(f"{promise}: {where}: {what}")
+        self.promise = promise
+
+
+@dataclass(slots=True)
+class Sold:
+    """An order the venue took. legs: what it says of each of its trades: side, price, size, fee; failed: of those."""
+
+    size_micro: int
+    kind: str
+    closed: bool = False
+    legs: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+    @property
+    def matched_micro(self) -> int:
+        """Every size that ever matched, failed ones too: it does not come back into the book."""
+        return sum(leg[2] for leg in self.legs.values())
+
+    @property
+    def held_micro(self) -> int:
+        """What of it is held, or still can be: what traded and did not fail, and what rests."""
+        held = sum(leg[2] for trade, leg in self.legs.items() if trade not in self.failed)
+        return held + (0 if self.closed else self.size_micro - self.matched_micro)
+
+
+class Judge:
+    """See the room's docstring. sold: every order the venue took, whole run; counts: what the run went through."""
+
+    def __init__(self, soak: Soak, counts: Counter[str]) -> None:
+        self.soak, self.counts = soak, counts
+        self.sold: dict[str, Sold] = {}
+        self.posted: dict[str, bytes] = {}
+        self.placed: dict[str, int] = {}
+        self.legs_of: dict[tuple[str, int, int], str] = {}
+        self._alive: set[str] = set()
+        self._trades: dict[str, list[str]] = {}
+
+    def check(self, promise: str, holds: bool, what: str) -> None:
+        """Raises: Broken."""
+        if not holds:
+            raise Broken(promise, self.soak.where(), what)
+
+    # --- what is heard of the venue ---
+
+    def heard(self, kind: str, fields: dict[str, Any]) -> None:
+        """A line of the venue's record."""
+        hear = _HEARD.get(kind)
+        if hear is not None:
+            hear(self, fields)
+
+    def _taken(self, fields: dict[str, Any]) -> None:
+        order_id, kind = fields["order_id"], fields["order_type"]
+        self.check(POSTED_ONCE, order_id not in self.sold, f"the venue took {order_id} twice")
+        sold = self.sold[order_id] = self.sold.get(order_id) or Sold(fields["size_micro"], kind)
+        self._alive.add(order_id)
+        self.counts[f"order {kind} {fields['status']}"] += 1
+        sold.closed = kind != "GTC"
+
+    def _canceled(self, fields: dict[str, Any]) -> None:
+        self.sold[fields["order_id"]].closed = True
+        self.counts[f"cancel {fields['cause']}"] += 1
+
+    def _traded(self, fields: dict[str, Any]) -> None:
+        for leg in fields["legs"]:
+            order_id, trade_id = leg["order_id"], fields["trade_id"]
+            sold = self.sold[order_id]
+            sold.legs[trade_id] = (leg["side"], leg["price_micro"], leg["size_micro"], leg["fee_micro"])
+            self._trades.setdefault(trade_id, []).append(order_id)
+            self.counts[f"fill {'maker' if leg['maker'] else 'taker'}"] += 1
+            self.counts["fill in part"] += sold.matched_micro < sold.size_micro
+
+    def _settled(self, fields: dict[str, Any]) -> None:
+        self.counts[f"settlement {fields['status']}"] += 1
+        if fields["status"] == "FAILED":
+            for order_id in self._trades[fields["trade_id"]]:
+                self.sold[order_id].failed.add(fields["trade_id"])
+
+    def _resolved(self, fields: dict[str, Any]) -> None:
+        self.counts["resolve"] += 1
+
+    def _refused(self, fields: dict[str, Any]) -> None:
+        self.counts[f"refused {fields.get('reason', '')[:60]}"] += 1
+
+    def _faulted(self, fields: dict[str, Any]) -> None:
+        if fields["phase"] != "ends":
+            self.counts[f"venue: {fields['fault']} {fields['phase']}"] += 1
+
+    # --- what is heard of the desk ---
+
+    def on_wire(self, body: bytes) -> None:
+        """An order leaves: it is in the journal, durably, under the id the venue will give it; and leaves once."""
+        read = read_posted(json.loads(body))
+        market = self.soak.house.exchange.floor.by_token[read.order.token_id]
+        order_id = id_of(read, domain_of(market.listing, 2))
+        self.counts["orders posted"] += 1
+        number = self.placed.get(order_id)
+        self.check(DURABLE_FIRST, number is not None, f"{order_id} leaves and no intent names it")
+        assert number is not None
+        self.check(DURABLE_FIRST, self.soak.disk.is_durable(number), f"{order_id} leaves, record {number} is not synced")
+        self.check(POSTED_ONCE, order_id not in self.posted, f"{order_id} leaves a second time")
+        self.posted[order_id] = body[-8:]
+
+    def answered(self, uid: str, decided: Any) -> None:
+        """A worker answered a tick."""
+        self.counts["ticks answered"] += 1
+
+    def written(self, entry: e.Entry, number: int) -> None:
+        """The desk writes an entry down as a record."""
+        if isinstance(entry, e.Placing):
+            leg = (entry.slot, entry.tick, entry.leg)
+            other = self.legs_of.setdefault(leg, entry.order_id)
+            self.check(POSTED_ONCE, other == entry.order_id, f"{leg} is {other} and {entry.order_id}")
+            self.placed[entry.order_id] = number
+
+    def forgot(self, next_number: int) -> None:
+        """Records from a number on were lost before they were durable: what was written there has not been."""
+        self.placed = {order_id: number for order_id, number in self.placed.items() if number < next_number}
+
+    # --- looking ---
+
+    def look(self) -> None:
+        """While it runs: what the venue could still make us hold, we count as held or open, order by order."""
+        orders, winners = self.soak.desk.board.accounts.orders, self.soak.desk.board.accounts.winners
+        for order_id in list(self._alive):
+            sold, ours = self.sold[order_id], orders.get(order_id)
+            if ours is None or (ours.slot, ours.start_s) in winners:
+                self.check(AT_RISK, ours is not None or order_id in self.placed, f"{order_id} is not known here")
+                self._alive.discard(order_id)
+                continue
+            count = ours.filled_micro + ours.open_micro
+            self.check(
+                AT_RISK,
+                sold.held_micro <= count,
+                f"{order_id} ({sold.kind}): the venue has {sold.held_micro}, {ours.state} counts {count}; {sold}; {ours}",
+            )
+
+    def judge(self) -> None:
+        """At the end, when everything has settled: both books are one."""
+        desk, account = self.soak.desk, self.soak.account()
+        accounts = desk.board.accounts
+        self._judge_orders()
+        doubtful = [o for o in accounts.open_orders()]
+        self.check(NOTHING_IN_DOUBT, not doubtful, f"{len(doubtful)} orders are not closed: {doubtful[:2]}")
+        self._judge_fills()
+        held = {p.slot: p.size_micro for p in accounts.positions.values() if p.size_micro}
+        theirs = {token: size for token, size in account.positions.items() if size}
+        self.check(SAME_MONEY, not held and not theirs, f"not everything was resolved: {held} and {theirs}")
+        cash = accounts.cash_micro
+        self.check(SAME_MONEY, cash == account.cash_micro, f"we have {cash}, the venue says {account.cash_micro}")
+
+    def _judge_orders(self) -> None:
+        lost = [order_id for order_id in self.sold if order_id not in self.placed]
+        self.check(NOTHING_FORGOTTEN, not lost, f"{len(lost)} orders of the venue are not ours: {lost[:3]}")
+        resting = [order_id for order_id, sold in self.sold.items() if not sold.closed and self._rests(order_id)]
+        self.check(NOTHING_IN_DOUBT, not resting, f"{len(resting)} orders rest at the venue: {resting[:3]}")
+
+    def _rests(self, order_id: str) -> bool:
+        order = self.soak.house.exchange.orders.get(order_id)
+        return order is not None and order.open
+
+    def _judge_fills(self) -> None:
+        """What the journal says of every trade, against the venue's record: none missing, none twice, none failed."""
+        ours: dict[tuple[str, str], tuple[str, int, int, int]] = {}
+        fates: dict[tuple[str, str], str] = {}
+        for line in self.soak.disk.every_line():
+            entry = line.entry
+            if isinstance(entry, e.Fill):
+                key = (entry.trade_id, entry.order_id)
+                self.check(SAME_FILLS, key not in ours, f"{key} is written twice")
+                ours[key] = (entry.side, entry.price_micro, entry.size_micro, entry.fee_micro)
+                fates[key] = entry.status
+            elif isinstance(entry, e.FillStatus):
+                fates[entry.trade_id, entry.order_id] = entry.status
+        theirs = {(trade, order_id): leg for order_id, sold in self.sold.items() for trade, leg in sold.legs.items()}
+        differ = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+        said = [(key, ours.get(key), theirs.get(key)) for key in differ[:2]]
+        self.check(SAME_FILLS, not differ, f"{len(differ)} fills differ: {said}")
+        failed = {(trade, order_id) for order_id, sold in self.sold.items() for trade in sold.failed}
+        wrong = failed ^ {key for key, fate in fates.items() if fate == "FAILED"}
+        self.check(SAME_FILLS, not wrong, f"{len(wrong)} fills failed for one side only: {sorted(wrong)[:2]}")
+        self.counts["fills"] = len(theirs)
+
+
+_HEARD = {
+    "order": Judge._taken,
+    "cancel": Judge._canceled,
+    "trade": Judge._traded,
+    "settlement": Judge._settled,
+    "resolve": Judge._resolved,
+    "reject": Judge._refused,
+    "fault": Judge._faulted,
+}
