@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.rehearsal.posted import domain_of, id_of, read_posted
 from shared import entries as e
+from shared.units import cost_of
+from supervisor.accounts import Accounts
+from supervisor.orders import Order
 
 if TYPE_CHECKING:
     from kit.soak import Soak
@@ -39,6 +42,8 @@ class Broken(AssertionError):
 class Sold:
     """An order the venue took. legs: what it says of each of its trades: side, price, size, fee; failed: of those."""
 
+    side: str
+    price_micro: int
     size_micro: int
     kind: str
     closed: bool = False
@@ -51,10 +56,23 @@ class Sold:
         return sum(leg[2] for leg in self.legs.values())
 
     @property
-    def held_micro(self) -> int:
-        """What of it is held, or still can be: what traded and did not fail, and what rests."""
-        held = sum(leg[2] for trade, leg in self.legs.items() if trade not in self.failed)
-        return held + (0 if self.closed else self.size_micro - self.matched_micro)
+    def at_risk_micro(self) -> int:
+        """What of it is held, or still can be: of a BUY the collateral without fees, of a SELL the shares."""
+        rest = 0 if self.closed else self.size_micro - self.matched_micro
+        traded = [leg for trade, leg in self.legs.items() if trade not in self.failed]
+        if self.side == "SELL":
+            return rest + sum(size for _, _, size, _ in traded)
+        return cost_of(rest, self.price_micro) + sum(cost_of(size, price) for _, price, size, _ in traded)
+
+
+def counted_micro(accounts: Accounts, order: Order) -> int:
+    """The same as we count it: what was told of it and has not failed, and what may still come."""
+    told = [accounts.fills[trade, order.order_id] for trade in order.seen if (trade, order.order_id) in accounts.fills]
+    traded = [fill for fill in told if fill.status != "FAILED"]
+    if order.side == "SELL":
+        return order.open_micro + sum(fill.size_micro for fill in traded)
+    rest = accounts.may_cost(order) if order.state != "closed" else 0
+    return rest + sum(cost_of(fill.size_micro, fill.price_micro) for fill in traded)
 
 
 class Judge:
@@ -63,7 +81,7 @@ class Judge:
     def __init__(self, soak: Soak, counts: Counter[str]) -> None:
         self.soak, self.counts = soak, counts
         self.sold: dict[str, Sold] = {}
-        self.posted: dict[str, bytes] = {}
+        self.posted: set[str] = set()
         self.placed: dict[str, int] = {}
         self.legs_of: dict[tuple[str, int, int], str] = {}
         self._alive: set[str] = set()
@@ -85,7 +103,7 @@ class Judge:
     def _taken(self, fields: dict[str, Any]) -> None:
         order_id, kind = fields["order_id"], fields["order_type"]
         self.check(POSTED_ONCE, order_id not in self.sold, f"the venue took {order_id} twice")
-        sold = self.sold[order_id] = self.sold.get(order_id) or Sold(fields["size_micro"], kind)
+        sold = self.sold[order_id] = Sold(fields["side"], fields["price_micro"], fields["size_micro"], kind)
         self._alive.add(order_id)
         self.counts[f"order {kind} {fields['status']}"] += 1
         sold.closed = kind != "GTC"
@@ -122,8 +140,13 @@ class Judge:
     # --- what is heard of the desk ---
 
     def on_wire(self, body: bytes) -> None:
-        """An order leaves: it is in the journal, durably, under the id the venue will give it; and leaves once."""
-        read = read_posted(json.loads(body))
+        """Orders leave: each is in the journal, durably, under the id the venue will give it; and leaves once."""
+        said = json.loads(body)
+        for each in said if isinstance(said, list) else [said]:
+            self._leaves(each)
+
+    def _leaves(self, said: object) -> None:
+        read = read_posted(said)
         market = self.soak.house.exchange.floor.by_token[read.order.token_id]
         order_id = id_of(read, domain_of(market.listing, 2))
         self.counts["orders posted"] += 1
@@ -132,7 +155,7 @@ class Judge:
         assert number is not None
         self.check(DURABLE_FIRST, self.soak.disk.is_durable(number), f"{order_id} leaves, record {number} is not synced")
         self.check(POSTED_ONCE, order_id not in self.posted, f"{order_id} leaves a second time")
-        self.posted[order_id] = body[-8:]
+        self.posted.add(order_id)
 
     def answered(self, uid: str, decided: Any) -> None:
         """A worker answered a tick."""
@@ -154,19 +177,22 @@ class Judge:
 
     def look(self) -> None:
         """While it runs: what the venue could still make us hold, we count as held or open, order by order."""
-        orders, winners = self.soak.desk.board.accounts.orders, self.soak.desk.board.accounts.winners
+        accounts = self.soak.desk.board.accounts
         for order_id in list(self._alive):
-            sold, ours = self.sold[order_id], orders.get(order_id)
-            if ours is None or (ours.slot, ours.start_s) in winners:
-                self.check(AT_RISK, ours is not None or order_id in self.placed, f"{order_id} is not known here")
+            sold, ours = self.sold[order_id], accounts.orders.get(order_id)
+            if ours is None:
+                self.check(AT_RISK, order_id in self.placed, f"{order_id} is at the venue and no intent names it")
+            elif sold.at_risk_micro > (counted := counted_micro(accounts, ours)):
+                self.check(AT_RISK, False, f"{sold.at_risk_micro} over {counted}: the venue has {sold}, we count {ours}")
+            if ours is None or (ours.slot, ours.start_s) in accounts.winners:
                 self._alive.discard(order_id)
-                continue
-            count = ours.filled_micro + ours.open_micro
-            self.check(
-                AT_RISK,
-                sold.held_micro <= count,
-                f"{order_id} ({sold.kind}): the venue has {sold.held_micro}, {ours.state} counts {count}; {sold}; {ours}",
-            )
+
+    def at_rest(self) -> bool:
+        """Whether a supervisor lives, and neither side has a position or an order that is not closed."""
+        accounts = self.soak.desk.board.accounts
+        held = [p for p in accounts.positions.values() if p.size_micro] + accounts.open_orders()
+        theirs = any(self.soak.account().positions.values())
+        return self.soak.reign.alive and not held and not theirs and not self.soak.house.exchange._unsettled
 
     def judge(self) -> None:
         """At the end, when everything has settled: both books are one."""

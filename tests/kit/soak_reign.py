@@ -1,8 +1,9 @@
 """One supervisor's life in a soak: the desk with the product's own hands, and a disk and a death of its own.
 
 It is wired as `app` wires it - desk, arrivals, errands, gateway, discovery, channels - on the soak's wire. Left out are
-what a soak has no use for: control socket, shared memory, status file, worker processes. What always holds: once it is
-dead nothing of it acts any more.
+what a soak has no use for: control socket, shared memory, status file, worker processes. Books are asked for, not
+listened to: the market channel has tests of its own, and would cost more than everything else here. What always holds:
+once it is dead nothing of it acts any more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from supervisor.arrivals import Arrivals
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
-from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
+from supervisor.feed import Channel, Discovery, PriceChannel
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.keys import ApiKey
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 TURN_S: Final = 0.2
 PULSE_S: Final = 2.0
 BEAT_S: Final = 0.5
+BOOKS_S: Final = 2.0
+"""Between two questions for the books of the windows that run; meanwhile a price may have gone."""
 JOIN_S: Final = 1.0
 
 
@@ -56,18 +59,19 @@ class Reign:
         self.arrivals = Arrivals(self.desk, self.turn, own_key=lambda: self._key().key, welcome=_welcome)
         heard_book = self.arrivals.on_market_frame
         self.errands = Errands(self.desk, self.turn, soak.clock, self.gateway, discovery, heard_book, _no_trial)
-        self.market = MarketChannel(settings.venue.market_ws, heard_book, self.arrivals.there("market"))
 
     def begin(self) -> None:
         """Take up what the journal says, and keep going."""
         soak = self.soak
         self.hear(self.desk.begin, soak.disk.tape.shown(), soak.release)
-        self.start(self.market.run(), self._join(), self._keep(self._look, TURN_S), self._keep(self._pulse, PULSE_S))
-        self.start(self._keep(soak.workers.beat, BEAT_S))
+        self.arrivals.there("market")("")
+        self.start(self._join(), self._keep(self._look, TURN_S), self._keep(self._pulse, PULSE_S))
+        self.start(self._keep(soak.workers.beat, BEAT_S), self._keep(self._ask_for_books, BOOKS_S))
 
     def die(self) -> None:
         """Nothing of it acts from here on; what is on the wire already arrives."""
         self.alive = False
+        self.soak.counts.update({f"desk: {name}": number for name, number in self.desk.board.counters.items()})
         for task in self._tasks:
             task.cancel()
 
@@ -148,6 +152,11 @@ class Reign:
     def _pulse(self) -> None:
         self.hear(self.desk.pulse)
 
+    def _ask_for_books(self) -> None:
+        windows = [window for window in self.desk.board.lanes.current.values() if window.opened]
+        tokens = [token for window in windows for token in self.desk.board.lanes.tokens(window)]
+        self.start(*(self.errands.refetch(fx.Refetch(token)) for token in tokens))
+
     # --- the venue ---
 
     def _key(self) -> ApiKey:
@@ -219,9 +228,6 @@ class Reign:
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self.soak.now(), effect.slot)
 
-    def _watch(self, effect: fx.Watch) -> None:
-        self.start(self.market.follow(effect.tokens))
-
 
 def _welcome(protocol: int) -> m.Welcome:
     return m.Welcome(protocol, "stream", "tape", "ledger")
@@ -240,6 +246,6 @@ _CARRY_OUT: Final[dict[type, Callable[[Reign, Any], None]]] = {
     fx.Spawn: lambda reign, effect: reign.soak.workers.spawn(effect),
     fx.EndTrial: lambda reign, effect: None,
     fx.Kill: lambda reign, effect: reign.soak.workers.kill(effect.uid),
-    fx.Watch: Reign._watch,
+    fx.Watch: lambda reign, effect: None,
 }
 """What each effect that is no errand comes to here."""

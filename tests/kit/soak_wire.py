@@ -20,6 +20,7 @@ import websockets
 from kit.house import Connection, House
 from websockets.frames import Close
 
+ORDERS: Final = frozenset({"/order", "/orders"})
 NEVER_S: Final = 3_600.0
 """An answer that takes this long is lost."""
 
@@ -73,7 +74,7 @@ class Wire:
     async def ask(self, method: str, url: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Ask the venue. Raises: TimeoutError, aiohttp.ServerDisconnectedError."""
         path = url.partition(f"//{urlsplit(url).netloc}")[2]
-        if method == "POST" and path == "/order":
+        if method == "POST" and path in ORDERS:
             self._posted(body)
         travel = asyncio.get_running_loop().create_task(self._travel(method, path, headers, body))
         self._travelling.add(travel)
@@ -84,7 +85,7 @@ class Wire:
     async def _travel(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         fate = self._fate()
         if fate.name:
-            self._counts[f"wire: {fate.name} {'order' if path == '/order' else 'question'}"] += 1
+            self._counts[f"wire: {fate.name} {'order' if path in ORDERS and method == 'POST' else 'cancel' if method == 'DELETE' else 'question'}"] += 1
         await asyncio.sleep(fate.there_s)
         if fate.lost:
             raise TimeoutError
