@@ -43,6 +43,13 @@ class VenueRefused(Exception):
     """The venue cannot be worked with: it gave no key, or answers nothing that can be read."""
 
 
+class NotJoined(ConnectionError):
+    """There is no API key yet: nothing that needs one can have left."""
+
+    def __init__(self) -> None:
+        super().__init__("the venue is not joined yet")
+
+
 class Gateway:
     """Args: settings: where the venue is and how long to wait. Use `open` first, `close` at the end."""
 
@@ -90,6 +97,8 @@ class Gateway:
         """Post an order, once. Never raises: no answer is an answer too."""
         try:
             return parse_order_answer(*await self._signed("POST", "/order", body))
+        except NotJoined as error:
+            return Answer("rejected", reason=f"not sent: {error}")
         except UNREACHED as error:
             return Answer("unknown", reason=f"no answer: {why(error)}")
 
@@ -166,7 +175,8 @@ class Gateway:
             raise VenueRefused(f"{path}: no answer: {why(error)}") from error
 
     async def _signed(self, method: str, path: str, body: bytes, query: str = "") -> tuple[int, bytes]:
-        assert self.key is not None, "the gateway is opened before it is used"
+        if self.key is None:
+            raise NotJoined
         headers = signed_headers(self.key, self._clock.wall_ns() // NS, method, path, body)
         return await self._ask(method, f"{path}?{query}" if query else path, body, headers)
 

@@ -166,6 +166,21 @@ def test_an_order_that_nobody_takes_is_unknown() -> None:
     assert asyncio.run(gone()).verdict == "unknown"
 
 
+def test_before_the_venue_is_joined_nothing_leaves_and_nothing_breaks() -> None:
+    """A new reign may be asked for an exit before it has its key: that order never left, and the cancel is in doubt."""
+
+    async def play() -> None:
+        async with answering() as venue:
+            gateway = Gateway(venue.settings(), SystemClock())
+            assert (await gateway.place(BODY)).verdict == "rejected"
+            assert (await gateway.cancel(ORDER)).verdict == "unknown"
+            with pytest.raises(VenueRefused, match="not joined"):
+                await gateway.balance()
+            assert venue.asked == []
+
+    asyncio.run(play())
+
+
 def test_a_request_is_signed_over_its_exact_bytes() -> None:
     """Time, method, path without query and body, as the rehearsal venue's own arithmetic has it."""
 
