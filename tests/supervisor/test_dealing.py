@@ -135,13 +135,31 @@ def cancelled(still: StillDesk, order: str, verdict: Any) -> None:
     still.do(still.desk.dealing.on_cancel_answer, order, Answer(verdict, reason=reason), 700)
 
 
-def test_a_cancel_in_flight_holds_its_slot_until_it_is_answered() -> None:
-    """The next decision sees what became of it."""
+def test_a_cancel_holds_its_slot_until_it_is_known_what_it_left() -> None:
+    """That it is cancelled says nothing of what it traded before: until a look-up has, all of it counts."""
     still, order = a_desk_with_a_cancel()
     assert still.state().in_flight == 1
     cancelled(still, order, "accepted")
+    assert (state(still, order), still.state().in_flight, still.accounts.exposure()) == ("open", 1, 4_700_000)
+    assert still.said(e.Answered)[-1] == e.Answered(order, "cancel", "", "canceled", 700)
+    assert still.wanted(fx.LookUp)[-1] == fx.LookUp(order)
+    looked_up(still, order, "closed", leg(order, size=4_000_000))
     assert (state(still, order), still.state().in_flight, still.desk.dealing.cancelling) == ("closed", 0, set())
-    assert still.said(e.Answered)[-1] == e.Answered(order, "cancel", "closed", "canceled", 700)
+    assert still.accounts.exposure() == 1_880_000
+
+
+def test_a_cancelled_order_that_traded_more_than_was_told_counts_until_it_is_told() -> None:
+    """The report of its end may come before its trades, which may not come by themselves at all."""
+    still, order = a_desk_with_a_cancel()
+    gone = OrderReport(order, "closed", 4_000_000, "CANCELED")
+    still.do(still.desk.dealing.on_report, gone)
+    assert (state(still, order), still.accounts.exposure()) == ("open", 4_700_000)
+    assert still.wanted(fx.LookUp)[-1] == fx.LookUp(order)
+    found = VenueOrder(order, tokens(BTC)[0], "BUY", 470_000, 10_000_000, 4_000_000, False)
+    still.do(still.desk.dealing.on_lookup, order, found, [])
+    assert (state(still, order), still.accounts.exposure()) == ("open", 4_700_000)
+    still.do(still.desk.dealing.on_lookup, order, found, [leg(order, size=4_000_000)])
+    assert (state(still, order), still.accounts.exposure()) == ("closed", 1_880_000)
 
 
 @pytest.mark.parametrize("verdict", ["rejected", "unknown"])
