@@ -153,7 +153,8 @@ class Judge:
         number = self.placed.get(order_id)
         self.check(DURABLE_FIRST, number is not None, f"{order_id} leaves and no intent names it")
         assert number is not None
-        self.check(DURABLE_FIRST, self.soak.disk.is_durable(number), f"{order_id} leaves, record {number} is not synced")
+        durable = self.soak.disk.is_durable(number)
+        self.check(DURABLE_FIRST, durable, f"{order_id} leaves, and record {number} is not synced")
         self.check(POSTED_ONCE, order_id not in self.posted, f"{order_id} leaves a second time")
         self.posted.add(order_id)
 
@@ -183,7 +184,7 @@ class Judge:
             if ours is None:
                 self.check(AT_RISK, order_id in self.placed, f"{order_id} is at the venue and no intent names it")
             elif sold.at_risk_micro > (counted := counted_micro(accounts, ours)):
-                self.check(AT_RISK, False, f"{sold.at_risk_micro} over {counted}: the venue has {sold}, we count {ours}")
+                self.check(AT_RISK, False, f"{sold.at_risk_micro} is more than {counted}: {sold}, we have {ours}")
             if ours is None or (ours.slot, ours.start_s) in accounts.winners:
                 self._alive.discard(order_id)
 
@@ -199,7 +200,7 @@ class Judge:
         desk, account = self.soak.desk, self.soak.account()
         accounts = desk.board.accounts
         self._judge_orders()
-        doubtful = [o for o in accounts.open_orders()]
+        doubtful = accounts.open_orders()
         self.check(NOTHING_IN_DOUBT, not doubtful, f"{len(doubtful)} orders are not closed: {doubtful[:2]}")
         self._judge_fills()
         held = {p.slot: p.size_micro for p in accounts.positions.values() if p.size_micro}

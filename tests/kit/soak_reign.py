@@ -138,7 +138,7 @@ class Reign:
             act(*arguments)
         except Killed:
             return
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever raised where nobody catches it ends the run
             self.soak.broke(error)
 
     async def _keep(self, act: Callable[[], None], every_s: float) -> None:

@@ -85,7 +85,9 @@ class Wire:
     async def _travel(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         fate = self._fate()
         if fate.name:
-            self._counts[f"wire: {fate.name} {'order' if path in ORDERS and method == 'POST' else 'cancel' if method == 'DELETE' else 'question'}"] += 1
+            self._counts[
+                f"wire: {fate.name} {'order' if path in ORDERS and method == 'POST' else 'cancel' if method == 'DELETE' else 'question'}"
+            ] += 1
         await asyncio.sleep(fate.there_s)
         if fate.lost:
             raise TimeoutError
