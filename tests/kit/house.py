@@ -118,6 +118,7 @@ class House:
     def misbehave(self, kind: str, **arguments: object) -> None:
         """Let a fault of the venue begin."""
         self.venue.director.begin(read_fault({"kind": kind, **arguments}), "control")
+        self.venue.carry()
 
     async def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Answer one request. Raises: aiohttp.ServerDisconnectedError: the line was cut instead."""

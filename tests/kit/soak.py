@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -47,9 +47,9 @@ FAILING: Final = 0.01
 """Of all trades so many fail to settle, and as many are tried again."""
 LOOK_S: Final = 5.0
 """Between two looks of the judge at what both sides count as at risk."""
-TROUBLE_S: Final = 20.0
+TROUBLE_S: Final = 10.0
 """Between two troubles, on the average: a fault of the venue, or the death of the supervisor."""
-DEATHS: Final = 0.2
+DEATHS: Final = 0.25
 """Of the troubles, so many are deaths."""
 REST_S: Final = 900.0
 """In which every window is resolved and every trade settled, once nothing goes wrong any more; mostly much sooner."""
@@ -81,7 +81,13 @@ FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("reorder_events", {"depth": 8, "hold_ms": 3_000, "for_s": 30}),
     ("ghost_fill", {"count": 5}),
 )
-"""What the venue does wrong, each as likely as the other."""
+"""What the venue does wrong, all of it before any of it again."""
+
+
+def fault_name(kind: str, arguments: Mapping[str, Any]) -> str:
+    """A fault as it is counted: what tells it from others of its kind."""
+    told = [str(arguments[name]) for name in ("route", "channel", "mode", "status", "code") if name in arguments]
+    return " ".join(["venue:", kind, *told, *(["carried out"] if arguments.get("carried_out") else [])])
 
 
 def soak_settings() -> Settings:
@@ -222,14 +228,16 @@ class Soak:
             self.broke(error)
 
     async def _trouble(self) -> None:
+        deck: list[tuple[str, dict[str, Any]]] = []
         while True:
             await asyncio.sleep(self.chance.expovariate(1 / TROUBLE_S))
             if self.chancy(DEATHS):
                 self._strike()
             else:
-                kind, arguments = self.chance.choice(FAULTS)
+                deck = deck or self.chance.sample(FAULTS, len(FAULTS))
+                kind, arguments = deck.pop()
+                self.counts[fault_name(kind, arguments)] += 1
                 self.house.misbehave(kind, **arguments)
-                self.house.venue.carry()
 
     # --- dying ---
 
@@ -264,6 +272,8 @@ class Soak:
         else:
             self.disk.flush()
             self.disk.kill()
+        self.counts["journal: records lost"] += max(0, self.judge.records - self.disk.next)
+        self.counts["journal: torn records"] = self.disk.torn
         self.judge.forgot(self.disk.next)
         away_s = self.chance.uniform(12.0, 25.0) if self.chancy(0.1) else self.chance.uniform(0.1, 3.0)
         asyncio.get_running_loop().call_later(away_s, self._restart)

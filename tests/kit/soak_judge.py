@@ -7,9 +7,10 @@ for an opinion. What always holds: what it says is a promise by name and what wa
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from deploy.rehearsal.posted import domain_of, id_of, read_posted
 from shared import entries as e
@@ -84,7 +85,8 @@ class Judge:
         self.posted: set[str] = set()
         self.placed: dict[str, int] = {}
         self.legs_of: dict[tuple[str, int, int], str] = {}
-        self._alive: set[str] = set()
+        self.records = 1
+        self._alive: dict[str, None] = {}
         self._trades: dict[str, list[str]] = {}
 
     def check(self, promise: str, holds: bool, what: str) -> None:
@@ -104,7 +106,7 @@ class Judge:
         order_id, kind = fields["order_id"], fields["order_type"]
         self.check(POSTED_ONCE, order_id not in self.sold, f"the venue took {order_id} twice")
         sold = self.sold[order_id] = Sold(fields["side"], fields["price_micro"], fields["size_micro"], kind)
-        self._alive.add(order_id)
+        self._alive[order_id] = None
         self.counts[f"order {kind} {fields['status']}"] += 1
         sold.closed = kind != "GTC"
 
@@ -113,6 +115,9 @@ class Judge:
         self.counts[f"cancel {fields['cause']}"] += 1
 
     def _traded(self, fields: dict[str, Any]) -> None:
+        trade = self.soak.house.exchange.trades[fields["trade_id"]]
+        other = any(maker.outcome != trade.taker.outcome for maker in trade.makers)
+        self.counts[("fill by mint" if trade.taker.side == "BUY" else "fill by merge") if other else "fill"] += 1
         for leg in fields["legs"]:
             order_id, trade_id = leg["order_id"], fields["trade_id"]
             sold = self.sold[order_id]
@@ -131,11 +136,11 @@ class Judge:
         self.counts["resolve"] += 1
 
     def _refused(self, fields: dict[str, Any]) -> None:
-        self.counts[f"refused {fields.get('reason', '')[:60]}"] += 1
+        reason = re.sub(r"0x\w+|[\d.]+", "#", fields.get("reason", ""))
+        self.counts[f"refused {reason[:60]}"] += 1
 
     def _faulted(self, fields: dict[str, Any]) -> None:
-        if fields["phase"] != "ends":
-            self.counts[f"venue: {fields['fault']} {fields['phase']}"] += 1
+        self.counts[f"hits: {fields['fault']}"] += fields["phase"] == "hits"
 
     # --- what is heard of the desk ---
 
@@ -164,6 +169,9 @@ class Judge:
 
     def written(self, entry: e.Entry, number: int) -> None:
         """The desk writes an entry down as a record."""
+        self.records = number + 1
+        if isinstance(entry, e.Answered):
+            self.counts[f"answer: {entry.request} {entry.state or entry.raw[:40]}"] += 1
         if isinstance(entry, e.Placing):
             leg = (entry.slot, entry.tick, entry.leg)
             other = self.legs_of.setdefault(leg, entry.order_id)
@@ -172,21 +180,30 @@ class Judge:
 
     def forgot(self, next_number: int) -> None:
         """Records from a number on were lost before they were durable: what was written there has not been."""
+        self.records = next_number
         self.placed = {order_id: number for order_id, number in self.placed.items() if number < next_number}
 
     # --- looking ---
 
     def look(self) -> None:
-        """While it runs: what the venue could still make us hold, we count as held or open, order by order."""
+        """While it runs: what the venue could still make us hold we count as held or open, and no fill is made up."""
         accounts = self.soak.desk.board.accounts
         for order_id in list(self._alive):
-            sold, ours = self.sold[order_id], accounts.orders.get(order_id)
+            ours = accounts.orders.get(order_id)
             if ours is None:
                 self.check(AT_RISK, order_id in self.placed, f"{order_id} is at the venue and no intent names it")
-            elif sold.at_risk_micro > (counted := counted_micro(accounts, ours)):
-                self.check(AT_RISK, False, f"{sold.at_risk_micro} is more than {counted}: {sold}, we have {ours}")
+            else:
+                self._compare(accounts, ours, self.sold[order_id])
             if ours is None or (ours.slot, ours.start_s) in accounts.winners:
-                self._alive.discard(order_id)
+                self._alive.pop(order_id)
+
+    def _compare(self, accounts: Accounts, ours: Order, sold: Sold) -> None:
+        for fill in accounts.fills_of(ours):
+            said, known = _numbers(fill), sold.legs.get(fill.trade_id)
+            self.check(SAME_FILLS, known == said, f"{fill.trade_id}: the venue has {known}, we have {said}")
+        counted = counted_micro(accounts, ours)
+        if sold.at_risk_micro > counted:
+            self.check(AT_RISK, False, f"{sold.at_risk_micro} is more than {counted}: {sold}, we have {ours}")
 
     def at_rest(self) -> bool:
         """Whether a supervisor lives, and neither side has a position or an order that is not closed."""
@@ -228,7 +245,7 @@ class Judge:
             if isinstance(entry, e.Fill):
                 key = (entry.trade_id, entry.order_id)
                 self.check(SAME_FILLS, key not in ours, f"{key} is written twice")
-                ours[key] = (entry.side, entry.price_micro, entry.size_micro, entry.fee_micro)
+                ours[key] = _numbers(entry)
                 fates[key] = entry.status
             elif isinstance(entry, e.FillStatus):
                 fates[entry.trade_id, entry.order_id] = entry.status
@@ -242,7 +259,11 @@ class Judge:
         self.counts["fills"] = len(theirs)
 
 
-_HEARD = {
+def _numbers(fill: e.Fill) -> tuple[str, int, int, int]:
+    return fill.side, fill.price_micro, fill.size_micro, fill.fee_micro
+
+
+_HEARD: Final = {
     "order": Judge._taken,
     "cancel": Judge._canceled,
     "trade": Judge._traded,

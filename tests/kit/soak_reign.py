@@ -51,7 +51,7 @@ class Reign:
         self.alive = True
         self._flushing = False
         self._synced_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         tape, settings = soak.disk.tape, soak.settings
         self.desk = Desk(settings, soak.disk.rebuilt(), soak.signer, seq=tape.seq, at_ns=tape.at_ns, pid=1, code="soak")
         self.gateway, discovery = Gateway(settings.venue, soak.clock), Discovery(settings.venue)
@@ -72,7 +72,7 @@ class Reign:
         """Nothing of it acts from here on; what is on the wire already arrives."""
         self.alive = False
         self.soak.counts.update({f"desk: {name}": number for name, number in self.desk.board.counters.items()})
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
 
     # --- turns ---
@@ -117,11 +117,11 @@ class Reign:
         """Let something run as long as this reign does."""
         for coroutine in coroutines:
             task = asyncio.get_running_loop().create_task(coroutine)
-            self._tasks.add(task)
+            self._tasks[task] = None
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Killed):
             self.soak.broke(error)

@@ -85,9 +85,7 @@ class Wire:
     async def _travel(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         fate = self._fate()
         if fate.name:
-            self._counts[
-                f"wire: {fate.name} {'order' if path in ORDERS and method == 'POST' else 'cancel' if method == 'DELETE' else 'question'}"
-            ] += 1
+            self._counts[f"wire: {fate.name} {_named(method, path)}"] += 1
         await asyncio.sleep(fate.there_s)
         if fate.lost:
             raise TimeoutError
@@ -122,6 +120,12 @@ class Wire:
         """What a channel takes for `websockets.connect`."""
         refused = self._chance.random() < self.storm.connection_refused
         return Socket(self.house, urlsplit(url).path, self._chance.uniform(0.0, 0.06), refused)
+
+
+def _named(method: str, path: str) -> str:
+    if method == "DELETE":
+        return "cancel"
+    return "order" if method == "POST" and path in ORDERS else "question"
 
 
 class Pool:

@@ -1,0 +1,234 @@
+"""Thousands of orders against the rehearsal venue's own code, with every fault of order entry, across deaths.
+
+`make test` runs some thousands, the night a hundred thousand. What a run went through is printed and counted, so that
+none passes by being calm; a failing seed is printed and replays with --sim-seed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from kit.soak import FAULTS, fault_name, lived
+from kit.soak_judge import AT_RISK, DURABLE_FIRST, NOTHING_IN_DOUBT, POSTED_ONCE, SAME_FILLS, SAME_MONEY, Broken
+
+from shared import entries as e
+from supervisor import dealing as dealing_room
+from supervisor.accounts import Accounts
+from supervisor.admission import Draft, Signed
+from supervisor.board import Board
+from supervisor.dealing import Dealing
+from supervisor.effects import Moment
+from supervisor.gateway import Gateway
+from supervisor.prepared import PreparedSigner
+from supervisor.venue.requests import Answer
+from supervisor.venue.user import TradeLeg
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ORDERS: Final = 1_500
+NIGHT_ORDERS: Final = 100_000
+NIGHT_EACH: Final = 20
+"""So often at least each kind of fault happens in a night."""
+MUTANT_ORDERS, MUTANT_SEEDS = 500, 3
+REPLAYED_ORDERS: Final = 120
+
+WIRE: Final = tuple(
+    f"wire: {fate} {what}"
+    for fate in ("lost", "late", "unanswered", "answered late")
+    for what in ("order", "cancel", "question")
+)
+DEATHS: Final = ("supervisor: killed", "supervisor: killed in a turn", "supervisor: power lost")
+VENUE: Final = tuple(fault_name(kind, arguments) for kind, arguments in FAULTS)
+HITS: Final = tuple(
+    f"hits: {kind}"
+    for kind in ("drop_answer", "delay_answer", "refuse", "repeat_events", "reorder_events", "ghost_fill")
+)
+WENT_THROUGH: Final = (
+    *("order FAK matched", "order FOK matched", "order GTC live", "order GTC matched", "fill in part"),
+    *("fill maker", "fill taker", "fill by mint", "fill by merge", "cancel market_closed", "cancel client"),
+    *("settlement CONFIRMED", "settlement RETRYING", "settlement FAILED", "resolve"),
+    *("answer: place unknown", "answer: lookup open", "answer: lookup closed", "journal: records lost"),
+    "answer: cancel already canceled or matched",
+)
+"""What happens to orders on any day; without it nothing would be proved."""
+RARE: Final = ("journal: torn records", "answer: place closed", "answer: cancel canceled")
+
+
+def told(counts: Counter[str], began: float) -> str:
+    """What a run went through, and how fast, for a person."""
+    took_s = time.perf_counter() - began
+    rate = counts["orders posted"] / took_s
+    lines = [f"{number:>9} {name}" for name, number in sorted(counts.items())]
+    return "\n".join([*lines, f"{rate:>9.0f} orders a second, {took_s:.0f} s"])
+
+
+def missing(counts: Counter[str], least: int, *names: str) -> dict[str, int]:
+    """What happened less often than it should have."""
+    return {name: counts[name] for name in names if counts[name] < least}
+
+
+@pytest.mark.seeds(fixed=1, fresh=1)
+def test_thousands_of_orders_leave_both_books_the_same(seed: int, tmp_path: Path) -> None:
+    """No order twice, none forgotten, none at risk uncounted, cash to the millionth; every fault of the venue began."""
+    began = time.perf_counter()
+    counts = lived(seed, ORDERS, tmp_path)
+    print(told(counts, began))
+    assert not missing(counts, 1, *VENUE, *WENT_THROUGH)
+    assert sum(counts[death] for death in DEATHS) >= 3
+    assert sum(counts[fate] for fate in WIRE) >= 20
+
+
+@pytest.mark.nightly
+@pytest.mark.seeds(fixed=0, fresh=1)
+def test_a_hundred_thousand_orders_leave_both_books_the_same(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As above, and every kind of fault, death and fate of an order comes many times."""
+    began = time.perf_counter()
+    counts = lived(seed, NIGHT_ORDERS, tmp_path)
+    with capsys.disabled():
+        print(f"\nseed {seed}\n{told(counts, began)}")
+    assert counts["orders posted"] >= NIGHT_ORDERS
+    assert not missing(counts, NIGHT_EACH, *VENUE, *HITS, *WIRE, *DEATHS, *WENT_THROUGH, *RARE)
+
+
+def digest(seed: int, folder: Path) -> str:
+    """What a run leaves in the journal."""
+    lived(seed, REPLAYED_ORDERS, folder)
+    return sha256(b"".join(path.read_bytes() for path in sorted((folder / "journal").glob("*.seg")))).hexdigest()
+
+
+def test_a_seed_of_a_soak_replays_to_the_byte(tmp_path: Path) -> None:
+    """In another process, whose hashes are salted differently, the same seed writes the same journal."""
+    code = "import sys, pathlib; from simulation.test_soak import digest; print(digest(7, pathlib.Path(sys.argv[1])))"
+    environment = {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}", "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-c", code, str(tmp_path / "there")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == digest(7, tmp_path / "here")
+
+
+# --- mutants ---
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def unknown_taken_for_failed(patch: pytest.MonkeyPatch) -> None:
+    """An order without an answer is believed not to exist."""
+    state_by = dealing_room._state_by
+    patch.setattr(dealing_room, "_state_by", lambda answer: state_by(answer).replace("unknown", "closed"))
+
+
+def intent_not_durable(patch: pytest.MonkeyPatch) -> None:
+    """An order leaves while its intent is on the way to the disk."""
+
+    def write_first(board: Board, entries: tuple[e.Entry, ...], then: tuple[Any, ...]) -> None:
+        placing = any(isinstance(entry, e.Placing) for entry in entries)
+        first(board, entries, () if placing else then)
+        board.effects.extend(then if placing else ())
+
+    first = Board.write_first
+    patch.setattr(Board, "write_first", write_first)
+
+
+def fill_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    """A trade that is told again is another trade."""
+    on_leg = Dealing.on_leg
+
+    def again(dealing: Dealing, now: Moment, leg: TradeLeg) -> None:
+        known = (leg.trade_id, leg.order_id) in dealing.board.accounts.fills
+        other = replace(leg, trade_id=f"{leg.trade_id} again") if known and leg.status == "MATCHED" else leg
+        on_leg(dealing, now, other)
+
+    patch.setattr(Dealing, "on_leg", again)
+
+
+def failed_fill_kept(patch: pytest.MonkeyPatch) -> None:
+    """A trade whose settlement failed stays in our book."""
+    settle = Accounts._settle_fill
+    patch.setattr(Accounts, "_settle_fill", lambda accounts, fill, status: settle(accounts, fill, "CONFIRMED"))
+
+
+def signed_anew_without_an_answer(patch: pytest.MonkeyPatch) -> None:
+    """An order without an answer is signed with another salt and sent again."""
+    drafts: dict[bytes, tuple[PreparedSigner, Draft]] = {}
+    sign, place = PreparedSigner.sign, Gateway.place
+
+    def remember(signer: PreparedSigner, draft: Draft) -> Signed:
+        signed = sign(signer, draft)
+        drafts[signed.body] = (signer, draft)
+        return signed
+
+    async def insist(gateway: Gateway, body: bytes) -> Answer:
+        answer = await place(gateway, body)
+        if answer.verdict != "unknown":
+            return answer
+        signer, draft = drafts[body]
+        return await place(gateway, sign(signer, replace(draft, identity=f"{draft.identity} again")).body)
+
+    patch.setattr(PreparedSigner, "sign", remember)
+    patch.setattr(Gateway, "place", insist)
+
+
+def sent_again_without_an_answer(patch: pytest.MonkeyPatch) -> None:
+    """An order without an answer is sent again as it is."""
+    place = Gateway.place
+
+    async def insist(gateway: Gateway, body: bytes) -> Answer:
+        answer = await place(gateway, body)
+        return await place(gateway, body) if answer.verdict == "unknown" else answer
+
+    patch.setattr(Gateway, "place", insist)
+
+
+def doubt_never_asked_about(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks the venue what became of an order."""
+    patch.setattr(Dealing, "ask_overdue", lambda dealing: None)
+    patch.setattr(Dealing, "recheck", lambda dealing: None)
+
+
+def report_ends_an_order(patch: pytest.MonkeyPatch) -> None:
+    """An order whose end is reported is closed, whatever it traded before."""
+    patch.setattr(Accounts, "told", lambda accounts, order: order.size_micro)
+
+
+def fee_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A taker's fee is not counted."""
+    patch.setattr(dealing_room, "taker_fee", lambda *_: 0)
+
+
+MUTANTS: Final[tuple[tuple[Patch, tuple[str, ...]], ...]] = (
+    (unknown_taken_for_failed, (AT_RISK,)),
+    (intent_not_durable, (DURABLE_FIRST,)),
+    (fill_counted_twice, (SAME_FILLS,)),
+    (failed_fill_kept, (SAME_MONEY,)),
+    (signed_anew_without_an_answer, (DURABLE_FIRST,)),
+    (sent_again_without_an_answer, (POSTED_ONCE,)),
+    (doubt_never_asked_about, (AT_RISK, NOTHING_IN_DOUBT, SAME_FILLS, SAME_MONEY)),
+    (report_ends_an_order, (AT_RISK,)),
+    (fee_forgotten, (SAME_FILLS,)),
+)
+"""Faults, and the promises of which one must notice each."""
+
+
+@pytest.mark.parametrize(("mutant", "promises"), MUTANTS, ids=lambda given: getattr(given, "__name__", ""))
+def test_a_soak_notices_what_would_cost_money(
+    mutant: Patch, promises: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By a promise that names it, within a few seeds."""
+    mutant(monkeypatch)
+    for seed in range(MUTANT_SEEDS):
+        try:
+            lived(seed, MUTANT_ORDERS, tmp_path / str(seed))
+        except Broken as broken:
+            print(f"{mutant.__name__}: noticed by {broken.promise}, seed {seed}")
+            assert broken.promise in promises, broken
+            return
+    pytest.fail(f"{MUTANT_SEEDS} seeds noticed nothing")
