@@ -47,7 +47,7 @@ FAILING: Final = 0.01
 """Of all trades so many fail to settle, and as many are tried again."""
 LOOK_S: Final = 5.0
 """Between two looks of the judge at what both sides count as at risk."""
-TROUBLE_S: Final = 10.0
+TROUBLE_S: Final = 8.0
 """Between two troubles, on the average: a fault of the venue, or the death of the supervisor."""
 DEATHS: Final = 0.25
 """Of the troubles, so many are deaths."""
@@ -192,11 +192,11 @@ class Soak:
     # --- living ---
 
     async def live(self, orders: int) -> None:
-        """Until so many orders were posted, then until everything settled; then judge. Raises: Broken."""
+        """Post so many orders, and more until every fault began; let everything settle; judge. Raises: Broken."""
         self.reign.begin()
         trouble = asyncio.ensure_future(self._trouble())
         looking = asyncio.ensure_future(self._look())
-        while self.counts["orders posted"] < orders:
+        while self.counts["orders posted"] < orders or any(not self.counts[fault_name(*fault)] for fault in FAULTS):
             await self._pass(1.0)
         trouble.cancel()
         self.house.exchange.floor.mischief.end_all()

@@ -172,6 +172,8 @@ class Judge:
         self.records = number + 1
         if isinstance(entry, e.Answered):
             self.counts[f"answer: {entry.request} {entry.state or entry.raw[:40]}"] += 1
+        if isinstance(entry, e.Answered | e.OrderReported | e.FillStatus):
+            self._look_at(entry.order_id)
         if isinstance(entry, e.Placing):
             leg = (entry.slot, entry.tick, entry.leg)
             other = self.legs_of.setdefault(leg, entry.order_id)
@@ -187,15 +189,19 @@ class Judge:
 
     def look(self) -> None:
         """While it runs: what the venue could still make us hold we count as held or open, and no fill is made up."""
-        accounts = self.soak.desk.board.accounts
         for order_id in list(self._alive):
-            ours = accounts.orders.get(order_id)
-            if ours is None:
-                self.check(AT_RISK, order_id in self.placed, f"{order_id} is at the venue and no intent names it")
-            else:
-                self._compare(accounts, ours, self.sold[order_id])
-            if ours is None or (ours.slot, ours.start_s) in accounts.winners:
-                self._alive.pop(order_id)
+            self._look_at(order_id)
+
+    def _look_at(self, order_id: str) -> None:
+        accounts = self.soak.desk.board.accounts
+        sold, ours = self.sold.get(order_id), accounts.orders.get(order_id)
+        if sold is None:
+            return
+        self.check(AT_RISK, order_id in self.placed, f"{order_id} is at the venue and no intent names it")
+        if ours is None or (ours.slot, ours.start_s) in accounts.winners:
+            self._alive.pop(order_id, None)
+        else:
+            self._compare(accounts, ours, sold)
 
     def _compare(self, accounts: Accounts, ours: Order, sold: Sold) -> None:
         for fill in accounts.fills_of(ours):
