@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 
-.PHONY: run env test bench legacy lock clean
+.PHONY: run env test night bench legacy lock clean
 
 run: env
 	@$(BIN)/foresight run $(ARGS)
@@ -14,6 +14,10 @@ env: $(VENV)/.run.stamp
 
 test: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# What takes minutes as well, one test at a time: some of it needs the machine to itself.
+night: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest --run-nightly $(ARGS)
 
 # The client of before CLOB V2, for exchange.client = "legacy-v1" alone.
 legacy: $(VENV)/.run.stamp

@@ -8,12 +8,17 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, AUDIT, ACT, SHIP, OP = (f"deploy.cli.{room}" for room in ("look", "audit", "act", "ship", "op"))
+LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM = (
+    f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm")
+)
 VERBS: Final = {
     **dict.fromkeys(("status", "slots", "events", "releases"), LOOK),
     "op": OP,
     "audit": AUDIT,
-    **dict.fromkeys(("pause", "resume"), ACT),
+    **dict.fromkeys(("pause", "halt"), ACT),
+    "flatten": FLATTEN,
+    "resume": ACT,
+    **dict.fromkeys(("arm", "disarm"), ARM),
     **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }
 """The module of each verb; the command in it has the verb's name."""
@@ -29,6 +34,7 @@ def main() -> None:
       foresightctl deploy --green .             let the code in this folder trade
       foresightctl rollback                     give the slots back to the release before
       foresightctl pause --reason "news"        no new entries
+      foresightctl halt --reason "news"         nothing leaves any more, what rests is cancelled
 
     The desk is found in $FORESIGHT_STATE_DIR, else where systemd or XDG put it; each verb's --state-dir names another.
     Exit codes say first who is trading: 0 done, 10-19 nothing changed, 20-29 put back, 30-39 look now.

@@ -279,7 +279,7 @@ class RehearsalDesk:
     def _write_settings(self) -> None:
         """What the supervisor must know of this rehearsal: where the venue is, and which time it is there."""
         where = self.where
-        venue = {name: where[name] for name in ("clob", "gamma", "market_ws", "user_ws", "price_ws")}
+        venue = {name: where[name] for name in ("clob", "gamma", "geoblock", "market_ws", "user_ws", "price_ws")}
         made_up = self.world.day is not None or self.world.speed != 1.0
         document: dict[str, Any] = {"mode": "rehearsal", "venue": venue}
         if made_up:

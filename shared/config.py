@@ -76,6 +76,8 @@ class Venue(_Section, frozen=True):
     market_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
     user_ws: str = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
     price_ws: str = "wss://ws-live-v2.polymarket.com/ws"
+    geoblock: str = "https://polymarket.com/api/geoblock"
+    """Whether orders may be sent from where we are."""
     chain_id: Literal[137, 80002] = 137
     answer_s: Seconds = 5.0
     """Real seconds to wait for the answer to an order; then it is unknown, never failed."""
@@ -83,6 +85,10 @@ class Venue(_Section, frozen=True):
     """Real seconds after which an order the venue cannot find by its id or its trades was never placed."""
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.5, le=5)] = 3.0
     """Real seconds between two heartbeats; the venue cancels everything after 10 without one."""
+    blind_s: Seconds = 10.0
+    """Real seconds in which the user channel has to say a word of an order that was taken; then entries stop."""
+    standing_s: Seconds = 3_600.0
+    """Real seconds between two questions whether we may trade, from here and with this account."""
     stale_s: Seconds = 30.0
     """Market seconds without a word from a feed after which it is stale and entries stop."""
 
@@ -104,8 +110,12 @@ class Risk(_Section, frozen=True):
     asset_max_usd: Usd = 100.0
     total_max_usd: Usd = 250.0
     day_loss_max_usd: Usd = 100.0
+    side_max_usd: Usd = 200.0
+    """All that is on one outcome, Up or Down, in every market: assets fall together."""
     orders_per_minute: Count = 120
-    """Market time, all slots together. Cancels need no cap: only what rests is cancelled, one cancel in flight each."""
+    """Market time, all slots together."""
+    cancels_per_minute: Count = 240
+    """Cancels that releases wish, market time, all slots together; those of a halt or a flatten are not counted."""
     open_orders_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 64
     price_band_micro: Annotated[int, msgspec.Meta(ge=10_000, le=1_000_000)] = 200_000
     """How far beyond the best opposite price an order may reach, in millionths: a fat finger's bound."""
@@ -146,7 +156,7 @@ class Deploy(_Section, frozen=True):
     bake_grace_s: Seconds = 60.0
     """How much longer a bake may take to have seen enough; then the slots go back."""
     take_back: bool = True
-    """Whether a breach in the bake puts every slot back by itself, or waits for a person."""
+    """Whether a breach in the bake, or in a hold after it, puts every slot back by itself, or waits for a person."""
     hold_s: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3_600.0
     """How long a deploy waits for a person's word; then it is aborted."""
     retire_s: Seconds = 10.0
@@ -304,7 +314,10 @@ def read_credentials(path: Path) -> Credentials:
     except OSError as error:
         raise Faults([f"credentials {path}: {error.strerror}"]) from error
     with os.fdopen(fd, "rb") as file:
-        mode = os.fstat(fd).st_mode
+        facts = os.fstat(fd)
+        mode = facts.st_mode
+        if facts.st_uid not in {0, os.getuid()}:
+            raise Faults([f"credentials {path}: uid {facts.st_uid} owns it; type: chown {os.getuid()} {path}"])
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             others = f"mode {stat.S_IMODE(mode):04o} lets others read it; type: chmod 600 {path}"
             raise Faults([f"credentials {path}: {others}"])

@@ -146,7 +146,10 @@ class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
 
 
 class Placing(_Entry, frozen=True, tag="INTENT"):
-    """An order is about to leave. Durable before the first byte does. `order_id` is its EIP-712 hash."""
+    """An order is about to leave. Durable before the first byte does. `order_id` is its EIP-712 hash.
+
+    `op`: the person's operation it belongs to, and `by` is nobody then; empty for a decision's.
+    """
 
     order_id: str
     slot: str
@@ -161,16 +164,20 @@ class Placing(_Entry, frozen=True, tag="INTENT"):
     kind: OrderKind
     post_only: bool
     by: By
+    op: str = ""
 
 
 class Cancelling(_Entry, frozen=True, tag="CANCEL"):
-    """A cancel is about to leave, because a decision wished it (`cause`: decision) or the desk did."""
+    """A cancel is about to leave: a decision wished it (`cause`: decision), a person did (halt, flatten) under an
+    operation, or we may not trade as we did (standing).
+    """
 
     order_id: str
     slot: str
     tick: int
     cause: str
     by: By
+    op: str = ""
 
 
 class Answered(_Entry, frozen=True, tag="ANSWER"):
@@ -302,12 +309,44 @@ class Balance(_Entry, frozen=True, tag="BALANCE"):
 
 
 class Control(_Entry, frozen=True, tag="CONTROL"):
-    """An operator's wish took effect."""
+    """An operator's wish took effect. `halted`: nothing leaves any more but cancels, whatever `paused` says.
+
+    `op`: under which the desk does by itself what follows of it. `gives_back`: slots that were flattened belong to
+    their releases again.
+    """
 
     generation: int
     paused: bool
     actor: str
     reason: str
+    halted: bool = False
+    op: str = ""
+    gives_back: bool = False
+
+
+class Flatten(_Entry, frozen=True, tag="FLATTEN"):
+    """A person told the desk to close what these slots hold; they belong to no release until somebody resumes."""
+
+    op: str
+    slots: tuple[str, ...]
+    actor: str
+    reason: str
+
+
+class Flattened(_Entry, frozen=True, tag="FLATTENED"):
+    """A slot holds nothing any more that can be closed. `left`: what it holds all the same, and why."""
+
+    op: str
+    slot: str
+    left: str
+
+
+class Standing(_Entry, frozen=True, tag="STANDING"):
+    """What we may do, as the venue says: nothing from where we are (`blocked`), or only reduce what is held."""
+
+    blocked: bool
+    closed_only: bool
+    place: str
 
 
 class Worker(_Entry, frozen=True, tag="WORKER"):
@@ -376,6 +415,9 @@ Entry = (
     | Resolved
     | Balance
     | Control
+    | Flatten
+    | Flattened
+    | Standing
     | Worker
     | Gap
     | Alarm

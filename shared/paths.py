@@ -83,6 +83,11 @@ class State:
         return self.root / "credentials.json"
 
     @property
+    def arming(self) -> Path:
+        """A person's word that real money may be traded; see shared.arming."""
+        return self.root / "armed.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one supervisor of this folder."""
         return self.root / "supervisor.lock"

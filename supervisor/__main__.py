@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TextIO, cast
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 import uvloop
 
+from shared import arming
 from shared.clock import Clock, RehearsalClock, SystemClock
 from shared.config import Credentials, Faults, Settings, load, read_credentials
 from shared.entries import Release, UnknownEntry
@@ -22,6 +24,7 @@ from shared.outcomes import EXIT
 from shared.paths import PathTooLong, State, default_state
 from shared.records import CannotWrite, Damaged
 from shared.wire import BadFrame
+from supervisor import interlocks
 from supervisor.app import AlreadyRunning, App
 from supervisor.journal import JournalFailed
 
@@ -37,7 +40,6 @@ def main() -> int:
     try:
         settings = load(arguments.config)
         credentials = read_credentials(_credentials_path(arguments))
-        _refuse_live(settings)
     except Faults as error:
         return _fail("CONFIG", str(error))
     state = State(arguments.state_dir)
@@ -45,7 +47,7 @@ def main() -> int:
         state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         sys.setswitchinterval(SWITCH_S)
         gc.set_threshold(50_000, 20, 100)
-        app_run = _run(settings, state, credentials)
+        app_run = _run(settings, state, credentials, _credentials_path(arguments))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(app_run)
     except AlreadyRunning as error:
@@ -56,8 +58,25 @@ def main() -> int:
         return _fail("CONFIG", str(error))
 
 
-async def _run(settings: Settings, state: State, credentials: Credentials) -> int:
-    return await App(settings, state, _clock(settings), credentials).run(newest_staged(state))
+async def _run(settings: Settings, state: State, credentials: Credentials, path: Path) -> int:
+    app = App(settings, state, _clock(settings), credentials)
+    _hold_to_interlocks(settings, state, path, app.signer.signatory.wallet)
+    return await app.run(newest_staged(state))
+
+
+def _hold_to_interlocks(settings: Settings, state: State, path: Path, wallet: str) -> None:
+    """Args: path: of the credentials. Raises: Faults: real money would be traded, or might, without all it takes."""
+    found = interlocks.Found(
+        credentials=str(path),
+        named=path != state.credentials,
+        wallet=wallet,
+        arming=arming.read(state.arming),
+        machine=arming.this_machine(),
+        state_dir=shlex.quote(str(state.root)),
+    )
+    missing = interlocks.faults(settings, found)
+    if missing:
+        raise Faults(missing)
 
 
 def newest_staged(state: State) -> Release | None:
@@ -95,11 +114,6 @@ def _credentials_path(arguments: argparse.Namespace) -> Path:
     if passed:
         return Path(passed) / "foresight.json"
     return State(arguments.state_dir).credentials
-
-
-def _refuse_live(settings: Settings) -> None:
-    if settings.mode == "live":
-        raise Faults(["mode: live trading is not open yet: the claimer and the live interlocks are missing"])
 
 
 def _clock(settings: Settings) -> Clock:

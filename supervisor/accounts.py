@@ -88,11 +88,23 @@ class Accounts:
     decisions_measured: int = 0
     """Ticks it has decided since."""
     term: int = 0
+    mode: str = ""
+    """Of the reigns before: a state folder that rehearsed never trades real money."""
     last_seq: int = 0
     """The newest stream frame anybody is known to have decided on."""
     generation: int = 0
     paused: bool = False
     pause_reason: str = ""
+    halted: str = ""
+    """The operation under which a person halted the desk; empty when it is not halted."""
+    flattening: dict[str, str] = field(default_factory=dict)
+    """Slots that a person took from every release, and under which operation, until somebody resumes."""
+    flat: dict[str, str] = field(default_factory=dict)
+    """Of these the ones that hold nothing any more that can be closed, and what is left in them."""
+    own_orders: int = 0
+    """How many orders the desk has placed for people, ever: the next one's number, which no other has."""
+    standing: e.Standing | None = None
+    """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
     opened: bool = False
     day: int = 0
@@ -114,20 +126,21 @@ class Accounts:
         """Orders that are not closed, oldest first; of one slot or of all."""
         return [o for o in self.orders.values() if o.state != "closed" and slot in {None, o.slot}]
 
-    def exposure(self, slot: str = "") -> int:
+    def exposure(self, slot: str = "", outcome: str = "") -> int:
         """What can still be lost: positions at cost, and what open buys would take at their price.
 
-        Args: slot: only of this slot; only of this asset when written "BTC/"; everything when empty.
+        Args: slot: only of this slot; only of this asset when written "BTC/"; everything when empty. outcome: only of
+        this one, in whatever slot; of both when empty.
         """
-        held = sum(p.cost_micro for p in self.positions.values() if p.slot.startswith(slot))
-        return held + self.reserved(slot)
+        held = [p for p in self.positions.values() if p.slot.startswith(slot) and outcome in {"", p.outcome}]
+        return sum(p.cost_micro for p in held) + self.reserved(slot, outcome)
 
-    def reserved(self, slot: str = "") -> int:
-        """What open buys would take out of the cash at their price; of a slot, an asset or all, as above."""
+    def reserved(self, slot: str = "", outcome: str = "") -> int:
+        """What open buys would take out of the cash at their price; of a slot, an asset, an outcome or all."""
         return sum(
             self.may_cost(o)
             for o in self.orders.values()
-            if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot)
+            if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot) and outcome in {"", o.outcome}
         )
 
     def may_cost(self, order: Order) -> int:
@@ -182,6 +195,7 @@ class Accounts:
 
     def _on_term(self, entry: e.Term) -> None:
         self.term, self.last_seq = entry.term, max(entry.seq, self.last_seq)
+        self.mode = entry.mode
 
     def _on_configuration(self, entry: e.Configuration) -> None:
         self.configuration = entry.digest
@@ -218,6 +232,7 @@ class Accounts:
         self.measured, self.windows_measured, self.decisions_measured = set(), 0, 0
 
     def _on_placing(self, entry: e.Placing) -> None:
+        self.own_orders += bool(entry.op)
         self.orders[entry.order_id] = Order(
             order_id=entry.order_id,
             slot=entry.slot,
@@ -345,6 +360,20 @@ class Accounts:
 
     def _on_control(self, entry: e.Control) -> None:
         self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
+        self.halted = entry.op if entry.halted else ""
+        if entry.gives_back:
+            self.flattening, self.flat = {}, {}
+
+    def _on_flatten(self, entry: e.Flatten) -> None:
+        self.flattening.update(dict.fromkeys(entry.slots, entry.op))
+        self.flat = {slot: left for slot, left in self.flat.items() if slot not in entry.slots}
+
+    def _on_flattened(self, entry: e.Flattened) -> None:
+        if entry.slot in self.flattening:
+            self.flat[entry.slot] = entry.left
+
+    def _on_standing(self, entry: e.Standing) -> None:
+        self.standing = entry
 
 
 FINAL: Final = frozenset({"CONFIRMED", "FAILED"})
@@ -395,4 +424,7 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Resolved: Accounts._on_resolved,
     e.Balance: Accounts._on_balance,
     e.Control: Accounts._on_control,
+    e.Flatten: Accounts._on_flatten,
+    e.Flattened: Accounts._on_flattened,
+    e.Standing: Accounts._on_standing,
 }

@@ -61,7 +61,8 @@ class Signer(Protocol):
 class Bench:
     """What admission needs to know besides the decision: the window, the caps, and why entries are closed, if they are.
 
-    `sent_last_minute`: orders sent in the last minute of market time. `cancelling`: orders with a cancel in flight.
+    `sent_last_minute`, `cancelled_last_minute`: orders and cancels of releases in the last minute of market time.
+    `cancelling`: orders with a cancel in flight. `halted`: why not even an exit may leave, if so.
     """
 
     window: Window
@@ -69,6 +70,22 @@ class Bench:
     entries: str
     sent_last_minute: int
     cancelling: frozenset[str]
+    cancelled_last_minute: int = 0
+    halted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose wish it is: a leg of a decision about a tick, or, under `op`, the desk's own at a moment in milliseconds.
+
+    `leg`: which of its wishes; no two of one origin have the same.
+    """
+
+    slot: str
+    tick: int
+    leg: int
+    by: e.By
+    op: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,11 @@ def place(
     decided: Decided, leg: int, wish: Place, by: e.By, accounts: Accounts, bench: Bench, signer: Signer
 ) -> Admitted | risk.Denied:
     """Judge and sign one order of a decision."""
+    return admit(Origin(decided.slot, decided.tick, leg, by), wish, accounts, bench, signer)
+
+
+def admit(origin: Origin, wish: Place, accounts: Accounts, bench: Bench, signer: Signer) -> Admitted | risk.Denied:
+    """Judge and sign one order, whoever wishes it."""
     window = bench.window
     market = window.market
     assert market is not None, "an opened window has a market"
@@ -92,17 +114,17 @@ def place(
         return risk.Denied("bad_size", str(error))
     sized = structs.replace(wish, size_micro=taker if wish.side == "BUY" else maker)
     exposed = exposure(window, sized, accounts, bench)
-    verdict = risk.check(sized, quote(window, sized), exposed, bench.limits, bench.entries)
+    verdict = risk.check(sized, quote(window, sized), exposed, bench.limits, bench.entries, bench.halted)
     if isinstance(verdict, risk.Denied):
         return verdict
     token = market.tokens[OUTCOMES.index(sized.outcome)]
-    identity = f"{decided.slot}|{market.terms.condition_id}|{decided.tick}|{leg}"
-    signed = signer.sign(Draft(market, token, sized, maker, taker, identity, decided.tick))
+    identity = f"{origin.slot}|{market.terms.condition_id}|{origin.op}{origin.tick}|{origin.leg}"
+    signed = signer.sign(Draft(market, token, sized, maker, taker, identity, origin.tick))
     entry = e.Placing(
         order_id=signed.order_id,
-        slot=decided.slot,
-        tick=decided.tick,
-        leg=leg,
+        slot=origin.slot,
+        tick=origin.tick,
+        leg=origin.leg,
         start_s=window.start_s,
         token_id=token,
         outcome=sized.outcome,
@@ -111,7 +133,8 @@ def place(
         size_micro=sized.size_micro,
         kind=sized.kind,
         post_only=sized.post_only,
-        by=by,
+        by=origin.by,
+        op=origin.op,
     )
     return Admitted(entry, Submit(signed.order_id, signed.body))
 
@@ -124,6 +147,9 @@ def cancel(decided: Decided, wish: Cancel, by: e.By, accounts: Accounts, bench: 
         return risk.Denied("not_open", f"order {wish.order_id[:10]} is {state}")
     if wish.order_id in bench.cancelling:
         return risk.Denied("cancelling", f"order {wish.order_id[:10]} is being cancelled")
+    too_many = risk.check_cancel(bench.cancelled_last_minute, bench.limits)
+    if too_many is not None:
+        return too_many
     entry = e.Cancelling(wish.order_id, decided.slot, decided.tick, "decision", by)
     return Admitted(entry, Withdraw(wish.order_id))
 
@@ -132,6 +158,7 @@ def quote(window: Window, wish: Place) -> risk.Quote:
     """The market of the wish's token as risk wants to see it."""
     assert window.market is not None
     terms, book = window.market.terms, window.books[wish.outcome]
+    other = window.books["Down" if wish.outcome == "Up" else "Up"]
     return risk.Quote(
         bid_micro=book.best("BUY"),
         ask_micro=book.best("SELL"),
@@ -141,6 +168,8 @@ def quote(window: Window, wish: Place) -> risk.Quote:
         min_immediate_micro=MIN_IMMEDIATE_MICRO,
         fee_rate_micro=terms.fee_rate_micro,
         fee_exponent=terms.fee_exponent,
+        opposite_bid_micro=0 if other.stale else other.best("BUY"),
+        opposite_ask_micro=0 if other.stale else other.best("SELL"),
     )
 
 
@@ -163,6 +192,7 @@ def exposure(window: Window, wish: Place, accounts: Accounts, bench: Bench) -> r
         day_realized_micro=accounts.day_realized_micro,
         open_orders=len(accounts.open_orders()),
         orders_last_minute=bench.sent_last_minute,
+        side_micro=accounts.exposure(outcome=wish.outcome),
     )
 
 

@@ -23,7 +23,7 @@ import structlog
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS, Clock, real_seconds
-from shared.config import Credentials, Settings
+from shared.config import Credentials, Faults, Settings
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
@@ -57,6 +57,8 @@ AWAY_S: Final = 0.5
 PULSE_S: Final = 0.2
 STATUS_S: Final = 1.0
 CONTROL_S: Final = 0.25
+BEAT_TRIES: Final = 2
+"""Of one heartbeat: a second time when the venue corrects its id, as it does for a new supervisor's first."""
 STOP_S: Final = 3.0
 """How long a clean stop waits for answers that are owed."""
 EXIT_IO: Final = 74
@@ -85,7 +87,7 @@ class App:
         self._control_fault = ""
 
     async def run(self, first: e.Release | None) -> int:
-        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, OSError: it could not begin."""
+        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, Faults, OSError: it could not begin."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
         with _locked(self.state.lock):
@@ -111,6 +113,11 @@ class App:
         segment_bytes = self.settings.records.journal_segment_mib << 20
         self.journal = Journal(self.state.journal, self.clock, segment_bytes, before=self.stream.flush)
         accounts = rebuild(journals.lines(self.state.journal))
+        if accounts.mode not in {"", self.settings.mode}:
+            self.stream.close()
+            self.journal.close()
+            kept = f"{self.state.root} is a {accounts.mode} desk's, and stays one"
+            raise Faults([f"mode = {self.settings.mode}: {kept}; type: --state-dir ANOTHER"])
         seq, at_ns, shown = tail(self.state.tape)
         self.desk = Desk(
             self.settings,
@@ -158,8 +165,9 @@ class App:
         self.signer.own(key.key)
         with self._turn() as now:
             self.desk.dealing.on_balance(now, cash_micro)
+            self.desk.standing.ask()
         venue = self.settings.venue
-        user = Channel(
+        self.user = Channel(
             venue.user_ws,
             greet=lambda: [subscribe_user(key)],
             heard=self.arrivals.on_user_frame,
@@ -169,7 +177,7 @@ class App:
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
         there = self.arrivals.there("prices")
         self.errands.prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there)
-        self._start(user.run(), self.errands.prices.run(), self._keep_beating())
+        self._start(self.user.run(), self.errands.prices.run(), self._keep_beating())
 
     def _own_key(self) -> str:
         assert self.gateway.key is not None, "the user channel opens only once the venue is joined"
@@ -359,21 +367,31 @@ class App:
         self._control_fault = ""
         with self._turn() as now:
             if wish.generation > generation:
-                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation)
+                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation, wish.halted)
             elif wish.generation < generation:
                 self._control_fault = f"generation {wish.generation} is older than {generation}"
                 self.desk.board.alarm("control_file", f"{self._control_fault}; it is ignored")
 
     async def _keep_beating(self) -> None:
+        """The only heartbeat there is: whoever holds the state folder's lock keeps it, from joining the venue on."""
         while True:
-            try:
-                answer = await self.gateway.beat()
-                if not answer.accepted:
-                    self.desk.board.count("heartbeat_corrected")
-            except (VenueRefused, BadFrame) as error:
-                self.desk.board.count("heartbeat_failed")
-                log.warning("heartbeat_failed", reason=str(error))
+            fault = await self._beat()
+            with self._turn() as now:
+                self.desk.on_beat(now, fault)
             await asyncio.sleep(self.settings.venue.heartbeat_s)
+
+    async def _beat(self) -> str:
+        """Why a heartbeat was not taken; empty when it was. One under a wrong id is sent again at once, corrected."""
+        try:
+            for _ in range(BEAT_TRIES):
+                if (await self.gateway.beat()).accepted:
+                    return ""
+                self.desk.board.count("heartbeat_corrected")
+        except (VenueRefused, BadFrame) as error:
+            self.desk.board.count("heartbeat_failed")
+            log.warning("heartbeat_failed", reason=str(error))
+            return str(error)
+        return f"the venue corrected its id {BEAT_TRIES} times"
 
     def _feed_watchdog(self) -> None:
         """Ready once a tick was answered; alive while ticks are, or while there is nothing to decide.
@@ -408,7 +426,8 @@ class App:
         accounts = self.desk.board.accounts
         if accounts.generation != generation:
             with contextlib.suppress(OSError):
-                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason))
+                halted = bool(accounts.halted)
+                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason, halted))
         if self.journal.next != written:
             await self.journal.durable()
         return reply
@@ -457,6 +476,10 @@ class App:
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)
 
+    def _reconnect(self, effect: fx.Reconnect) -> None:
+        log.warning("user_channel_given_up", reason=effect.why)
+        self._start(self.user.give_up(effect.why))
+
     def _watch(self, effect: fx.Watch) -> None:
         self._start(self.market.follow(effect.tokens))
 
@@ -492,6 +515,10 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Spawn: App._spawn,
     fx.EndTrial: App._end_trial,
     fx.Kill: App._kill,
+    fx.Reconnect: App._reconnect,
     fx.Watch: App._watch,
 }
-_LOGGED: Final = (e.Boundary, e.Step, e.Active, e.Control, e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved)
+_LOGGED: Final = (
+    *(e.Boundary, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
+    *(e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved),
+)

@@ -72,7 +72,10 @@ class Arrivals:
         """A frame of the user channel, which is open only once the venue is joined."""
         with self._turn() as now:
             try:
-                for event in parse_user_frame(frame, self._own_key()):
+                events = parse_user_frame(frame, self._own_key())
+                if events:
+                    self._desk.board.lifelines.hear(now.mono_ns)
+                for event in events:
                     if isinstance(event, TradeLeg):
                         self._desk.dealing.on_leg(now, event)
                     elif isinstance(event, OrderReport):

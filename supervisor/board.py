@@ -22,6 +22,7 @@ from supervisor.accounts import Accounts
 from supervisor.crew import Crew
 from supervisor.effects import Effect, Moment, Publish, Write, WriteFirst
 from supervisor.lanes import Lanes
+from supervisor.lifelines import Lifelines
 from supervisor.risk import Limits
 
 FEEDS: Final = ("market", "user", "prices")
@@ -52,6 +53,7 @@ class Board:
         self.crew = Crew()
         self.limits = _limits(settings)
         self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
+        self.lifelines = Lifelines(settings.venue.heartbeat_s + settings.venue.answer_s, settings.venue.blind_s)
         self.tape_fault = ""
         self.counters: dict[str, int] = {}
         self._keyframes: deque[tuple[int, int]] = deque(maxlen=KEYFRAMES_KEPT)
@@ -131,18 +133,41 @@ class Board:
         member = self.crew.members.get(uid)
         return e.By(member.release if member else "", self.parameters, epoch, uid)
 
+    @property
+    def lifeline_lost(self) -> str:
+        """Which of the two lifelines is missing now; empty when neither is."""
+        if self.lifelines.missed(self.mono_ns):
+            return "heartbeat_missed"
+        return "user_feed_blind" if self.lifelines.blind(self.mono_ns) else ""
+
+    def halted(self, slot: str) -> str:
+        """Why a release may send no order at all for a slot now, not even an exit; empty when it may."""
+        accounts = self.accounts
+        if accounts.halted:
+            return "halted"
+        if slot in accounts.flattening:
+            return "flattened"
+        return "blocked" if accounts.standing is not None and accounts.standing.blocked else ""
+
     def entries_closed(self, slot: Slot) -> str:
         """Why no entry may be made in a slot now; empty when entries are open."""
-        if self.accounts.paused:
-            return "paused"
+        halted, standing = self.halted(slot.name), self.accounts.standing
+        if halted or self.accounts.paused:
+            return halted or "paused"
+        if standing is not None and standing.closed_only:
+            return "closed_only"
         if self.tape_fault:
             return "tape_unavailable"
         down = next((feed for feed, fault in self.feeds.items() if fault), "")
         if down:
             return f"{down}_feed_down"
+        if self.lifeline_lost:
+            return self.lifeline_lost
         if self.at_ns - self.lanes.price_seen_ns.get(slot.asset, 0) > self.settings.venue.stale_s * NS:
             return "prices_stale"
-        return "" if self.accounts.opened else "balance_unknown"
+        if not self.accounts.opened:
+            return "balance_unknown"
+        return "" if standing is not None else "standing_unknown"
 
 
 def _limits(settings: Settings) -> Limits:
@@ -156,6 +181,8 @@ def _limits(settings: Settings) -> Limits:
         orders_per_minute=risk.orders_per_minute,
         open_orders=risk.open_orders_max,
         price_band_micro=risk.price_band_micro,
+        side_micro=round(risk.side_max_usd * MICRO),
+        cancels_per_minute=risk.cancels_per_minute,
     )
 
 
@@ -169,6 +196,9 @@ WORTH_TELLING: Final = (
     e.Resolved,
     e.Settled,
     e.Control,
+    e.Flatten,
+    e.Flattened,
+    e.Standing,
     e.Worker,
     e.Gap,
     e.Alarm,

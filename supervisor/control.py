@@ -107,11 +107,15 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """control.json: the desired state. It acts when `generation` is greater than the one in force, and only then."""
+    """control.json: the desired state. It acts when `generation` is greater than the one in force, and only then.
+
+    `halted`: as it is when missing, so that who knows nothing of halts ends none.
+    """
 
     generation: Annotated[int, msgspec.Meta(ge=0, le=GENERATION_MAX)]
     paused: bool
     reason: str = ""
+    halted: bool | None = None
     schema: str = CONTROL_SCHEMA
 
 

@@ -22,6 +22,7 @@ STEADY_S: Final = 60.0
 class Member:
     """One worker process. `read_seq`: nothing up to it is missing in its state. Times are monotonic.
 
+    `holed_ns`: since when it misses a part of the stream that it had begun to follow; 0 while it does not.
     `told_ns`: when it was told to end; its loop may be heard after that, and it may still have to be killed.
     `shadowed`, `answered`: live ticks it decided on as a shadow and as the owner; `decided`: as many as it says itself.
     """
@@ -34,6 +35,7 @@ class Member:
     stage: Stage = "spawned"
     read_seq: int = 0
     whole: bool = False
+    holed_ns: int = 0
     told_ns: int = 0
     shadowed: int = 0
     answered: int = 0
@@ -119,12 +121,15 @@ def _overdue(member: Member, limits: Deploy, head_seq: int, mono_ns: int) -> str
     silent_s = (mono_ns - member.heard_ns) / NS
     age_s = (mono_ns - member.spawned_ns) / NS
     lingered_s = (mono_ns - member.told_ns) / NS
+    holed_s = (mono_ns - member.holed_ns) / NS
     if member.stage == "spawned" and age_s > limits.hello_s:
         return f"no greeting for {age_s:.1f} s"
     if member.stage == "greeted" and age_s > limits.hello_s + limits.warm_s:
         return f"not warm after {age_s:.1f} s"
     if member.stage == "retiring" and lingered_s > limits.retire_s:
         return f"still there {lingered_s:.1f} s after it was told to end"
+    if member.stage == "ready" and member.holed_ns and holed_s > limits.warm_s:
+        return f"not whole again {holed_s:.1f} s after it missed a part of the stream"
     if member.stage in {"greeted", "ready"} and silent_s > limits.beat_s:
         return f"no heartbeat for {silent_s:.1f} s"
     if member.stage == "ready" and head_seq - member.read_seq > limits.lag_max:

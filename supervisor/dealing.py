@@ -14,7 +14,7 @@ from shared.clock import NS
 from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
-from supervisor.effects import CatchUp, LookUp, Moment
+from supervisor.effects import AskStanding, CatchUp, LookUp, Moment
 from supervisor.orders import Order
 from supervisor.turns import Turns
 from supervisor.venue.requests import Answer, VenueOrder
@@ -113,9 +113,13 @@ class Dealing:
         self.board.now(now)
         if order_id not in self.board.accounts.orders:
             return
+        if answer.verdict == "accepted":
+            self.board.lifelines.owe(self.board.mono_ns, self.board.mono_ns - took_us * 1_000)
         said = answer.reason or answer.status
         if answer.away or answer.verdict == "accepted":
             self.board.venue_says(answer.away)
+        if answer.barred:
+            self.board.effects.append(AskStanding())
         self.board.write(e.Answered(order_id, "place", _state_by(answer), said, took_us, answer.trades))
         if answer.verdict == "rejected":
             self.board.count("orders_rejected")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from shared import entries as e
@@ -22,7 +24,8 @@ class Decisions:
     def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
         self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
         self.taken = 0
-        self._sent_ns: list[int] = []
+        self._sent_ns: deque[int] = deque()
+        self._cancelled_ns: deque[int] = deque()
 
     def on_decided(self, now: Moment, uid: str, decided: m.Decided) -> None:
         """A worker answered a tick."""
@@ -53,7 +56,8 @@ class Decisions:
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
         by = self.board.by(uid, decided.epoch)
-        self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
+        if self.turns.was_shown(decided.slot, decided.tick):  # an answer to nothing shows nothing
+            self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
         self.turns.moved(decided.slot)
 
@@ -111,8 +115,10 @@ class Decisions:
             window=window,
             limits=board.limits,
             entries=board.entries_closed(window.slot),
-            sent_last_minute=self._sent_last_minute(),
+            sent_last_minute=self._last_minute(self._sent_ns),
             cancelling=frozenset(self.dealing.cancelling),
+            cancelled_last_minute=self._last_minute(self._cancelled_ns),
+            halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
             return admission.cancel(decided, wish, by, board.accounts, bench)
@@ -123,10 +129,13 @@ class Decisions:
         self.board.apply(admitted.entry)
         if isinstance(admitted.request, Withdraw):
             self.dealing.cancelling.add(admitted.request.order_id)
+            self._cancelled_ns.append(self.board.at_ns)
         elif isinstance(admitted.request, Submit):
             self.dealing.sent(admitted.request.order_id)
             self._sent_ns.append(self.board.at_ns)
 
-    def _sent_last_minute(self) -> int:
-        self._sent_ns = [sent for sent in self._sent_ns if sent > self.board.at_ns - 60 * NS]
-        return len(self._sent_ns)
+    def _last_minute(self, times_ns: deque[int]) -> int:
+        """How many of these moments lie in the last minute of market time; older ones are forgotten."""
+        while times_ns and times_ns[0] <= self.board.at_ns - 60 * NS:
+            times_ns.popleft()
+        return len(times_ns)

@@ -19,11 +19,13 @@ from supervisor.admission import Signer
 from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
-from supervisor.effects import AskListing, Effect, Moment
+from supervisor.effects import AskListing, Effect, Moment, Reconnect
 from supervisor.handover import Handover
 from supervisor.markets import Markets
 from supervisor.operations import Operations
+from supervisor.standing import Standing
 from supervisor.turns import Turns
+from supervisor.unwind import Unwind
 
 
 class Desk:
@@ -44,11 +46,14 @@ class Desk:
         self.dealing = Dealing(self.board, self.turns)
         self.markets = Markets(self.board, self.turns, self.dealing)
         self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
+        self.standing = Standing(self.board)
+        self.unwind = Unwind(self.board, self.turns, self.dealing, signer)
         self.handover = Handover(self.board, self.turns)
         self.operations = Operations(self.board, self.turns, self.handover)
         self._keyframe = 0
         self._keyframes = 0
         self._snapshot_ns = 0
+        self._warned: set[str] = set()
 
     def begin(self, now: Moment, shown: dict[str, list[int]], first: e.Release | None) -> None:
         """Start the reign: say so, own up to the ticks of the outage, ask about open orders, bring the workers back.
@@ -101,6 +106,9 @@ class Desk:
             self.operations.fence(uid, why)
         self.dealing.ask_overdue()
         self.dealing.recheck()
+        self.standing.pass_time()
+        self._watch_lifelines()
+        self.unwind.pass_time()
         self.operations.pass_time()
         self.markets.watch()
         self.markets.ask_again()
@@ -112,18 +120,56 @@ class Desk:
         self.board.now(now)
         self.board.publish(m.Pulse())
 
-    def pause(self, now: Moment, paused: bool, actor: str, reason: str, generation: int | None = None) -> bool:
+    def pause(
+        self,
+        now: Moment,
+        paused: bool,
+        actor: str,
+        reason: str,
+        generation: int | None = None,
+        halted: bool | None = None,
+    ) -> bool:
         """Close or open entries; exits, cancels and open orders go on. Return whether that changed anything.
 
-        Args: generation: of the control file that wishes it; a wish by socket takes the next one.
+        Args: generation: of the control file that wishes it; a wish by socket takes the next one. halted: whether not
+        even exits go on; as it is when None. Neither one nor the other gives flattened slots back as well.
         """
         self.board.now(now)
         accounts = self.board.accounts
-        changed = accounts.paused != paused
+        halt = bool(accounts.halted) if halted is None else halted
+        gives_back = halted is False and not paused
+        was = accounts.paused, bool(accounts.halted), bool(accounts.flattening)
+        changed = was != (paused, halt, was[2] and not gives_back)
         if changed or generation is not None:
             following = accounts.generation + 1 if generation is None else generation
-            self.board.write(e.Control(following, paused, actor, reason))
+            op = (accounts.halted or f"halt-{following}") if halt else ""
+            self.board.write(e.Control(following, paused, actor, reason, halt, op, gives_back))
+            self.unwind.pass_time()
         return changed
+
+    def flatten(self, now: Moment, op: str, slots: tuple[str, ...], actor: str, reason: str) -> bool:
+        """Close what slots hold, and keep them from their releases until somebody resumes. Return whether it is new."""
+        self.board.now(now)
+        began = self.unwind.flatten(op, slots, actor, reason)
+        self.unwind.pass_time()
+        return began
+
+    def on_beat(self, now: Moment, fault: str) -> None:
+        """The venue took a heartbeat, or did not, and why."""
+        self.board.now(now)
+        self.board.lifelines.beat(self.board.mono_ns, fault)
+        self._watch_lifelines()
+
+    def _watch_lifelines(self) -> None:
+        """Say once when one of them is lost; a user channel that tells nothing is connected anew."""
+        lines, mono_ns = self.board.lifelines, self.board.mono_ns
+        lost = {"heartbeat_missed": lines.missed(mono_ns), "user_feed_blind": lines.blind(mono_ns)}
+        for name, why in lost.items():
+            if why and name not in self._warned:
+                self.board.alarm(name, f"{why}; entries are closed until it is over")
+                if name == "user_feed_blind":
+                    self.board.effects.append(Reconnect(why))
+        self._warned = {name for name, why in lost.items() if why}
 
     def on_differs(self, now: Moment, uid: str, differs: m.Differs) -> None:
         """A worker found tick and shared memory at odds."""

@@ -119,6 +119,18 @@ class AskListing:
 
 
 @dataclass(frozen=True, slots=True)
+class AskStanding:
+    """Ask the venue whether we may trade, from here and with this account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """The user channel is there and tells nothing: connect it anew. `why`: how that showed."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """The tokens whose books shall be followed, all of them."""
 
@@ -147,6 +159,8 @@ Effect = (
     | EndTrial
     | Kill
     | AskListing
+    | AskStanding
+    | Reconnect
     | Watch
     | Refetch
 )

@@ -121,6 +121,21 @@ class Errands:
             return
         self._heard_book(frame)
 
+    async def ask_standing(self, effect: fx.AskStanding) -> None:
+        """Ask where we are, and what the account may do; who does not answer does not hide the other's word."""
+        where = closed_only = None
+        faults: list[str] = []
+        try:
+            where = await self._gateway.where()
+        except (VenueRefused, BadFrame) as error:
+            faults.append(str(error))
+        try:
+            closed_only = await self._gateway.closed_only()
+        except (VenueRefused, BadFrame) as error:
+            faults.append(str(error))
+        with self._turn() as now:
+            self._desk.standing.on_told(now, where, closed_only, "; ".join(faults))
+
     async def try_out(self, effect: fx.Try) -> None:
         """Let the tape be replayed through a candidate."""
         first, second = await self._replayed_twice(effect)
@@ -135,6 +150,7 @@ ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] 
     fx.CatchUp: Errands.catch_up,
     fx.AskListing: Errands.discover,
     fx.Refetch: Errands.refetch,
+    fx.AskStanding: Errands.ask_standing,
     fx.Try: Errands.try_out,
 }
 """Which errand an effect asks for."""

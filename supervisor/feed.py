@@ -58,16 +58,17 @@ class Channel:
         self._url, self._greet, self._heard, self._there, self._ping = url, greet, heard, there, ping
         self._socket: ClientConnection | None = None
         self._steady = False
+        self._given_up = ""
         self.connections = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         failures = 0
         while True:
-            self._steady = False
+            self._steady, self._given_up = False, ""
             try:
                 await self._live()
-                fault = "closed by the venue"
+                fault = self._given_up or "closed by the venue"
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 fault = str(error) or type(error).__name__
             if self._steady:
@@ -84,6 +85,12 @@ class Channel:
                 await self._socket.send(frame)
             except websockets.ConnectionClosed:
                 return
+
+    async def give_up(self, why: str) -> None:
+        """Close this connection, if there is one, and say why: the next is made as after any other end."""
+        self._given_up = why
+        if self._socket is not None:
+            await self._socket.close()
 
     async def _live(self) -> None:
         async with connect(

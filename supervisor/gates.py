@@ -13,7 +13,7 @@ Profit is not asked for: telling a good release from a lucky one takes more sett
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -30,7 +30,12 @@ P99_MIN: Final = 100
 """Samples below which a percentile of 99 is the slowest one alone."""
 IN_A_ROW_MAX: Final = 1
 """Deadlines an owner may miss in a row in one slot."""
-EXCUSED: Final = frozenset({"entries_closed", "no_window", "book_stale", "own_order", "cancelling", "not_open", "cash"})
+EXCUSED: Final = frozenset(
+    {
+        *("halted", "entries_closed", "no_window", "book_stale", "books_disagree", "no_quote"),
+        *("own_order", "cancelling", "not_open", "cash"),
+    }
+)
 """Denials that depend on when a wish came: the market or the account moved while it was on its way."""
 DIFFERENCES: Final = {
     "hold_to_order": "hold->order",
@@ -116,6 +121,13 @@ def bake_gates(
     wanted = limits.bake_ticks_min
     seen = (*_liveness(summary, wanted, limits), *_likeness(summary, expect, wanted, limits))
     return (time, _answers(watched, limits), *seen, *_conduct(watched, limits), *_health(watched, limits))
+
+
+def hard_triggers(watched: Watched, limits: Gates) -> tuple[Gate, ...]:
+    """What speaks against an owner at once, in whatever phase; nothing that takes a share of many ticks to tell."""
+    in_a_row = (_deadlines(watched, limits),) if watched.missed_in_a_row > IN_A_ROW_MAX else ()
+    asked = (*in_a_row, _rejects(watched, limits), _denials(watched, limits), *_health(watched, limits))
+    return tuple(gate for gate in asked if gate.verdict == "FAIL")
 
 
 # --- the trial ------------------------------------------------------------------------------------------------------
@@ -245,16 +257,19 @@ def _notional(summary: Summary, wanted: int, limits: Gates) -> Gate:
 # --- does it behave -------------------------------------------------------------------------------------------------
 
 
-def _conduct(watched: Watched, limits: Gates) -> Iterator[Gate]:
+def _conduct(watched: Watched, limits: Gates) -> tuple[Gate, ...]:
     """What only an owner can do wrong."""
-    missed, owed = watched.missed, watched.answered + watched.missed
+    return _deadlines(watched, limits), _rejects(watched, limits), _denials(watched, limits)
+
+
+def _deadlines(watched: Watched, limits: Gates) -> Gate:
+    missed, owed, row = watched.missed, watched.answered + watched.missed, watched.missed_in_a_row
     share = _share("deadlines", "deadlines missed", missed, owed, limits.bake_ticks_min, limits.missing_max)
-    row = watched.missed_in_a_row
-    numbers = {**share.numbers, "in_a_row": row}
-    in_a_row = Gate("deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", numbers)
-    yield in_a_row if row > IN_A_ROW_MAX else share
-    yield _rejects(watched, limits)
-    yield _denials(watched, limits)
+    if row <= IN_A_ROW_MAX:
+        return share
+    return Gate(
+        "deadlines", "FAIL", f"{row} deadlines missed in a row, {share.words}", {**share.numbers, "in_a_row": row}
+    )
 
 
 def _denials(watched: Watched, limits: Gates) -> Gate:

@@ -23,14 +23,17 @@ from supervisor.venue.requests import (
     Answer,
     HeartbeatAnswer,
     VenueOrder,
+    Where,
     parse_balance,
     parse_cancel_answer,
+    parse_closed_only,
     parse_heartbeat,
     parse_order_answer,
     parse_page,
     parse_trades,
     parse_venue_order,
     parse_version,
+    parse_where,
 )
 from supervisor.venue.user import TradeLeg
 
@@ -141,6 +144,24 @@ class Gateway:
         if http != 200:
             raise VenueRefused(f"balance: HTTP {http}")
         return parse_balance(body)
+
+    async def where(self) -> Where:
+        """Whether orders may be sent from where we are. Raises: VenueRefused, BadFrame."""
+        assert self._http is not None, "the gateway is opened before it is used"
+        try:
+            http, body = await ask(self._http, "GET", self._settings.geoblock, {})
+        except UNREACHED as error:
+            raise VenueRefused(f"{self._settings.geoblock} does not answer: {why(error)}") from error
+        if http != 200:
+            raise VenueRefused(f"{self._settings.geoblock}: HTTP {http}")
+        return parse_where(body)
+
+    async def closed_only(self) -> bool:
+        """Whether this account may only reduce what it holds. Raises: VenueRefused, BadFrame."""
+        http, body = await self._asked("GET", "/auth/ban-status/closed-only")
+        if http != 200:
+            raise VenueRefused(f"closed only: HTTP {http}")
+        return parse_closed_only(body)
 
     async def beat(self) -> HeartbeatAnswer:
         """Send one heartbeat; a corrected id is taken over for the next. Raises: VenueRefused, BadFrame."""

@@ -66,7 +66,7 @@ class Handover:
             uid = self.wanted.get(name, "")
             moves = state.phase == "orphan" or (state.phase == "owned" and state.owner != uid)
             if moves and self.board.crew.ready(uid) and name not in self._paused_ns and not self._not_now(name):
-                self._armed_ns[name] = self.board.mono_ns
+                self._armed_ns.setdefault(name, self.board.mono_ns)
                 self.turns.step(name, slotstate.Arm(uid))
 
     def try_boundary(self, name: str) -> None:
@@ -77,14 +77,19 @@ class Handover:
             self.turns.step(name, slotstate.Commit())
 
     def pass_time(self) -> None:
-        """Arm what may move by now; no slot holds its ticks back for ever, or while it may not move.
+        """Arm what may move by now; no slot holds its ticks back for ever, so many that some are skipped, or while it
+        may not move.
 
-        It goes back to its owner then, and tries again a little later.
+        It goes back to its owner then, and tries again a little later. One whose new owner dies is armed with the next
+        in the same moment: it has held its ticks back since the first.
         """
         quiesce_s = self.board.settings.deploy.quiesce_s
         for name, state in list(self.turns.slots.items()):
+            if state.phase in {"owned", "orphan"}:
+                self._armed_ns.pop(name, None)
             held_s = self.board.since_s(self._armed_ns.get(name, self.board.mono_ns))
-            if state.phase == "quiescing" and state.owner and (held_s > quiesce_s or self._not_now(name)):
+            enough = held_s > quiesce_s or len(state.held) >= slotstate.PATIENT_MAX
+            if state.phase == "quiescing" and state.owner and (enough or self._not_now(name)):
                 self._paused_ns[name] = self.board.mono_ns
                 self.turns.step(name, slotstate.Disarm())
         rested = [name for name, since in self._paused_ns.items() if self.board.since_s(since) > quiesce_s / 4]
@@ -129,7 +134,8 @@ class Handover:
     def _unrest(self) -> str:
         """What of the venue and its feeds makes this no time to change hands."""
         down = next((feed for feed, fault in self.board.feeds.items() if fault), "")
-        return f"the {down} feed is away" if down else self.board.venue_fault
+        lost = self.board.lifeline_lost.replace("_", " ")
+        return f"the {down} feed is away" if down else lost or self.board.venue_fault
 
     def _window_says(self, name: str) -> str:
         """Around its resolution and in its entry window a slot stays with whoever has it."""

@@ -1,7 +1,9 @@
 """The word on the phase that runs: what its gates say now, from the trial's replays or from the evidence gathered.
 
-Looks often enough and not at every entry; keeps what the gates said until the phase ends. Leaves to `operations` what
-follows from it. What always holds: where nothing was gathered the word is INCONCLUSIVE.
+What was gathered outlives its phase: also while a walk is held, or its slots are on their way, green may show that it
+is no good. Beside it stands the guard, which watches in every slot what green does as the owner, whatever the phase and
+the ring. Looks often enough and not at every entry; keeps what the gates said until the phase ends. Leaves to
+`operations` what follows from it. What always holds: where nothing was gathered the word is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from shared import entries as e
 from shared.clock import NS
 from supervisor.board import Board
 from supervisor.evidence import Evidence
-from supervisor.gates import Gate, Tried, Verdict, trial_gates, worst
+from supervisor.gates import Gate, Tried, Verdict, hard_triggers, trial_gates, worst
 from supervisor.plan import Plan
+from supervisor.watch import Watch
 
 LOOK_S: Final = 0.1
 """Real seconds between two looks at what a gate says."""
@@ -28,6 +31,7 @@ class Judgement:
         self.board = board
         self.gates: tuple[Gate, ...] = ()
         self._evidence: Evidence | None = None
+        self._guard: Watch | None = None
         self._looked_ns = 0
         self._retry_ns = 0
         board.heard = self._heard
@@ -37,9 +41,13 @@ class Judgement:
         board = self.board
         self._evidence = Evidence(green, blue, plan, board.settings.gates, slots, board.at_ns, board.mono_ns)
 
+    def guard(self, green: str) -> None:
+        """Watch what green does in any slot, from here on."""
+        self._guard = Watch(green, self.board.mono_ns)
+
     def drop(self) -> None:
-        """What was gathered speaks of a phase that is over."""
-        self._evidence = None
+        """What was gathered counts no more: it is over, or a person has decided in its view."""
+        self._evidence = self._guard = None
 
     def take(self) -> tuple[Gate, ...]:
         """What the gates of the phase that ends said; the next one begins with none."""
@@ -48,8 +56,9 @@ class Judgement:
 
     def beat(self, rss_kib: int) -> None:
         """Green's loop turned, with so much memory."""
-        if self._evidence is not None:
-            self._evidence.beat(rss_kib, self.board.mono_ns)
+        for watching in (self._evidence, self._guard):
+            if watching is not None:
+                watching.beat(rss_kib, self.board.mono_ns)
 
     def try_(self, first: Tried, second: Tried) -> Verdict:
         """The word on two replays; a tape without a tick is worth another try a little later."""
@@ -65,17 +74,30 @@ class Judgement:
         return due
 
     def look(self) -> Verdict:
-        """The word on what was gathered up to now."""
-        if self._evidence is None or self.board.since_s(self._looked_ns) < LOOK_S:
-            return "INCONCLUSIVE"
+        """The word on the phase that gathers, from what was gathered up to now."""
+        return worst(self._look())
+
+    def breached(self) -> bool:
+        """Whether something speaks against green in a phase that asks no gate; nothing else of it is kept."""
+        self.gates = tuple(gate for gate in self._look() if gate.verdict == "FAIL")
+        return bool(self.gates)
+
+    def _look(self) -> tuple[Gate, ...]:
+        """What the gates say, if it is time to look: those of what was gathered, and what the guard has besides."""
+        if self.board.since_s(self._looked_ns) < LOOK_S:
+            return ()
         self._looked_ns = self.board.mono_ns
-        self.gates = self._evidence.gates(self.board.at_ns, self.board.mono_ns)
-        return worst(self.gates)
+        gathered = self._evidence.gates(self.board.at_ns, self.board.mono_ns) if self._evidence is not None else ()
+        failed = {gate.name for gate in gathered if gate.verdict == "FAIL"}
+        guarded = hard_triggers(self._guard.numbers(), self.board.settings.gates) if self._guard is not None else ()
+        self.gates = (*gathered, *(gate for gate in guarded if gate.name not in failed))
+        return self.gates
 
     def saying(self, verdict: Verdict) -> dict[str, str]:
         """The words of the gates with this verdict."""
         return {gate.name: gate.words for gate in self.gates if gate.verdict == verdict}
 
     def _heard(self, entry: e.Entry) -> None:
-        if self._evidence is not None:
-            self._evidence.see(entry, self.board.mono_ns)
+        for watching in (self._evidence, self._guard):
+            if watching is not None:
+                watching.see(entry, self.board.mono_ns)

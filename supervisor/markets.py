@@ -82,6 +82,7 @@ class Markets:
             self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
             self.board.write(e.Gap(feed, since, self.board.at_ns, was))
         if feed == "user":
+            self.board.lifelines.hear(self.board.mono_ns)
             self.dealing.on_channel(there=not fault)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))

@@ -114,15 +114,16 @@ def from_journal(op: str, operated: Operated) -> Operation:
 def close_left_open(board: Board) -> None:
     """After a restart, say how the operations ended that the last reign did not end itself.
 
-    Every slot comes back on the active release, so an operation either got that far or was put back.
+    Every slot comes back on the active release, so an operation either got that far or was put back; of a first release
+    that did not get there none comes back, and nobody trades as before.
     """
     accounts = board.accounts
     active = accounts.active.release if accounts.active is not None else ""
     for op, operated in list(accounts.operations.items()):
         if operated.result:
             continue
-        unmoved = "ROLLED_BACK" if operated.flips else "GATE_FAILED"
-        result = "OK" if operated.green == active else unmoved
+        failed = "ROLLED_BACK" if operated.flips and operated.blue else "GATE_FAILED"
+        result = "OK" if operated.green == active else failed
         fault = "" if result == "OK" else "the supervisor was restarted while it ran"
         sides = {"green": operated.green, "blue": operated.blue}
         step, detail = operated.step, {**sides, "result": result, "fault": fault, "flips": operated.flips}

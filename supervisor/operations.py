@@ -23,6 +23,7 @@ from supervisor.operation import Operation, close_left_open, from_journal
 from supervisor.plan import Plan, Standing, alone, make_rings, planned
 from supervisor.staff import FROM_OUTSIDE, Staff
 from supervisor.turns import Turns
+from supervisor.wait import Wait
 
 KEPT: Final = 64
 """Operations that are remembered for people who ask."""
@@ -40,6 +41,7 @@ class Operations:
         self.all: dict[str, Operation] = {}
         self.current: Operation | None = None
         self.judgement = Judgement(board)
+        self.wait = Wait(board, turns, handover, self.staff, self.judgement)
         handover.crossed = self._crossed
 
     @property
@@ -140,7 +142,9 @@ class Operations:
         member = self.board.crew.members.get(uid)
         if member is None:
             return
-        self.board.crew.update(uid, whole=True, stage="ready" if member.stage == "greeted" else member.stage)
+        self.board.crew.update(
+            uid, whole=True, holed_ns=0, stage="ready" if member.stage == "greeted" else member.stage
+        )
         self.board.crew.hear(uid, self.board.mono_ns, ready.read_seq)
         if member.stage == "greeted":
             detail = f"{ready.events} frames in {ready.took_us // 1_000} ms"
@@ -163,8 +167,9 @@ class Operations:
     def on_hole(self, now: Moment, uid: str, hole: m.Hole) -> None:
         """A worker missed a part of the stream: it owns nothing until it says that it is whole again."""
         self.board.now(now)
-        if uid in self.board.crew.members:
-            self.board.crew.update(uid, whole=False)
+        member = self.board.crew.members.get(uid)
+        if member is not None:
+            self.board.crew.update(uid, whole=False, holed_ns=member.holed_ns or self.board.mono_ns)
             self.board.alarm("hole", f"{uid} expected frame {hole.expected_seq} and got {hole.got_seq}")
 
     def on_attested(self, now: Moment, uid: str, attested: m.Attested) -> None:
@@ -226,10 +231,10 @@ class Operations:
     # --- what time does ---
 
     def pass_time(self) -> None:
-        """Give up what is late, look at what is proved, bring back who is missing."""
+        """Look at what speaks against green, then at what it proved; give up what is late, start who is missing."""
         self.handover.pass_time()
-        self.see_proved()
         self._judge()
+        self.see_proved()
         self._give_up_late()
         self.staff.pass_time()
         self.ensure_active()
@@ -247,30 +252,15 @@ class Operations:
         rollback waits for neither: it goes to what has traded before, and it is in a hurry.
         """
         proved = _PROVED.get(self.rollout.phase)
-        if proved is not None and self.green and not self._missing():
+        if proved is not None and self.green and not self.wait.missing(self.rollout):
             self._roll(proved())
 
-    def _missing(self) -> str:
-        """What green has not shown yet in this phase; empty when it has."""
-        member = self.board.crew.members[self.green]
-        said, decided, owner = member.attested, member.answered, self.green
-        if self.rollout.phase == "warming":
-            said, decided, owner = member.stage == "ready", member.shadowed, self.blue
-        if not said:
-            return "its worker did not answer"
-        tried = decided or self.rollout.verb == "rollback" or not self._ticks_come_to(owner)
-        return "" if tried else "it decided on no live tick"
-
-    def _ticks_come_to(self, uid: str) -> bool:
-        """Whether this worker owns a slot in which a tick will come, or waits for its answer."""
-        window, lane_of = self.board.lanes.window, self.board.lane_of
-        owned = [name for name, state in self.turns.slots.items() if state.owner == uid and not state.blocked]
-        return bool(uid) and any(window(lane_of[name]) for name in owned)
-
     def _judge(self) -> None:
-        """Trial, shadow and bake go on when every gate passes, and end at once when one fails."""
+        """Trial, shadow and bake go on when every gate passes; when one fails they end, and what follows them does."""
         if self.rollout.phase in {"shadow", "baking"}:
             self._pass_judgement(self.judgement.look())
+        elif self.rollout.phase in _WATCHED and self.judgement.breached():
+            self._pass_judgement("FAIL")
         elif self.rollout.phase == "trial" and self.judgement.retry():
             self._do_try(rollout.Try())
 
@@ -288,36 +278,10 @@ class Operations:
         operation = self.current
         if operation is None:
             return
-        operation.waiting = self._waiting() if board.since_s(operation.phase_ns) > WORTH_TELLING_S else {}
-        if board.since_s(operation.phase_ns) > self._phase_limit_s(operation.plan):
-            self._roll(rollout.Late(_listed(self._waiting())))
-
-    def _waiting(self) -> dict[str, str]:
-        """What the phase waits for: by slot, by gate, or in a word."""
-        phase = self.rollout.phase
-        if phase in {"flipping", "restoring"}:
-            return self.handover.waiting()
-        if phase in {"trial", "shadow", "baking"}:
-            return self.judgement.saying("INCONCLUSIVE")
-        if phase == "held":
-            return {"a person": self.rollout.held_for}
-        return {"green": self._missing()} if self.green else {"blue": "its worker did not go"}
-
-    def _phase_limit_s(self, plan: Plan) -> float:
-        deploy, clock = self.board.settings.deploy, self.board.settings.clock
-        limits = {
-            "spawning": deploy.hello_s + 1,
-            "warming": deploy.warm_s + 1,
-            "trial": deploy.trial_s + 1,
-            "shadow": deploy.shadow_s,
-            "held": deploy.hold_s,
-            "flipping": plan.boundary_s,
-            "attesting": deploy.attest_s,
-            "baking": plan.bake_s / (clock.speed if clock is not None else 1.0) + deploy.bake_grace_s,
-            "retiring": deploy.retire_s + 1,
-            "restoring": deploy.boundary_s,
-        }
-        return limits[self.rollout.phase]
+        waited_s = board.since_s(operation.phase_ns)
+        operation.waiting = self.wait.why(self.rollout) if waited_s > WORTH_TELLING_S else {}
+        if waited_s > self.wait.most_s(self.rollout.phase, operation.plan):
+            self._roll(rollout.Late(_listed(self.wait.why(self.rollout))))
 
     # --- the table, carried out ---
 
@@ -339,10 +303,12 @@ class Operations:
         assert operation is not None, "a rollout moves only while its operation runs"
         self.rollout = moved
         operation.flips = moved.flipped
-        if moved.phase != before.phase:
+        if (moved.phase, moved.held_for) != (before.phase, before.held_for):
             operation.held_for, operation.after = moved.held_for, moved.after if moved.phase == "held" else ""
             operation.enter(self.board, moved.phase, self.judgement.take())
             operation.ring = moved.ring
+            if before.phase == "held" or moved.to_decide:
+                self.judgement.drop()
         for command in commands:
             _CARRY_OUT[type(command)](self, command)
         if moved.phase != before.phase:
@@ -381,8 +347,12 @@ class Operations:
         self.judgement.gather(self.green, self.current.blue, self.current.plan, slots)
 
     def _do_flip(self, command: rollout.Flip) -> None:
-        """The ring is aimed at already, as every phase's slots are."""
-        self.judgement.drop()
+        """The ring is aimed at already, as every phase's slots are. What led here still counts, until the ring bakes.
+
+        Green is guarded where there is something better to go back to: not at a first start, not in a rollback.
+        """
+        if self.rollout.blue and self.rollout.verb != "rollback":
+            self.judgement.guard(self.green)
 
     def _do_attest(self, command: rollout.Attest) -> None:
         self.board.crew.update(self.green, attested=False)
@@ -457,9 +427,7 @@ class Operations:
             self._see_restored()
 
     def _see_restored(self) -> None:
-        """Everything is back when the active release owns every slot; a first release that failed leaves none."""
-        nobody = self.board.accounts.active is None
-        if nobody or (self.blue and self.handover.held_by(self.blue, self.turns.slots)):
+        if self.wait.restored(self.rollout):
             self._roll(rollout.Restored())
 
     def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
@@ -487,6 +455,8 @@ def _listed(said: Mapping[str, str]) -> str:
 
 _WITH_GREEN: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting", "baking"})
 """Phases in which slots are green's, or shall be; a hold only once some are."""
+_WATCHED: Final[frozenset[rollout.Phase]] = frozenset({"held", "flipping", "attesting"})
+"""Phases that ask no gate, and end all the same when one of those before them would fail by now."""
 _PROVED: Final[Mapping[rollout.Phase, type[rollout.Ready | rollout.Attested]]] = {
     "warming": rollout.Ready,
     "attesting": rollout.Attested,

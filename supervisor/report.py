@@ -42,7 +42,10 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "wall_ns": wall_ns,
         "generation": accounts.generation,
         "paused": accounts.paused,
-        "pause_reason": accounts.pause_reason if accounts.paused else "",
+        "pause_reason": accounts.pause_reason if accounts.paused or accounts.halted else "",
+        "halted": accounts.halted,
+        "flattening": flattening(desk, accounts.flattening),
+        "standing": _standing(accounts.standing),
         "release": active(desk),
         "parameters": board.parameters,
         "slots": {"configured": len(desk.turns.slots), "open": len(open_slots), "owned": _owned(desk, open_slots)},
@@ -66,13 +69,44 @@ def state(desk: Desk) -> str:
     """One word for what the desk is doing."""
     if desk.board.accounts.active is None:
         return "NO RELEASE"
+    if desk.board.accounts.halted:
+        return "HALTED"
     if desk.board.accounts.paused:
         return "PAUSED"
-    if any(desk.board.feeds.values()) or desk.board.tape_fault:
+    standing = desk.board.accounts.standing
+    if standing is not None and (standing.blocked or standing.closed_only):
+        return "BLOCKED" if standing.blocked else "REDUCING"
+    if any(desk.board.feeds.values()) or desk.board.tape_fault or desk.board.lifeline_lost:
         return "DEGRADED"
     if not any(slot.owner for slot in desk.turns.slots.values()):
         return "STARTING"
     return "TRADING"
+
+
+def flattening(desk: Desk, slots: Iterable[str]) -> dict[str, dict[str, str]]:
+    """For each slot that people took from its release: under which operation, and what it waits for or has left.
+
+    `state`: flat, or flattening.
+    """
+    accounts, waits = desk.board.accounts, desk.unwind.waits
+    return {
+        slot: {
+            "op": accounts.flattening[slot],
+            "state": "flat" if slot in accounts.flat and slot not in waits else "flattening",
+            "words": waits.get(slot, accounts.flat.get(slot, "")),
+        }
+        for slot in slots
+        if slot in accounts.flattening
+    }
+
+
+def _standing(standing: e.Standing | None) -> str:
+    """What the venue lets us do, in a word."""
+    if standing is None:
+        return "unknown"
+    if standing.blocked:
+        return f"blocked in {standing.place or 'this place'}"
+    return "closed only" if standing.closed_only else "ok"
 
 
 def active(desk: Desk) -> dict[str, Any]:
@@ -245,6 +279,10 @@ def _word(desk: Desk, name: str, slot_state: SlotState, window: Window | None) -
         return "BLOCKED"
     if not slot_state.owner:
         return "NO OWNER"
+    if name in desk.board.accounts.flattening:
+        return "FLAT" if name in desk.board.accounts.flat else "FLATTENING"
+    if desk.board.accounts.halted:
+        return "HALTED"
     if desk.board.accounts.paused:
         return "PAUSED"
     if slot_state.phase != "owned":
@@ -266,19 +304,26 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     e.Active: lambda a, named: f"{named(a.release)} is the active release",
     e.Placing: lambda p, named: (
         f"{p.slot} {p.side} {p.outcome} {show_micro(p.size_micro)} at {show_micro(p.price_micro)} {p.kind} "
-        f"by {named(p.by.release)}"
+        f"by {named(p.by.release) if p.by.release else f'operation {p.op}'}"
     ),
     e.Fill: lambda f, named: (
         f"{f.slot} filled {f.side} {f.outcome} {show_micro(f.size_micro)} at {show_micro(f.price_micro)} "
-        f"as {'maker' if f.maker else 'taker'}, decided by {named(f.by.release)}"
+        f"as {'maker' if f.maker else 'taker'}, decided by {named(f.by.release) if f.by.release else 'a person'}"
     ),
     e.Settled: lambda s, named: f"{s.slot} window {s.start_s} settled {s.winner} by the reference prices",
     e.Resolved: lambda r, named: (
         f"{r.slot} window {r.start_s} resolved {r.winner}, ours pay {show_usd(r.payout_micro)}"
     ),
     e.Control: lambda c, named: (
-        f"entries {'paused' if c.paused else 'open'} by {c.actor}: {c.reason or 'no reason given'}"
+        f"{'halted' if c.halted else 'entries paused' if c.paused else 'entries open'} by {c.actor}: "
+        f"{c.reason or 'no reason given'}"
     ),
+    e.Flatten: lambda f, named: (
+        f"{len(f.slots)} slots are flattened, the first {f.slots[0]}, by {f.actor}: "
+        f"{f.reason or 'no reason given'} ({f.op})"
+    ),
+    e.Flattened: lambda f, named: f"{f.slot} is flat" + (f", left: {f.left}" if f.left else "") + f" ({f.op})",
+    e.Standing: lambda s, named: f"the venue says: {_standing(s)}",
     e.Worker: lambda w, named: (
         f"worker {w.uid} of {named(w.release)} {w.event}" + (f": {w.detail}" if w.detail else "")
     ),

@@ -26,6 +26,8 @@ class Limits:
     orders_per_minute: int
     open_orders: int
     price_band_micro: int
+    side_micro: int
+    cancels_per_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,17 @@ class Exposure:
     day_realized_micro: int
     open_orders: int
     orders_last_minute: int
+    side_micro: int = 0
+    """What could be lost if this outcome, Up or Down, lost in every market at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The token's market now. `stale`: why its book is not to be believed, else empty. Prices 0: nothing there."""
+    """The token's market now. `stale`: why its book is not to be believed, else empty. Prices 0: nothing there.
+
+    `opposite_*`: of the market's other token, 0 as well while its book is not to be believed. The two are one market:
+    who bids for Down at a price offers Up at one minus it.
+    """
 
     bid_micro: int
     ask_micro: int
@@ -57,6 +65,19 @@ class Quote:
     min_immediate_micro: int
     fee_rate_micro: int
     fee_exponent: int
+    opposite_bid_micro: int = 0
+    opposite_ask_micro: int = 0
+
+    @property
+    def offered_micro(self) -> int:
+        """The lowest price at which either book sells the token now; 0 for none."""
+        minted = MICRO - self.opposite_bid_micro if self.opposite_bid_micro else 0
+        return min((price for price in (self.ask_micro, minted) if price), default=0)
+
+    @property
+    def wanted_micro(self) -> int:
+        """The highest price at which either book buys the token now; 0 for none."""
+        return max(self.bid_micro, MICRO - self.opposite_ask_micro if self.opposite_ask_micro else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +105,32 @@ class _Case:
     exposure: Exposure
     limits: Limits
     entries: str
+    halted: str
     cost_micro: int
 
 
-def check(place: Place, quote: Quote, exposure: Exposure, limits: Limits, entries: str) -> Approved | Denied:
+def check(
+    place: Place, quote: Quote, exposure: Exposure, limits: Limits, entries: str, halted: str = ""
+) -> Approved | Denied:
     """Judge one order.
 
     Args: entries: empty, or why no entry may be made now; an order that only reduces what is held may still go.
+    halted: empty, or why not even that may.
     """
-    case = _Case(place, quote, exposure, limits, entries, worst_cost(place.side, place, quote))
+    case = _Case(place, quote, exposure, limits, entries, halted, worst_cost(place.side, place, quote))
     for reason, refusal in _CHECKS:
         detail = refusal(case)
         if detail:
             return Denied(reason, detail)
     return Approved(case.cost_micro)
+
+
+def check_cancel(cancels_last_minute: int, limits: Limits) -> Denied | None:
+    """Judge one cancel of a release: one that places and withdraws without end is stopped by both rates."""
+    limit = limits.cancels_per_minute
+    if cancels_last_minute < limit:
+        return None
+    return Denied("cancel_rate", f"{cancels_last_minute} cancels in the last minute, the limit is {limit}")
 
 
 def worst_cost(side: Side, place: Place, quote: Quote) -> int:
@@ -141,14 +174,32 @@ def _stale(case: _Case) -> str:
     return case.quote.stale
 
 
-def _far_price(case: _Case) -> str:
-    """A BUY far above the ask, or a SELL far below the bid, is a slip of the finger or of a unit."""
-    place, band = case.place, case.limits.price_band_micro
-    if place.side == "BUY" and case.quote.ask_micro and place.price_micro > case.quote.ask_micro + band:
-        return f"{show_micro(place.price_micro)} is over {show_micro(band)} above the ask"
-    if place.side == "SELL" and case.quote.bid_micro and place.price_micro < case.quote.bid_micro - band:
-        return f"{show_micro(place.price_micro)} is over {show_micro(band)} below the bid"
+def _disagreeing(case: _Case) -> str:
+    """Books of one market that could be traded against each other far beyond a moment's lag: one of them is wrong."""
+    bid, ask = case.quote.wanted_micro, case.quote.offered_micro
+    if ask and bid > ask + case.limits.price_band_micro:
+        return f"the two tokens' books want it at {show_micro(bid)} and offer it at {show_micro(ask)}"
     return ""
+
+
+def _far_price(case: _Case) -> str:
+    """A BUY far above the ask, or a SELL far below the bid, is a slip of the finger or of a unit.
+
+    Held against both tokens' books: a side that is empty, or thin at the end, is bounded by the other token's.
+    """
+    price, band = case.place.price_micro, case.limits.price_band_micro
+    ask, bid = case.quote.offered_micro, case.quote.wanted_micro
+    if case.place.side == "BUY" and ask and price > ask + band:
+        return f"{show_micro(price)} is over {show_micro(band)} above the ask, {show_micro(ask)}"
+    if case.place.side == "SELL" and bid and price < bid - band:
+        return f"{show_micro(price)} is over {show_micro(band)} below the bid, {show_micro(bid)}"
+    return ""
+
+
+def _unquoted(case: _Case) -> str:
+    """With neither token bid for nor offered there is nothing to hold a price against."""
+    bare = not case.quote.offered_micro and not case.quote.wanted_micro
+    return "nobody bids for either token or offers one" if case.place.side == "BUY" and bare else ""
 
 
 def _uncovered(case: _Case) -> str:
@@ -189,12 +240,15 @@ def _too_many(case: _Case) -> str:
 
 
 _CHECKS: Final[tuple[tuple[str, Callable[[_Case], str]], ...]] = (
+    ("halted", lambda c: c.halted),
     ("entries_closed", _no_entry),
     ("bad_kind", _bad_kind),
     ("bad_price", _bad_price),
     ("bad_size", _bad_size),
     ("too_little", _too_little),
     ("book_stale", _stale),
+    ("books_disagree", _disagreeing),
+    ("no_quote", _unquoted),
     ("price_far", _far_price),
     ("uncovered_sell", _uncovered),
     ("own_order", _own_order),
@@ -204,6 +258,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[_Case], str]], ...]] = (
     ("order_cap", lambda c: _over(0, c.cost_micro, c.limits.order_micro)),
     ("slot_cap", lambda c: _over(c.exposure.slot_micro, c.cost_micro, c.limits.slot_micro)),
     ("asset_cap", lambda c: _over(c.exposure.asset_micro, c.cost_micro, c.limits.asset_micro)),
+    ("side_cap", lambda c: _over(c.exposure.side_micro, c.cost_micro, c.limits.side_micro)),
     ("total_cap", lambda c: _over(c.exposure.total_micro, c.cost_micro, c.limits.total_micro)),
     ("cash", lambda c: _over(0, c.cost_micro, max(0, c.exposure.cash_micro))),
 )

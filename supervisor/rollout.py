@@ -14,8 +14,9 @@
 
 A walk goes ring by ring through flipping, attesting and baking; parts that its course leaves out are passed over. Up to
 the first boundary blue trades on whatever fails, and the walk ends in `idle` with nothing changed; after it blue stays
-warm until the walk retires it. Each phase has a deadline (`Late`) and one default exit, and each event that can end it
-stands in the tables; a pair that is missing is refused and changes nothing. `operations` carries the commands out.
+warm until the walk retires it, and what green does counts as long (`Breached`), in whatever phase. Each phase has a
+deadline (`Late`) and one default exit, and each event that can end it stands in the tables; a pair that is missing is
+refused and changes nothing. `operations` carries the commands out.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ Phase = Literal[
 Result = Literal["OK", "REJECTED", "GATE_FAILED", "NO_BOUNDARY", "ABORTED", "ROLLED_BACK", "ROLLBACK_FAILED"]
 Hold = Literal["", "shadow", "flip", "retire"]
 
+AS_ASKED: Final = "as asked"
+"""Why a walk is held that was told so when it began."""
+
 
 @dataclass(frozen=True, slots=True)
 class Course:
     """Which parts a walk has. `rings`: how many, at least one. `hold`: before which part a person's word is needed.
 
-    `take_back`: whether a breach in the bake puts every slot back by itself, or waits for a person.
+    `take_back`: whether a breach puts slots that crossed back by itself, or waits for a person. Among the boundaries it
+    always does: half a ring is nothing to wait with.
     """
 
     trial: bool = False
@@ -79,6 +84,11 @@ class Rollout:
     fault: str = ""
     result: Result = "OK"
 
+    @property
+    def to_decide(self) -> bool:
+        """Whether a person has to say what becomes of slots that crossed: no breach can add to that."""
+        return self.phase == "held" and bool(self.flipped) and self.held_for != AS_ASKED
+
 
 @dataclass(frozen=True, slots=True)
 class Begin:
@@ -110,7 +120,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Breached:
-    """A gate of the phase failed."""
+    """A gate of the phase failed, or green does what no worker of a candidate may, in whatever phase."""
 
     fault: str
 
@@ -141,7 +151,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Every slot is back."""
+    """Every slot is back; where no release traded before, none is on its way to green any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +269,15 @@ _FAULTS: Final[dict[tuple[Phase, type], Result]] = {
     ("shadow", Breached): "GATE_FAILED",
     ("shadow", Failed): "GATE_FAILED",
     ("shadow", Abort): "ABORTED",
+    ("held", Breached): "GATE_FAILED",
     ("held", Failed): "GATE_FAILED",
     ("held", Late): "ABORTED",
     ("held", Abort): "ABORTED",
+    ("flipping", Breached): "GATE_FAILED",
     ("flipping", Failed): "GATE_FAILED",
     ("flipping", Late): "NO_BOUNDARY",
     ("flipping", Abort): "ABORTED",
+    ("attesting", Breached): "GATE_FAILED",
     ("attesting", Failed): "GATE_FAILED",
     ("attesting", Late): "GATE_FAILED",
     ("attesting", Abort): "ABORTED",
@@ -276,7 +289,8 @@ _FAULTS: Final[dict[tuple[Phase, type], Result]] = {
 _ONLY_FORWARD: Final[frozenset[Phase]] = frozenset({"spawning", "warming", "trial", "shadow"})
 """Phases before the first boundary: what fails there has nothing to put back."""
 
-# What a person has to decide instead. The bake's rows count only where slots are not taken back by themselves.
+# What a person has to decide instead. The bake's rows count only where slots are not taken back by themselves; `_tell`
+# is the same for a walk that is held already.
 _ASKS: Final[frozenset[tuple[Phase, type]]] = frozenset({("shadow", Late), ("baking", Breached), ("baking", Late)})
 
 # What ends a phase well, and the phase it leads to; `_walk` finds the next one on the course.
@@ -307,8 +321,6 @@ _ORDER: Final[dict[Phase, Phase]] = {
     "attesting": "baking",
 }
 
-AS_ASKED: Final = "as asked"
-"""Why a walk is held that was told so when it began."""
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 EVENTS: Final[tuple[type, ...]] = get_args(Event)
 
@@ -318,13 +330,15 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
     key = (rollout.phase, type(event))
     if key in _ASKS and not (rollout.phase == "baking" and rollout.course.take_back):
         return _hold(rollout, _after(rollout), _fault(rollout, event))
+    if key == ("held", Breached) and rollout.flipped and not rollout.course.take_back:
+        return _tell(rollout, event)
     if key in _FAULTS:
         unsure = key == ("held", Late) and rollout.held_for != AS_ASKED
         return _fail(rollout, event, "GATE_FAILED" if unsure else _FAULTS[key])
     if key in _DONE:
         return _go_on(rollout)
     if isinstance(event, Promoted) and rollout.phase == "held":
-        return _enter(replace(rollout, held_for=""), rollout.after)
+        return _enter(replace(rollout, after="idle", held_for=""), rollout.after)
     phase = _NEXT.get(key)
     if phase is None:
         raise RefusedEvent(f"{type(event).__name__} while {rollout.phase}")
@@ -370,6 +384,13 @@ def _hold(rollout: Rollout, after: Phase, why: str) -> tuple[Rollout, tuple[Comm
     return replace(rollout, phase="held", after=after, held_for=why), ()
 
 
+def _tell(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
+    """Who is waited for wanted to decide about what fails: from now on it waits for that, if it did not already."""
+    if rollout.to_decide:
+        raise RefusedEvent(f"{type(event).__name__} while a person has to decide anyway")
+    return _hold(rollout, rollout.after, _fault(rollout, event))
+
+
 def _enter(rollout: Rollout, phase: Phase) -> tuple[Rollout, tuple[Command, ...]]:
     ring = rollout.ring + (phase == "flipping" and rollout.flipped > 0)
     moved = replace(rollout, phase=phase, ring=ring)
@@ -379,16 +400,17 @@ def _enter(rollout: Rollout, phase: Phase) -> tuple[Rollout, tuple[Command, ...]
 def _fail(rollout: Rollout, event: Event, result: Result) -> tuple[Rollout, tuple[Command, ...]]:
     fault = _fault(rollout, event)
     forward = rollout.phase in _ONLY_FORWARD or (rollout.phase == "held" and not rollout.flipped)
-    moved = replace(rollout, phase="idle" if forward else "restoring", fault=fault, result=result)
+    phase: Phase = "idle" if forward else "restoring"
+    moved = replace(rollout, phase=phase, after="idle", held_for="", fault=fault, result=result)
     return moved, (Discard(), Finish(result, fault)) if forward else (Restore(),)
 
 
 def _put_back(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
-    """Nothing crossed: nothing changed, and the cause is the result. Something crossed and is back: rolled back."""
+    """Something crossed and is back: rolled back. Nothing did, or there is nobody to give back to: the cause stands."""
     if isinstance(event, Late):
         result: Result = "ROLLBACK_FAILED"
     else:
-        result = "ROLLED_BACK" if rollout.flipped else rollout.result
+        result = "ROLLED_BACK" if rollout.flipped and rollout.blue else rollout.result
     return replace(rollout, phase="idle", result=result), (Discard(), Finish(result, rollout.fault))
 
 

@@ -21,6 +21,8 @@ from typing import Any, Final, Literal
 
 HELD_MAX: Final = 64
 """Ticks that may wait; one more and the oldest is skipped as late, the one that was shown before all others."""
+PATIENT_MAX: Final = HELD_MAX // 2
+"""Ticks that may wait for a boundary. They come as fast as the market's time, which in a rehearsal is not ours."""
 
 Phase = Literal["orphan", "owned", "quiescing", "granting"]
 

@@ -6,8 +6,10 @@ the table asks for, and a boundary that may have become clean, are passed on thr
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from shared import entries as e
 from shared import messages as m
@@ -21,6 +23,8 @@ from supervisor.slotstate import SlotState
 
 OUTAGE_MAX_NS = 86_400 * NS
 """Ticks of an outage longer than this are not written one by one."""
+SHOWN_MAX: Final = 256
+"""Ticks of a slot that are known to have been shown in this reign, the newest; a minute of them at the fastest beat."""
 
 
 class Turns:
@@ -36,6 +40,7 @@ class Turns:
         self.shown_start_s: dict[str, int] = {}
         self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
         self.moved: Callable[[str], None] = _nobody_moves
+        self._shown: dict[str, deque[int]] = {}
         self._after_ms: dict[str, int] = {}
         self._shown_ns: dict[str, int] = {}
         self._ownerless_ns: dict[str, int] = {}
@@ -154,6 +159,10 @@ class Turns:
         if state is not None and (state.in_flight, state.blocked) != (in_flight, unknown):
             self.step(name, slotstate.Flight(in_flight, unknown))
 
+    def was_shown(self, name: str, tick: int) -> bool:
+        """Whether a slot's tick is one of the newest that were put on the stream."""
+        return tick in self._shown.get(name, ())
+
     def _keep_time(self, name: str) -> None:
         state = self.slots[name]
         if not state.outstanding:
@@ -173,6 +182,7 @@ class Turns:
             self.step(name, slotstate.Done())
             return
         self._shown_ns[name] = board.mono_ns
+        self._shown.setdefault(name, deque(maxlen=SHOWN_MAX)).append(tick)
         self.shown_start_s[name] = window.start_s
         self.tick_seq[name] = board.publish(
             m.Tick(

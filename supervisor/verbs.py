@@ -155,13 +155,54 @@ def _events(asked: Asked) -> Done:
     return Done("events", report.events(asked.desk, after_ns, asked.number("limit", 50, EVENTS_MAX)))
 
 
-def _set_paused(paused: bool) -> Callable[[Asked], Done]:
-    def act(asked: Asked) -> Done:
-        changed = asked.desk.pause(asked.now, paused, asked.caller.actor, asked.text("reason"))
-        word = "paused: no new entries; exits, cancels and open orders go on" if paused else "resumed: entries are open"
-        return Done(word if changed else f"already {word}", changed=changed)
+def _pause(asked: Asked) -> Done:
+    changed = asked.desk.pause(asked.now, True, asked.caller.actor, asked.text("reason"))
+    word = "paused: no new entries; exits, cancels and open orders go on"
+    return Done(word if changed else f"already {word}", changed=changed)
 
-    return act
+
+def _resume(asked: Asked) -> Done:
+    """Entries are open, exits as well, and slots that were flattened belong to their releases again."""
+    changed = asked.desk.pause(asked.now, False, asked.caller.actor, asked.text("reason"), halted=False)
+    word = "resumed: entries are open"
+    return Done(word if changed else f"already {word}", changed=changed)
+
+
+def _halt(asked: Asked) -> Done:
+    """Nothing leaves any more but cancels; it needs a reason, and never asks twice."""
+    desk, reason = asked.desk, asked.text("reason").strip()
+    if not reason:
+        raise Refused("USAGE", "a halt needs a reason, for whoever finds the desk like that", "foresightctl pause")
+    accounts = desk.board.accounts
+    resting = len(accounts.open_orders())
+    changed = desk.pause(asked.now, accounts.paused, asked.caller.actor, reason, halted=True)
+    word = (
+        f"halted: no order leaves, {resting} open ones are being cancelled; positions stay until foresightctl flatten"
+    )
+    return Done(word if changed else f"already {word}", changed=changed, op=accounts.halted)
+
+
+def _flatten(asked: Asked) -> Done:
+    """Close what slots hold; asked for again it is what goes on already. Of all slots it is a halt as well."""
+    desk, wanted = asked.desk, asked.text("slot", "all")
+    accounts, op = desk.board.accounts, _own_id(asked)
+    everywhere = {*desk.turns.slots, *(held.slot for held in accounts.holdings())}
+    if wanted != "all" and wanted not in everywhere:
+        raise Refused("NOINPUT", f"no slot {wanted}", "foresightctl slots")
+    reason = asked.text("reason")
+    if wanted == "all":
+        asked.desk.pause(asked.now, accounts.paused, asked.caller.actor, reason or "flatten", halted=True)
+    slots = tuple(sorted(everywhere)) if wanted == "all" else (wanted,)
+    changed = desk.flatten(asked.now, op, slots, asked.caller.actor, reason)
+    word = f"flattening {wanted}: releases send nothing for it until foresightctl resume"
+    return Done(word if changed else f"already {word}", report.flattening(desk, slots), changed, op=op)
+
+
+def _own_id(asked: Asked) -> str:
+    """The id of an operation that whoever asks has chosen. Raises: Refused."""
+    if not _OP_ID.fullmatch(asked.request.op):
+        raise Refused("USAGE", "an operation needs an id of its own, 1 to 64 letters, digits, or any of . _ : -")
+    return asked.request.op
 
 
 def _deploy(asked: Asked) -> Done:
@@ -262,17 +303,14 @@ def _put_back(asked: Asked, running: Operation) -> Done:
 
 
 def _begin(asked: Asked, verb: str, release: str, plan: Plan) -> Done:
-    if not _OP_ID.fullmatch(asked.request.op):
-        raise Refused("USAGE", "an operation needs an id of its own, 1 to 64 letters, digits, or any of . _ : -")
+    op = _own_id(asked)
     try:
         steps = msgspec.convert(asked.request.args.get("steps_ms", {}), type=_StepsMs)
     except msgspec.ValidationError as error:
         raise Refused("USAGE", f"steps_ms must name whole milliseconds: {error}") from error
     override = asked.text("override")
     reason = asked.text("reason") + (f" (policies overridden: {override})" if override else "")
-    operation = asked.desk.operations.begin(
-        asked.now, asked.request.op, verb, release, asked.caller.actor, reason, steps, plan
-    )
+    operation = asked.desk.operations.begin(asked.now, op, verb, release, asked.caller.actor, reason, steps, plan)
     return Done(f"{verb} of {release} began", op=operation.op, changed=True)
 
 
@@ -365,8 +403,10 @@ _VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
     "slots": _slots,
     "releases": _releases,
     "events": _events,
-    "pause": _set_paused(True),
-    "resume": _set_paused(False),
+    "pause": _pause,
+    "halt": _halt,
+    "flatten": _flatten,
+    "resume": _resume,
     "register": _register,
     "deploy": _deploy,
     "rollback": _rollback,

@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sim-seed", type=int, metavar="N", help="let the simulated desk live this seed's run")
     parser.addoption("--kill-seed", type=int, default=1, help="which kill points a pipeline looks at")
     parser.addoption("--kill-point", action="append", default=[], help="only this one, as a test has printed it")
-    parser.addoption("--fault-seed", type=int, default=1, help="which cells of the fault table a pipeline looks at")
+    parser.addoption("--fault-seed", type=int, help="play the cells of the fault table that this seed draws")
     parser.addoption("--fault-cell", action="append", default=[], metavar="PHASE:FAULT", help="only this one")
 
 
@@ -33,11 +33,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much the models looked at, and how each mutant was caught."""
+    """Say how much the models looked at and how each mutant was caught, and how each cell of the fault table ended."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     called = [report for report in reports if getattr(report, "when", "") == "call"]
-    told = [text for report in called for name, text in report.user_properties if name == "model"]
-    if told:
-        terminalreporter.section("models")
-        for text in sorted(told):
-            terminalreporter.line(text)
+    for kind, title in (("model", "models"), ("fault", "fault table")):
+        told = [text for report in called for name, text in report.user_properties if name == kind]
+        if told:
+            terminalreporter.section(title)
+            for text in sorted(told):
+                terminalreporter.line(text)

@@ -255,15 +255,16 @@ def _ends_late_enough(evidence: Evidence, verdict: Verdict, last_seq: int) -> No
 
 
 def _orders(evidence: Evidence, verdict: Verdict) -> None:
-    """Every order the venue has was decided, once, by a release under an epoch; and so were its fills.
+    """Every order the venue has was decided, once, by a release under an epoch, or by a person; and so were its fills.
 
     What the venue took, says the desk, is on the venue's record.
     """
     intents = {entry.order_id: entry for entry in evidence.said(e.Placing)}
+    wished = _wished_by_people(evidence)
     for order in evidence.told("order"):
         verdict.orders += 1
         intent = intents.get(order["order_id"])
-        if intent is None or not _decided(intent, order):
+        if intent is None or not _follows(intent, order, wished):
             verdict.fault("orders_unattributed", f"order {order['order_id'][:10]} cannot be led back to a decision")
     taken = {entry.order_id for entry in evidence.said(e.Answered) if (entry.request, entry.state) == ("place", "open")}
     for order_id in sorted(taken - {order["order_id"] for order in evidence.told("order")}):
@@ -277,16 +278,47 @@ def _orders(evidence: Evidence, verdict: Verdict) -> None:
     _cancels(evidence, verdict)
 
 
-def _decided(intent: e.Placing, order: dict[str, Any]) -> bool:
-    """Whether an order is what a release under an epoch decided: token, side, price and size as well."""
+def _follows(intent: e.Placing, order: dict[str, Any], people: frozenset[str]) -> bool:
+    """Whether an order is what its intent says, token, side, price and size, and whose intent it is is known.
+
+    A release under an epoch decided it, or it sells what a slot held that a person let the desk flatten before.
+    """
     wished = (intent.token_id, intent.side, intent.price_micro, intent.size_micro)
     has = (order["token_id"], order["side"], order["price_micro"], order["size_micro"])
-    return wished == has and bool(intent.by.release and intent.by.parameters and intent.by.epoch)
+    decided = not intent.op and intent.by.release and intent.by.parameters and intent.by.epoch
+    commanded = intent.side == "SELL" and not intent.by.release and intent.order_id in people
+    return wished == has and bool(decided or commanded)
+
+
+def _wished_by_people(evidence: Evidence) -> frozenset[str]:
+    """Orders that were placed, or withdrawn, under an operation that a person had begun for their slot by then.
+
+    And those that were withdrawn because the venue had said that we may not trade as we did.
+    """
+    halts, flats, barred, wished = set[str](), set[tuple[str, str]](), False, set[str]()
+    for entry in evidence.said(e.Control, e.Flatten, e.Standing, e.Placing, e.Cancelling):
+        if isinstance(entry, e.Control):
+            halts = {entry.op} if entry.halted and entry.actor else set()
+            flats = set() if entry.gives_back else flats
+        elif isinstance(entry, e.Flatten):
+            flats |= {(entry.op, slot) for slot in entry.slots if entry.actor}
+        elif isinstance(entry, e.Standing):
+            barred = entry.blocked or entry.closed_only
+        elif (entry.op, entry.slot) in flats or _stopped(entry, halts, barred):
+            wished.add(entry.order_id)
+    return frozenset(wished)
+
+
+def _stopped(entry: e.Placing | e.Cancelling, halts: set[str], barred: bool) -> bool:
+    """Whether it is a cancel that a halt, or the venue's word on what we may do, made necessary."""
+    if isinstance(entry, e.Placing):
+        return False
+    return (entry.cause == "halt" and entry.op in halts) or (entry.cause == "standing" and barred)
 
 
 def _once(evidence: Evidence, verdict: Verdict) -> None:
     """A decision's intent is placed once, and the venue gets each order once."""
-    legs = Counter(f"{entry.slot} tick {entry.tick} leg {entry.leg}" for entry in evidence.said(e.Placing))
+    legs = Counter(f"{entry.slot} {entry.op}tick {entry.tick} leg {entry.leg}" for entry in evidence.said(e.Placing))
     posted = Counter(f"order {order['order_id'][:10]}" for order in evidence.told("order"))
     for name, count in (legs + posted).items():
         for _ in range(count - 1):
@@ -295,7 +327,8 @@ def _once(evidence: Evidence, verdict: Verdict) -> None:
 
 def _cancels(evidence: Evidence, verdict: Verdict) -> None:
     """An order ended only as somebody decided, or as the venue ends orders."""
-    wished = {entry.order_id for entry in evidence.said(e.Cancelling) if entry.cause == "decision"}
+    decided = {entry.order_id for entry in evidence.said(e.Cancelling) if entry.cause == "decision"}
+    wished = decided | _wished_by_people(evidence)
     for cancel in evidence.told("cancel"):
         order_id, cause = cancel["order_id"], cancel["cause"]
         if cause == "heartbeat":
@@ -303,7 +336,7 @@ def _cancels(evidence: Evidence, verdict: Verdict) -> None:
                 "orders_lost_to_heartbeat", f"order {order_id[:10]} was cancelled because the heartbeat lapsed"
             )
         elif cause not in _FINAL_CANCELS and order_id not in wished:
-            verdict.fault("orders_touched_by_flips", f"order {order_id[:10]} was cancelled and no decision wished it")
+            verdict.fault("orders_touched_by_flips", f"order {order_id[:10]} was cancelled and nobody wished it")
 
 
 def _fills(evidence: Evidence, verdict: Verdict) -> None:
@@ -420,7 +453,12 @@ def _late_payouts(evidence: Evidence) -> Counter[tuple[str, int]]:
 
 
 def _cash(evidence: Evidence, verdict: Verdict) -> None:
-    """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared."""
+    """Only a desk that ended in order, and a venue that ended after it, say what there is; else nothing is compared.
+
+    Nor is it where the desk ended before the venue had told it its balance: then it has bought nothing either.
+    """
+    if not any(entry.opening for entry in evidence.said(e.Balance)):
+        return
     moved, stops = list(evidence.said(e.Fill, e.FillStatus, e.Resolved, e.Snapshot)), list(evidence.told("stop"))
     if not moved or not isinstance(moved[-1], e.Snapshot) or not stops or not stops[-1]["balances"]:
         return

@@ -1,4 +1,4 @@
-"""Verbs that close and open entries. The safe direction never asks."""
+"""Verbs that close and open what releases may do. The safe direction never asks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ def pause(context: Context, reason: str) -> None:
 
 
 @click.command()
+@click.option("--reason", required=True, help="Why, for whoever finds the desk like that.")
+@verb
+def halt(context: Context, reason: str) -> None:
+    """No order leaves any more, not even an exit, and resting ones are cancelled; until resume, over every restart."""
+    context.finish(client.ask(context.state, "halt", {"reason": reason}))
+
+
+@click.command()
 @_REASON
 @verb
 def resume(context: Context, reason: str) -> None:
-    """Entries are open again."""
+    """Entries are open again, a halt is over, and flattened slots are their releases' again."""
     context.finish(client.ask(context.state, "resume", {"reason": reason}))

@@ -99,7 +99,8 @@ def _end(context: Context, wait: Wait, reply: Reply, view: View) -> None:
     """End with an operation that is over or waits for a person; come back if it is neither."""
     wanted_back = view.verb in wait.back
     if view.put_back and wanted_back:
-        text = f"Put back: {view.verb} {view.op} ended {view.result}. {release_words(reply.trading)} trades."
+        trades = release_words(reply.trading) or "No release"  # as before, when it was the first of all
+        text = f"Put back: {view.verb} {view.op} ended {view.result}. {trades} trades."
         context.finish(_final(reply, view, "OK", text, changed=True))
     if view.over:
         _ended(context, reply, view)

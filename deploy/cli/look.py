@@ -66,6 +66,12 @@ def status_screen(status: dict[str, Any]) -> str:
         f"open   {len(status['positions'])} positions, {len(status['orders'])} orders",
         f"feeds  {'; '.join(faults) if faults else 'market, user, prices ok'}   tape {status['tape']}",
     ]
+    if status.get("halted"):
+        lines.append(f"halted {one_line(status['pause_reason'])}; foresightctl resume")
+    if status.get("flattening"):
+        lines.append(f"flat   {_flattening_line(status['flattening'])}; foresightctl resume")
+    if status.get("standing", "ok") != "ok":
+        lines.append(f"venue  {one_line(status['standing'])}")
     if status["paused"]:
         lines.append(f"paused {one_line(status['pause_reason']) or 'no reason given'}; foresightctl resume")
     if status["operation"]:
@@ -75,6 +81,12 @@ def status_screen(status: dict[str, Any]) -> str:
 
 def _skipped(status: dict[str, Any]) -> int:
     return sum(count for name, count in status["counters"].items() if name.startswith("skip:"))
+
+
+def _flattening_line(taken: dict[str, Any]) -> str:
+    waiting = [f"{slot}: {one_line(found['words'])}" for slot, found in taken.items() if found["state"] != "flat"]
+    flat = f"{len(taken) - len(waiting)} of {len(taken)} slots"
+    return f"{flat}, {'; '.join(waiting[:3])}" if waiting else flat
 
 
 def _operation_line(operation: dict[str, Any]) -> str:

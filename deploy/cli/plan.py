@@ -106,7 +106,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {
             "flag_value": False,
             "default": None,
-            "help": "Hold for a person when a bake's gate fails, instead of taking every slot back.",
+            "help": "Hold for a person when green fails in a bake or after it, instead of taking every slot back.",
         },
     ),
     "trail_s": (

@@ -280,6 +280,7 @@ def endpoints(host: str, port: int) -> dict[str, Any]:
     http, socket = f"http://{host}:{port}", f"ws://{host}:{port}"
     return {
         "clob": http,
+        "geoblock": f"{http}/api/geoblock",
         "gamma": f"{http}/gamma",
         "relayer": f"{http}/relayer",
         "data": f"{http}/data-api",

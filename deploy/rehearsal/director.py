@@ -64,6 +64,8 @@ class Director:
         """A fault that restricted the exchange is over: it takes everything again."""
         if active.fault.kind in _RESTRICTING:
             self.exchange.modes.switch(Mode.OPEN, self.exchange.now_ms)
+        elif active.fault.kind == "closed_only":
+            self.exchange.modes.all_closed_only = False
 
     def ordered(self) -> None:
         """Begin what waits for as many orders as the venue has taken by now."""
@@ -105,6 +107,10 @@ def _restart(exchange: Exchange, active: Active) -> None:
         exchange.out.put(Shut(channel, CLOSE_RESTART, f"fault {active.number}"))
 
 
+def _close_accounts(exchange: Exchange, active: Active) -> None:
+    exchange.modes.all_closed_only = True
+
+
 def _cross(exchange: Exchange, active: Active) -> None:
     """Show a bid at the best ask in every book somebody listens to; nothing of it is in the book."""
     floor = exchange.floor
@@ -136,6 +142,7 @@ AT_ONCE: Final[dict[str, Callable[[Exchange, Active], None]]] = {
     "mode": _restrict,
     "restart": _restart,
     "crossed_book": _cross,
+    "closed_only": _close_accounts,
 }
 """What kinds of faults do when they begin."""
 _OVER_AT_ONCE: Final = {"close", "crossed_book"}

@@ -26,7 +26,7 @@ DELAY_MAX_MS: Final = 60_000
 CHANNELS: Final = ("market", "user", "prices", "rtds", "binance", "all")
 CLOB_CHANNELS: Final = ("market", "user")
 """Those that go down with the matching engine."""
-ROUTES: Final = ("orders", "cancels", "heartbeat", "account", "keys", "books", "gamma", "other", "all")
+ROUTES: Final = ("orders", "cancels", "heartbeat", "account", "standing", "keys", "books", "gamma", "other", "all")
 MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.OPEN)
 _MARKET = re.compile(r"[A-Z0-9]{2,8}(/[1-9][0-9]?m)?")
 
@@ -214,6 +214,16 @@ _KINDS: Final = (
         "clock_skew",
         "the venue's clock is wrong: /time, message stamps, and what it takes for a fresh signature",
         (Argument("skew_ms", 5_000, "how far it is ahead; behind if negative", -600_000, 600_000), _for_s(60)),
+    ),
+    Kind(
+        "geoblock",
+        "the page that says from where one may trade says that it is not from here",
+        (Argument("country", "US", "where everybody is", choices=("US", "FR", "GB", "DE", "SG")), _for_s(600)),
+    ),
+    Kind(
+        "closed_only",
+        "every account may only sell what it has: it is told so, and its buys are refused",
+        (_for_s(600),),
     ),
     Kind(
         "gamma_late",

@@ -43,7 +43,10 @@ async def _version(request: web.Request) -> Answered:
 
 
 async def _geoblock(request: web.Request) -> Answered:
-    return answered({"blocked": False, "ip": "127.0.0.1", "country": "IE", "region": "L"})
+    venue = request.app[VENUE]
+    country = venue.exchange.floor.mischief.displaces()
+    venue.carry()
+    return answered({"blocked": bool(country), "ip": "127.0.0.1", "country": country or "IE", "region": "L"})
 
 
 # One token.

@@ -23,6 +23,8 @@ _ROUTES: Final = (
     ("POST", "/v1/heartbeats", "heartbeat"),
     ("GET", "/data/", "account"),
     ("GET", "/balance-allowance", "account"),
+    ("GET", "/api/geoblock", "standing"),
+    ("GET", "/auth/ban-status/", "standing"),
     ("", "/auth/", "keys"),
     ("", "/book", "books"),
     ("GET", "/tick-size", "books"),

@@ -162,6 +162,13 @@ class Mischief:
                 meeting = _MEETS[active.fault.kind](meeting, active.fault)
         return meeting
 
+    def displaces(self) -> str:
+        """The country from which nobody may trade and where everybody is; empty when nobody is displaced."""
+        for active in self._of("geoblock"):
+            self.count(active, "geoblock")
+            return active.fault.text("country")
+        return ""
+
     # What sockets meet.
 
     def turns_away(self, channel: str) -> bool:

@@ -54,11 +54,15 @@ class Phase:
 
 @dataclass(slots=True)
 class Modes:
-    """The venue's mode. speed: market seconds in a real one; a client is told to wait real seconds."""
+    """The venue's mode. speed: market seconds in a real one; a client is told to wait real seconds.
+
+    all_closed_only: no address in good standing may do more than sell what it has.
+    """
 
     phases: tuple[Phase, ...] = ()
     speed: float = 1.0
     standings: dict[str, Standing] = field(default_factory=dict)
+    all_closed_only: bool = False
 
     def switch(self, mode: Mode, now_ms: int, for_s: int | None = None) -> None:
         """Enter a mode, for so many market seconds or until the next switch."""
@@ -95,7 +99,8 @@ class Modes:
 
     def standing(self, owner: str) -> Standing:
         """What an address may do."""
-        return self.standings.get(owner.lower(), Standing.GOOD)
+        usual = Standing.CLOSED_ONLY if self.all_closed_only else Standing.GOOD
+        return self.standings.get(owner.lower(), usual)
 
     def is_closed_only(self, owner: str) -> bool:
         """Whether an address may only sell what it has."""

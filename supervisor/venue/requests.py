@@ -26,6 +26,10 @@ MIN_IMMEDIATE_MICRO: Final = 1_000_000
 """A marketable order is worth at least a dollar, else the venue refuses it."""
 
 
+BARRED: Final = ("address banned", "address in closed only mode")
+"""What is said to an account that may not trade any more, or only reduce. Source: facts 3.4."""
+PLACE_MAX: Final = 20
+"""Letters kept of the name of a place: a country's two and a region's few."""
 _BOUGHT_STEP_MICRO: Final = 100
 """Shares of an immediate BUY have at most four decimals."""
 
@@ -79,6 +83,11 @@ class Answer:
     trades: tuple[str, ...] = ()
     reason: str = ""
     away: str = ""
+
+    @property
+    def barred(self) -> bool:
+        """Whether it says that this account may not trade as it did."""
+        return any(text in self.reason for text in BARRED)
 
 
 class _OrderAnswer(msgspec.Struct):
@@ -249,6 +258,42 @@ def parse_balance(body: bytes) -> int:
     if not 0 <= balance <= WORD_MAX:
         raise BadFrame(f"balance: {balance} millionths")
     return balance
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Whether orders may be sent from where we are, and where the venue thinks that is."""
+
+    blocked: bool
+    place: str
+
+
+class _Where(msgspec.Struct):
+    blocked: bool
+    country: str = ""
+    region: str = ""
+
+
+def parse_where(body: bytes) -> Where:
+    """Read the answer of the geoblock page. Raises: BadFrame."""
+    try:
+        said = msgspec.json.decode(body, type=_Where)
+    except UNREADABLE as error:
+        raise BadFrame(f"geoblock: {error}") from error
+    named = "/".join(part for part in (said.country, said.region) if part.isascii() and part.isalnum())
+    return Where(said.blocked, named[:PLACE_MAX])
+
+
+class _ClosedOnly(msgspec.Struct):
+    closed_only: bool
+
+
+def parse_closed_only(body: bytes) -> bool:
+    """Whether the account may only reduce what it holds. Raises: BadFrame."""
+    try:
+        return msgspec.json.decode(body, type=_ClosedOnly).closed_only
+    except UNREADABLE as error:
+        raise BadFrame(f"closed only: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from shared.paths import State
 WHERE = {
     "clob": "http://127.0.0.1:1",
     "gamma": "http://127.0.0.1:1/gamma",
+    "geoblock": "http://127.0.0.1:1/api/geoblock",
     "market_ws": "ws://127.0.0.1:1/ws/market",
     "user_ws": "ws://127.0.0.1:1/ws/user",
     "price_ws": "ws://127.0.0.1:1/prices/ws",

@@ -60,7 +60,7 @@ class Script:
 
     def settings(self, answer_s: float = 20.0) -> Venue:
         """The venue's settings that lead here."""
-        return Venue(clob=self.url, gamma=self.url, answer_s=answer_s)
+        return Venue(clob=self.url, gamma=self.url, geoblock=f"{self.url}/api/geoblock", answer_s=answer_s)
 
 
 def reply(status: int, body: bytes | str, **headers: str) -> bytes:

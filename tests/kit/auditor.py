@@ -34,7 +34,8 @@ class Auditor:
     `holds`: each slot's newest durable grant. `durable`: orders and cancels that survive the machine. `shown`: ticks on
     the stream. `answers`: what workers really said, by slot, tick, epoch and worker. `unknown`: orders by slot, and
     since when. `starts`: workers as they come and go. `outcome_ns`, `quiescing_ns`: when a slot last got an outcome,
-    and began to wait for its boundary. `ticks`, `flips`, `grants`, `refused`: what the run went through.
+    and began to wait for its boundary. `stopped_ns`: since when an order rests that was stopped, by reign. `ticks`,
+    `flips`, `grants`, `refused`: what the run went through.
     """
 
     def __init__(self, sim: Sim) -> None:
@@ -50,6 +51,7 @@ class Auditor:
         self.doubtful: set[str] = set()
         self.outcome_ns: dict[str, int] = {}
         self.quiescing_ns: dict[str, int] = {}
+        self.stopped_ns: dict[tuple[int, str], int] = {}
         self.starts = Starts()
         self.seq = 0
         self.at_ns = 0

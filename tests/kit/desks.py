@@ -40,6 +40,8 @@ SPEED = 20.0
 PATIENCE_S = 30.0
 """How long anything may take before a test gives up; nothing takes nearly as long on a free machine."""
 ENDED_S = 3.0
+STOP_S = 3.0
+"""How long a desk and its venue may take to stop."""
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 PLAIN = """\
@@ -216,7 +218,7 @@ class Desk(RehearsalDesk):
     def settle(self) -> None:
         """Take every order back, and stop at a moment when no window is about to be paid out."""
         assert self.ask("pause", reason="the test ends").ok
-        self.until(lambda s: not s["orders"] and not _ended(s), "the end of every order", 3 * PATIENCE_S)
+        self.until(lambda s: settled(s, self.world.speed), "the end of every order", 3 * PATIENCE_S)
 
     def _ctl(self, arguments: tuple[str, ...]) -> list[str]:
         return [*CTL, *arguments, "--json", "--state-dir", str(self.state.root)]
@@ -327,6 +329,16 @@ def stopped(process: psutil.Process) -> Iterator[None]:
             assert not process.is_running()
 
 
+def settled(status: dict[str, Any], speed: float = 1.0) -> bool:
+    """Whether a desk can be stopped and judged: nothing can trade or be paid out once it does not listen any more.
+
+    No order rests, the user channel is heard, and no window that it holds a position in is over or about to be.
+    """
+    soon_s = status["at_ns"] / NS + STOP_S * speed
+    due = any(soon_s >= p["start_s"] + parse_slot(p["slot"]).window_s for p in status["positions"])
+    return not status["orders"] and not status["feeds"]["user"] and not due
+
+
 def _left(root: Path) -> list[psutil.Process]:
     """What is still there a moment after the end: a worker whose supervisor was killed ends when it notices."""
     deadline = monotonic() + ENDED_S
@@ -341,12 +353,6 @@ def _asked(desk: Desk, verb: str, arguments: dict[str, Any]) -> Reply | None:
     except client.Unavailable:
         desk.keep()
         return None
-
-
-def _ended(status: dict[str, Any]) -> bool:
-    """Whether a position's window is over and not paid out yet."""
-    now_s = status["at_ns"] // NS
-    return any(now_s >= p["start_s"] + parse_slot(p["slot"]).window_s for p in status["positions"])
 
 
 def _remove(root: Path) -> None:

@@ -24,6 +24,7 @@ from shared.units import cost_of, taker_fee
 from supervisor import effects as fx
 from supervisor.dealing import LOOKUP_S, RECHECK_S
 from supervisor.slotstate import SlotState
+from supervisor.unwind import AGAIN_S
 
 PROMPT_S: Final = 0.5
 """Within this the desk has looked at the time and acted on it."""
@@ -85,6 +86,25 @@ def _boundary_told(audit: Auditor, grant: e.Grant) -> str:
     before = audit.record.grants.get(grant.slot)
     was = before.uid if before is not None else ""
     return f"{grant} follows {before}, its boundary says {told.was}" if told.was.uid != was else ""
+
+
+def _stays_around_its_entry_and_resolution(audit: Auditor, grant: e.Grant) -> str:
+    """A slot that has an owner does not pass on in a deploy while entries may be made, or its window has just begun.
+
+    Its window's resolution lies at the end of that time. A slot without a market has neither.
+    """
+    record, settings, desk = audit.record, audit.sim.settings, audit.sim.desk
+    was = record.grants.get(grant.slot)
+    owned = was is not None and was.uid in audit.starts.living
+    calm = record.phase == "flipping" and record.flip_policy != "any"
+    slot = desk.board.lane_of[grant.slot]
+    if not (owned and calm) or grant.op != record.running or desk.board.lanes.window(slot) is None:
+        return ""
+    into_s = record.at_ns / NS % slot.window_s
+    entries_s = settings.beat(slot).snipe_s
+    if settings.deploy.settle_s <= into_s < slot.window_s - entries_s:
+        return ""
+    return f"{grant} {into_s:.3f} s into a window of {slot.window_s} s whose last {entries_s} are for entries"
 
 
 # --- ticks and outcomes ---
@@ -183,7 +203,8 @@ def _shadow_attributable(audit: Auditor, shadow: e.Shadow) -> str:
 
 def _one_order_a_leg(audit: Auditor, placing: e.Placing) -> str:
     """A leg of a decision is placed once, and an order's name is used once."""
-    twice = placing.order_id in audit.record.placings or (placing.slot, placing.tick, placing.leg) in audit.record.legs
+    leg = (placing.slot, placing.op, placing.tick, placing.leg)
+    twice = placing.order_id in audit.record.placings or leg in audit.record.legs
     return f"{placing} is placed twice" if twice else ""
 
 
@@ -194,7 +215,13 @@ def _one_arrival(audit: Auditor, arrived: Arrived) -> str:
 
 
 def _wished_by_the_owner(audit: Auditor, placing: e.Placing) -> str:
-    """Every order is a wish of the decision that its tick's owner really took, in the window it was taken for."""
+    """Every order is a wish of the decision that its tick's owner really took, in the window it was taken for.
+
+    Or it sells for the person who took the slot, and is nobody else's.
+    """
+    if placing.op:
+        own = placing.side == "SELL" and not placing.by.uid and placing.op == audit.record.taken.get(placing.slot)
+        return "" if own else f"{placing} is under {placing.op}, the slot under {audit.record.taken}"
     by, shown = placing.by, audit.shown.get((placing.slot, placing.tick))
     decided = audit.answers.get((placing.slot, placing.tick, by.epoch, by.uid))
     if decided is None or shown is None or (shown.tick.owner, shown.tick.epoch) != (by.uid, by.epoch):
@@ -205,6 +232,44 @@ def _wished_by_the_owner(audit: Auditor, placing: e.Placing) -> str:
     named = (placing.outcome, placing.side, placing.kind)
     same = isinstance(wish, m.Place) and (wish.outcome, wish.side, wish.kind) == named
     return "" if same else f"{placing} is not the wish {wish}"
+
+
+def _nothing_of_a_stopped_release(audit: Auditor, placing: e.Placing) -> str:
+    """From a halt, or from the moment its slot was taken, until somebody resumes, no release places an order."""
+    stopped = audit.record.halted or audit.record.taken.get(placing.slot)
+    return f"{placing} under {stopped}" if stopped and not placing.op else ""
+
+
+def _withdrawn_for_somebody(audit: Auditor, cancel: e.Cancelling) -> str:
+    """A cancel is a decision's, or names the halt or the flatten that is in force."""
+    causes = {"halt": audit.record.halted, "flatten": audit.record.taken.get(cancel.slot, "")}
+    known = cancel.cause == "decision" or (cancel.op and cancel.op == causes.get(cancel.cause))
+    return "" if known else f"{cancel} under {causes}"
+
+
+def _stopped_orders_end(audit: Auditor, passed: TimePassed) -> str:
+    """Where it was stopped, no order rests for longer than two tries to withdraw it take."""
+    sim, record = audit.sim, audit.record
+    patience_ns = int((2 * (AGAIN_S + sim.settings.venue.answer_s) + SLACK_S) * NS)
+    accounts, left = sim.desk.board.accounts, dict[tuple[int, str], int]()
+    for order in accounts.open_orders() if record.halted or record.taken else ():
+        if order.state == "open" and (record.halted or order.slot in record.taken):
+            key = (sim.reign, order.order_id)
+            left[key] = audit.stopped_ns.get(key, sim.mono)
+    audit.stopped_ns = left
+    late = [key for key, since_ns in left.items() if sim.mono - since_ns > patience_ns]
+    return f"{late} still rest under {record.halted or record.taken}" if late else ""
+
+
+def _stopped_slots_rest(audit: Auditor, rest: AtRest) -> str:
+    """Where it was stopped nothing rests at the venue, and each slot that was taken is flat or says why not."""
+    sim, record = audit.sim, audit.record
+    for order_id, order in sim.venue.orders.items():
+        slot, over = order.placing.slot, (order.placing.slot, order.placing.start_s) in record.winners
+        if order.open and not over and (record.halted or slot in record.taken):
+            return f"{order_id} rests in {slot} under {record.halted or record.taken}"
+    told = sim.desk.board.accounts.flat.keys() | sim.desk.unwind.waits.keys()
+    return f"nothing is said of {record.taken.keys() - told}" if record.taken.keys() - told else ""
 
 
 def _durable_before_sent(audit: Auditor, submit: fx.Submit) -> str:
@@ -357,13 +422,18 @@ def _in_its_own_time(audit: Auditor, passed: TimePassed) -> str:
 
 
 def _everything_ended(audit: Auditor, rest: AtRest) -> str:
-    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot."""
+    """At rest no operation runs, each has its result, and the active release's worker, if good, owns every slot.
+
+    Where the first release of all could not start nobody owns anything.
+    """
     running = [op for op, result in audit.record.ends.items() if not result]
     if running or audit.sim.people.running() is not None:
         return f"operations without an end: {running}, {audit.sim.people.running()}"
-    if audit.sim.workers.kinds[audit.record.active] != GOOD:
+    owners, active = {state.owner for state in audit.sim.desk.turns.slots.values()}, audit.record.active
+    if not active:
+        return f"owners at rest are {owners}, and no release is active" if owners != {""} else ""
+    if audit.sim.workers.kinds[active] != GOOD:
         return ""
-    owners = {state.owner for state in audit.sim.desk.turns.slots.values()}
     owner = audit.sim.people.active_owner()
     return "" if owners == {owner} != {""} else f"owners at rest are {owners}, the active worker is {owner!r}"
 
@@ -478,6 +548,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I12 everything ends", TimePassed, _slots_move_on),
     ("I12 everything ends", TimePassed, _doubt_ends),
     ("I12 everything ends", AtRest, _everything_ended),
+    ("I13 still around its entry", e.Grant, _stays_around_its_entry_and_resolution),
     ("I14 one operation", e.Step, _one_at_a_time),
     ("I15 attributable", e.OutcomeOf, _attributable),
     ("I15 attributable", e.Shadow, _shadow_attributable),
@@ -488,6 +559,10 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I16 the stream is whole", m.Tick, _blindness_is_told),
     ("I17 one reign", e.Line, _one_reign),
     ("I18 no silent slot", TimePassed, _no_slot_is_silent),
+    ("I19 stopped is stopped", e.Placing, _nothing_of_a_stopped_release),
+    ("I19 stopped is stopped", e.Cancelling, _withdrawn_for_somebody),
+    ("I19 stopped is stopped", TimePassed, _stopped_orders_end),
+    ("I19 stopped is stopped", AtRest, _stopped_slots_rest),
     ("B1 the journal is the truth", Restarted, _journal_rebuilds),
     ("B2 our books are the venue's", AtRest, _no_doubt_is_left),
     ("B2 our books are the venue's", AtRest, _positions_are_the_venues),
@@ -502,8 +577,6 @@ KEPT_ELSEWHERE: Final[dict[str, str]] = {
     "I17": "tests/supervisor/test_app.py",  # no second supervisor beside a living one
 }
 """What the process keeps, and the test that shows it."""
-NOT_YET: Final[dict[str, str]] = {"I13": "no slot has an exclusion window yet"}
-"""What cannot be broken so far, and why."""
 
 
 def _by_kind() -> dict[type, tuple[tuple[str, Check], ...]]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 CHANNELS = {"/ws/market": "market", "/ws/user": "user", "/prices/ws": "prices"}
-ADDRESSES = ("clob", "gamma", "market_ws", "user_ws", "price_ws")
+ADDRESSES = ("clob", "gamma", "geoblock", "market_ws", "user_ws", "price_ws")
 CALL_S = 10.0
 CHUNK = 1 << 16
 TEXT = 0x81

@@ -13,6 +13,7 @@ from kit.toy_workers import BAD, GOOD
 
 from shared import entries as e
 from shared import messages as m
+from shared.clock import NS
 from shared.config import Deploy
 from supervisor import verbs
 
@@ -67,6 +68,20 @@ class People:
             self._move("rollback", "")
         else:
             self._move("deploy", self._pick())
+
+    def stop_trading(self) -> None:
+        """Somebody halts the desk, or flattens a slot or all of them; most are calm again a little later."""
+        sim, chance = self.sim, self.sim.chance
+        verb, slot = chance.choice(("halt", "flatten", "flatten")), chance.choice(("all", *sim.desk.turns.slots))
+        self._ask(verb, {"reason": "afraid", **({"slot": slot} if verb == "flatten" else {})}, f"op{sim.count}")
+        if not sim.chancy(0.1):
+            sim.later(chance.randrange(15 * NS), self._go_on)
+
+    def _go_on(self) -> None:
+        if self.sim.alive:
+            self._ask("resume", {"reason": "calm again"})
+        else:
+            self.sim.later(NS, self._go_on)
 
     def _plan(self) -> dict[str, Any]:
         """Mostly as usual; now and then somebody wants to be asked, or is in a hurry."""

@@ -22,6 +22,7 @@ from supervisor import effects as fx
 from supervisor.accounts import rebuild
 from supervisor.dealing import RECHECK_S
 from supervisor.gates import Tried
+from supervisor.judgement import LOOK_S
 from supervisor.rollout import RefusedEvent
 from supervisor.venue.requests import Answer, VenueOrder
 from supervisor.venue.user import TradeLeg
@@ -96,6 +97,7 @@ class PlayedDesk(StillDesk):
         self.begin()
         self.feeds()
         self.do(self.desk.dealing.on_balance, CASH)
+        self.may_trade()
         self.calm(15)
 
     # --- the promises, as the desk acts ---
@@ -324,6 +326,16 @@ class PlayedDesk(StillDesk):
         puppet = self.puppets.pop(uid)
         self.ghosts += [puppet] if puppet.warm else []
         self.do(self.desk.operations.on_lost, uid, why)
+
+    def go_wild(self) -> None:
+        """Green does what no candidate may, aloud: what crossed goes back, unless a person wanted to decide."""
+        operations = self.desk.operations
+        self.desk.board.alarm("ledger_differs", f"{operations.green} on BTC/5m: cash")
+        self.wait(2 * LOOK_S)
+        walk = operations.rollout
+        taken = walk.phase == "restoring" or walk.result != "OK" or walk.to_decide
+        self.promise(taken, f"{walk.op} goes on, {walk.phase}, although green went wild")
+        self.seen["wild"] += 1
 
     # --- time ---
 

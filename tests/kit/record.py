@@ -71,7 +71,10 @@ class Shown:
 
 @dataclass
 class Record:
-    """The journal, folded by the auditor. `ends`: every operation and its result, empty while it runs."""
+    """The journal, folded by the auditor. `ends`: every operation and its result, empty while it runs.
+
+    `running`: the one that runs, with its phase and where its plan lets slots change hands.
+    """
 
     term: int = 0
     at_ns: int = 0
@@ -81,7 +84,9 @@ class Record:
     outcomes: dict[TickKey, e.OutcomeOf] = field(default_factory=dict)
     placings: dict[str, e.Placing] = field(default_factory=dict)
     cancels: dict[str, e.Cancelling] = field(default_factory=dict)
-    legs: set[tuple[str, int, int]] = field(default_factory=set)
+    legs: set[tuple[str, str, int, int]] = field(default_factory=set)
+    halted: str = ""
+    taken: dict[str, str] = field(default_factory=dict)
     fills: set[tuple[str, str]] = field(default_factory=set)
     opened_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     winners: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -90,6 +95,8 @@ class Record:
     parameters: str = ""
     ends: dict[str, str] = field(default_factory=dict)
     running: str = ""
+    phase: str = ""
+    flip_policy: str = ""
     gap: str = ""
     gaps: int = 0
 
@@ -106,12 +113,21 @@ class Record:
 
     def _placing(self, entry: e.Placing, at_ms: int) -> None:
         self.placings[entry.order_id] = entry
-        self.legs.add((entry.slot, entry.tick, entry.leg))
+        self.legs.add((entry.slot, entry.op, entry.tick, entry.leg))
+
+    def _control(self, entry: e.Control, at_ms: int) -> None:
+        self.halted = entry.op if entry.halted else ""
+        self.taken = {} if entry.gives_back else self.taken
+
+    def _flatten(self, entry: e.Flatten, at_ms: int) -> None:
+        self.taken |= dict.fromkeys(entry.slots, entry.op)
 
     def _step(self, entry: e.Step, at_ms: int) -> None:
         ended = entry.phase == "done"
         self.ends[entry.op] = str(entry.detail.get("result", "")) if ended else ""
-        self.running = "" if ended else entry.op
+        self.running, self.phase = ("", "") if ended else (entry.op, entry.phase)
+        if "plan" in entry.detail:
+            self.flip_policy = entry.detail["plan"]["flip_policy"]
 
     def _gap(self, entry: e.Gap, at_ms: int) -> None:
         self.gap, self.gaps = f"{entry.what}: {entry.cause}", self.gaps + 1
@@ -160,6 +176,8 @@ _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
     e.Release: Record._release,
     e.Active: Record._active,
     e.Parameters: Record._parameters,
+    e.Control: Record._control,
+    e.Flatten: Record._flatten,
     e.Step: Record._step,
     e.Gap: Record._gap,
 }

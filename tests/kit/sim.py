@@ -170,6 +170,7 @@ class Sim:
             (self.weather.worker_stalls, self.workers.stall),
             (self.weather.feed_drops, self.venue.drop_feed),
             (self.weather.people_act, self.people.act),
+            (self.weather.people_stop, self.people.stop_trading),
             (self.weather.desk_sleeps, self._sleep),
             (self.weather.clock_steps, self._step_clock),
             (self.weather.tape_fills, self._fill_tape),
@@ -330,6 +331,8 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Spawn: lambda sim, effect: sim.workers.spawn(effect),
     fx.Try: lambda sim, effect: sim.workers.replay(effect),
     fx.EndTrial: lambda sim, effect: None,
+    fx.AskStanding: lambda sim, effect: None,
+    fx.Reconnect: lambda sim, effect: sim.venue.reconnect(),
     fx.Tell: lambda sim, effect: sim.workers.tell(effect),
     fx.Kill: lambda sim, effect: sim.workers.kill(effect.uid),
 }

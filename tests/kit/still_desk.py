@@ -29,6 +29,7 @@ from supervisor.slotstate import HELD_MAX, SlotState
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
+from supervisor.venue.requests import Where
 from supervisor.venue.user import TradeLeg
 
 START_S = 1_784_851_200
@@ -196,6 +197,11 @@ class StillDesk:
         for feed in ("market", "user", "prices"):
             self.do(self.desk.markets.on_feed, feed, fault)
 
+    def may_trade(self, *, blocked: bool = False, closed_only: bool = False) -> None:
+        """The venue says what we may do, from where we are and with this account."""
+        place = "US/CA" if blocked else "IE/L"
+        self.do(self.desk.standing.on_told, Where(blocked, place), closed_only, "")
+
     def caught_up(self, *legs: TradeLeg) -> None:
         """The venue answers every question about our trades; nothing of ours rests."""
         for effect in [want for want in self.wants if isinstance(want, fx.CatchUp)]:
@@ -318,6 +324,7 @@ def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
     still.feeds()
     still.caught_up()
     still.do(still.desk.dealing.on_balance, CASH)
+    still.may_trade()
     green = still.desk.operations.green
     still.employ(green)
     still.attest(green)

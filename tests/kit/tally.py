@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from shared import entries as e
+
+FAULTS: Final = (
+    "worker lost",
+    "gap ",
+    "place unknown",
+    "cancel unknown",
+    "place closed",
+    "fill FAILED",
+    "refused ",
+    "term",
+)
+"""Beginnings of the names of what went wrong in the world: deaths, blindness, lost and refused requests, stale answers,
+and reigns, each of which but a run's first began because the one before it failed or was stopped."""
+
+
+def faults(seen: Counter[str], runs: int) -> int:
+    """How many faults so many runs went through."""
+    return sum(number for name, number in seen.items() if name.startswith(FAULTS)) - runs
 
 
 def tally(lines: Iterable[e.Line]) -> Counter[str]:

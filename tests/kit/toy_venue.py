@@ -18,7 +18,7 @@ from supervisor import effects as fx
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Snapshot
 from supervisor.venue.prices import Price
-from supervisor.venue.requests import Answer, VenueOrder
+from supervisor.venue.requests import Answer, VenueOrder, Where
 from supervisor.venue.user import OrderReport, TradeLeg
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ class ToyVenue:
             self.down.add(feed)
             self.sim.during(self.sim.chance.randrange(50 * MS), self._feed, feed, "")
         self.sim.during(60 * MS, self.sim.hear, self.sim.desk.dealing.on_balance, OPENING_CASH)
+        told = self.sim.desk.standing.on_told
+        self.sim.during(70 * MS, self.sim.hear, told, Where(blocked=False, place="IE"), False, "")
+
+    def reconnect(self) -> None:
+        """Somebody does not believe the user channel any more."""
+        if "user" not in self.down:
+            self._feed("user", "given up")
+            self.sim.during(self.sim.chance.randrange(NS), self._feed, "user", "")
 
     def drop_feed(self) -> None:
         """A feed is gone for a while."""

@@ -2,7 +2,8 @@
 
 Each behaviour changes the worker from within and only when it is live, so that the self-check passes, unless that is
 the point. What waits does so until a file named `go` is in the worker's scratch folder, or beside the tape for all of
-them, those to come as well; it keeps beating meanwhile.
+them, those to come as well; it keeps beating meanwhile. What waits before it trades also goes on when `go-RELEASE` is
+beside the tape: a release that took over is not held up any more when a worker of it is started anew.
 What decides badly does so in one part of its life (`PARTS`) and well in all others: so it comes as far as that.
 """
 
@@ -220,7 +221,7 @@ def waits_while_warming() -> None:
     warm_up = app.Worker._warm_up
 
     def wait(self: app.Worker, first: Streamed) -> None:
-        _wait(self)
+        _wait(self, _may_go)
         warm_up(self, first)
 
     app.Worker._warm_up = wait  # type: ignore[method-assign]
@@ -262,7 +263,7 @@ def waits_while_restoring() -> None:
 
     _decides("owner", own)
     _decides("shadow", follow)
-    _says_no_progress(lambda: bool(lost) and not _may_go())
+    _says_no_progress(lambda: bool(lost) and not _all_may_go())
 
 
 def waits_while_flipping() -> None:
@@ -312,7 +313,7 @@ def waits_while_retiring() -> None:
 
     def obey(self: app.Worker, message: Any) -> None:
         if isinstance(message, Retire):
-            _wait(self)
+            _wait(self, _all_may_go)
         obeyed(self, message)
 
     app.Worker._obey = obey  # type: ignore[method-assign]
@@ -387,16 +388,23 @@ def _outcome(attempt: Callable[[], object]) -> str:
     return f"done: {done}"
 
 
-def _wait(worker: app.Worker) -> None:
-    while not _may_go():
+def _wait(worker: app.Worker, may: Callable[[], bool]) -> None:
+    while not may():
         worker.channel.wait(PAUSE_MS)
         worker._attend()
         worker._go_if_asked()
 
 
 def _may_go() -> bool:
-    tape = Path(_argument("--replay")) if REPLAY else _scratch().parents[1] / "tape"
-    return (tape / "go").exists() or (LIVE and (_scratch() / "go").exists())
+    return _all_may_go() or (_tape() / f"go-{Path.cwd().name}").exists()
+
+
+def _all_may_go() -> bool:
+    return (_tape() / "go").exists() or (LIVE and (_scratch() / "go").exists())
+
+
+def _tape() -> Path:
+    return Path(_argument("--replay")) if REPLAY else _scratch().parents[1] / "tape"
 
 
 def _scratch() -> Path:

@@ -21,6 +21,8 @@ class Weather:
     """How often what goes wrong. All zero: a fine day on which nobody deploys."""
 
     people_act: float = 0.0
+    people_stop: float = 0.0
+    """They halt the desk, or flatten what it holds."""
     bad_release: float = 0.0
     """Of the releases that people deploy: one that cannot do what a worker must."""
     worker_dies: float = 0.0
@@ -58,6 +60,7 @@ CALM: Final = Weather()
 BUSY: Final = Weather(people_act=0.8)
 ROUGH: Final = Weather(
     people_act=0.3,
+    people_stop=0.008,
     bad_release=0.15,
     worker_dies=0.02,
     worker_stalls=0.02,
@@ -84,6 +87,15 @@ ROUGH: Final = Weather(
     told_not=0.02,
 )
 
+WIDE: Final = Risk(
+    order_max_usd=25,
+    slot_max_usd=2_000,
+    asset_max_usd=2_000,
+    side_max_usd=5_000,
+    total_max_usd=5_000,
+    day_loss_max_usd=10_000,
+)
+"""Caps that are seldom met."""
 _OFTEN: Final = (0.0, 0.3, 1.0, 1.0, 3.0)
 
 
@@ -110,9 +122,7 @@ def any_settings(chance: random.Random) -> Settings:
             deadline_s=chance.choice((0.3, 0.7, 1.5)),
         ),
         venue=Venue(answer_s=1.0, unknown_horizon_s=6.0),
-        risk=Risk(
-            order_max_usd=25, slot_max_usd=2_000, asset_max_usd=2_000, total_max_usd=5_000, day_loss_max_usd=10_000
-        ),
+        risk=WIDE,
         deploy=Deploy(
             hello_s=2.0,
             warm_s=8.0,

@@ -3,7 +3,8 @@
 `rollout.step` decides, and `close_left_open` after a restart. Here are green's worker that greets, warms, answers, lies
 and dies, blue's that dies and comes back, gates that pass, fail and never say anything, slots that cross one by one,
 people who abort and promote at any moment, deadlines, and a supervisor that is started anew. Every course is walked:
-with and without trial, shadow and bake, one to three rings, each hold, taking back by itself or not.
+with and without trial, shadow and bake, one to three rings, each hold, taking back by itself or not; and those of a
+first start, where no release traded before and there is nobody to give anything back to.
 """
 
 from __future__ import annotations
@@ -29,9 +30,13 @@ COURSES: Final = [
     for trial, shadow, rings, bake, hold, take_back in product(
         (False, True), (False, True), (1, 2, 3), (False, True), get_args(Hold), (True, False)
     )
-    if bake or take_back
+    if bake or take_back or hold == "retire"
 ]
-"""All there are; taking back by itself makes no difference where nothing is baked."""
+"""All there are; taking back by itself makes no difference where nothing is baked, and nobody is asked in the end."""
+FIRSTS: Final = [Course(trial=trial, hold=hold) for trial, hold in product((False, True), get_args(Hold))]
+"""Of a first start: nothing to be compared with, one ring."""
+WATCHED: Final = {"held", "flipping", "attesting"}
+"""Phases that ask no gate, and in which green is watched all the same."""
 NOTHING_MOVED: Final = {"REJECTED", "GATE_FAILED", "NO_BOUNDARY", "ABORTED"}
 _OF_A_RING: Final = {"flipped", "attested", "baking", "word after baking"}
 _CAUSES: Final[dict[str, set[str]]] = {
@@ -57,6 +62,8 @@ class Slot(NamedTuple):
 class World(NamedTuple):
     """Everything. `green`: how far its worker is; `blue`: whether one lives. `aimed`: the last ring that is green's.
 
+    `active`: whose the journal says the desk is, nobody's before a first start.
+
     `passed`: what was passed on the course: its parts, people's words, and what the last ring has behind it. `crossed`:
     how many slots ever passed to green. `restoring`: they are being put back. `suffered`: what went wrong. `deaths`:
     that may still come. `result`: of the operation, once it ended.
@@ -77,11 +84,12 @@ class World(NamedTuple):
 
 
 @cache
-def ended_by_restart(promoted: bool, crossed: int) -> str:
+def ended_by_restart(promoted: bool, crossed: int, blue: str) -> str:
     """How a supervisor that begins ends the operation of the one before: what it writes, from what the journal says."""
     accounts, by = Accounts(), e.By("green", "", 1, "w1")
-    accounts.apply(e.Active("blue", ""), 0)
-    accounts.apply(e.Step("op", "deploy", "spawning", 0, "", "", {"green": by.release, "blue": "blue"}), 0)
+    if blue:
+        accounts.apply(e.Active(blue, ""), 0)
+    accounts.apply(e.Step("op", "deploy", "spawning", 0, "", "", {"green": by.release, "blue": blue}), 0)
     for number in range(crossed):
         accounts.apply(e.Grant(f"slot {number}", by.epoch, by.uid, by.release, by.parameters, "op"), 0)
     if promoted:
@@ -99,17 +107,17 @@ class Rules:
     """What is the code's own; a mutant is this with one of them broken."""
 
     step: Callable[[Rollout, rollout.Event], Stepped] = rollout.step
-    ends: Callable[[bool, int], str] = ended_by_restart
+    ends: Callable[[bool, int, str], str] = ended_by_restart
 
 
 OURS: Final = Rules()
 
 
 class Walk:
-    """The model. Args: courses: those that are walked."""
+    """The model. Args: courses, firsts: those that are walked, beside a release that trades and where none does."""
 
-    def __init__(self, courses: list[Course] = COURSES, rules: Rules = OURS) -> None:
-        self.courses, self.rules = courses, rules
+    def __init__(self, courses: list[Course] = COURSES, rules: Rules = OURS, firsts: list[Course] = FIRSTS) -> None:
+        self.courses, self.rules, self.firsts = courses, rules, firsts
         self._step = cache(rules.step)
 
     def first(self) -> Iterator[World]:
@@ -121,6 +129,8 @@ class Walk:
         if not world.walk.op:
             for course in self.courses:
                 yield Move(f"somebody wants green: {course}", partial(self._begin, world, course))
+            for course in self.firsts:
+                yield Move(f"green is the first of all: {course}", partial(self._begin_first, course))
             return
         if not world.result:
             yield from self._slots(world)
@@ -137,6 +147,8 @@ class Walk:
         if walk.op and (walk.phase == "idle") != bool(world.result):
             raise Broken(f"an operation ends once, with a result: {walk.phase} and {world.result or 'none'}")
         begin = _begin(walk.course)
+        if walk.phase != "held" and (walk.held_for or walk.after != "idle"):
+            raise Broken(f"what a person is waited for is told while they are: {walk.held_for!r} while {walk.phase}")
         if walk.phase == "idle" and self._step(walk, begin) != self._step(Rollout(), begin):
             raise Broken("an operation begins as the first one did: this leaves something to the next")
         if walk.phase != "idle" and self._takes(walk, begin):
@@ -162,6 +174,10 @@ class Walk:
         slots = tuple(Slot(ring) for ring in range(course.rings)) if course.rings > 1 else (Slot(0), Slot(0))
         return self._roll(world._replace(slots=slots), _begin(course))
 
+    def _begin_first(self, course: Course) -> World:
+        world = World(Rollout(), slots=(Slot(0, ""), Slot(0, "")), blue=False, active="")
+        return self._roll(world, replace(_begin(course), blue=""))
+
     def _green(self, world: World) -> Iterator[Move[World]]:
         walk = world.walk
         if world.green == "spawned":
@@ -183,17 +199,22 @@ class Walk:
             yield Move(f"{phase}: PASS", partial(self._roll, _pass(world, phase), rollout.Passed()))
             cause = "the trial fails" if phase == "trial" else "a gate fails"
             yield Move(f"{phase}: FAIL", partial(self._breach, _suffer(world, cause)), free=True)
-        elif world.crossed and self._takes(world.walk, rollout.Breached("x")):
+        elif phase in WATCHED and not _decides_anyway(world):
+            if not self._takes(world.walk, rollout.Breached("x")):
+                raise Broken(f"what green does counts until blue is told to go: not while {phase}")
             yield Move("green breaches a limit", partial(self._breach, _suffer(world, "a gate fails")), free=True)
 
     def _breach(self, world: World) -> World:
-        """By itself or by a person, as was wished; before the first boundary always by itself."""
+        """By itself or by a person, as was wished; before the first boundary and among them always by itself."""
         after = self._roll(world, rollout.Breached("a gate fails"))
-        by_itself = world.walk.phase != "baking" or world.walk.course.take_back
+        settled = world.walk.phase == "baking" or (world.walk.phase == "held" and world.crossed)
+        by_itself = not settled or world.walk.course.take_back
         if after.walk.phase == "held" and by_itself:
             raise Broken("what fails is taken back by itself unless a person wanted to decide: it waits")
         if after.walk.phase != "held" and not by_itself:
             raise Broken("what fails in a bake waits for a person who wanted to decide: it does not")
+        if after.walk.held_for == rollout.AS_ASKED:
+            raise Broken("a person is told what they decide about: they are not")
         return after
 
     def _people(self, world: World) -> Iterator[Move[World]]:
@@ -210,10 +231,10 @@ class Walk:
     def _faults(self, world: World) -> Iterator[Move[World]]:
         late = partial(self._roll, _suffer(world, "too late"), rollout.Late("x"))
         yield Move(f"{world.walk.phase} takes too long", late)
-        if world.green and world.active == "blue" and world.deaths:
+        if world.green and world.active != "green" and world.deaths:
             died = world._replace(deaths=world.deaths - 1)
             yield Move("green dies", partial(self._lose_green, died, "green dies"), free=True)
-        if world.blue and world.active == "blue" and world.deaths:
+        if world.blue and world.active != "green" and world.deaths:
             died = _without(world._replace(deaths=world.deaths - 1, blue=False), "blue")
             yield Move("blue dies", lambda: died, free=True)
         yield Move("the supervisor is started anew", partial(self._restart, world), free=True)
@@ -224,9 +245,9 @@ class Walk:
     def _restart(self, world: World) -> World:
         """No worker is left, and no grant that was being written; the operation is ended by what the journal says."""
         slots = tuple(Slot(slot.ring, "") for slot in world.slots)
-        back = replace(world.walk, phase="idle")
+        back = replace(world.walk, phase="idle", after="idle", held_for="")
         world = _suffer(world._replace(walk=back, slots=slots, green="", aimed=-1), "restart")
-        return self._conclude(world, self.rules.ends(world.active == "green", world.crossed), at_once=True)
+        return self._conclude(world, self.rules.ends(world.active == "green", world.crossed, back.blue), at_once=True)
 
     # --- slots ---
 
@@ -254,7 +275,11 @@ class Walk:
         return self._see_restored(_put(world, slot, Slot(slot.ring)))
 
     def _see_restored(self, world: World) -> World:
-        back = all(slot == Slot(slot.ring) for slot in world.slots)
+        """Blue has everything again; where there is none, no slot is on its way to green any more."""
+        if world.walk.blue:
+            back = all(slot == Slot(slot.ring) for slot in world.slots)
+        else:
+            back = not any(slot.crossing for slot in world.slots)
         return self._roll(world, rollout.Restored()) if back and world.walk.phase == "restoring" else world
 
     # --- the table, carried out ---
@@ -320,7 +345,8 @@ class Walk:
         failed = world.walk.result == "ROLLBACK_FAILED"
         if world.active == "green":
             raise Broken("green is promoted or discarded: it is both")
-        if any(slot.owner == "green" or slot.crossing for slot in world.slots) and not failed:
+        owns = any(slot.owner == "green" for slot in world.slots) and world.walk.blue
+        if (owns or any(slot.crossing for slot in world.slots)) and not failed:
             raise Broken(f"green is not ended while slots are its own: {world.slots}")
         return _without(world._replace(green="", aimed=-1), "green")
 
@@ -329,9 +355,9 @@ class Walk:
             raise Broken(f"an operation ends once, with a result: {world.walk.phase} and {command.result}")
         if world.walk.flipped != world.crossed:
             raise Broken(f"how many slots moved is told as it was: {world.crossed}, and told are {world.walk.flipped}")
-        if world.active == "blue" and world.green:
+        if world.active != "green" and world.green:
             raise Broken("green is promoted or discarded: it is neither")
-        if world.crossed and world.active == "blue" and not world.restoring:
+        if world.crossed and world.active != "green" and not world.restoring:
             raise Broken("what crossed is put back before the end: it was not")
         return self._conclude(world, command.result)
 
@@ -343,9 +369,10 @@ class Walk:
         true = {
             "OK": world.active == "green" and (at_once or owners == {"green"}),
             "ROLLED_BACK": world.active == "blue" and bool(world.crossed) and (at_once or owners == {"blue"}),
-            "ROLLBACK_FAILED": world.active == "blue" and world.restoring,
+            "ROLLBACK_FAILED": world.active != "green" and world.restoring,
         }
-        if not true.get(result, result in NOTHING_MOVED and world.active == "blue" and not world.crossed):
+        as_before = not world.crossed if world.walk.blue else owners == {""}
+        if not true.get(result, result in NOTHING_MOVED and world.active == world.walk.blue and as_before):
             raise Broken(f"a result says what happened: {result} with {world.crossed} slots moved, {world.slots}")
         if _CAUSES[result] and not _CAUSES[result] & world.suffered:
             raise Broken(f"a result has its cause: {result} after {set(world.suffered) or 'nothing'}")
@@ -393,6 +420,11 @@ def _without(world: World, name: str) -> World:
     """A worker is gone: what it owned nobody owns."""
     slots = (slot._replace(owner="") if slot.owner == name else slot for slot in world.slots)
     return world._replace(slots=tuple(sorted(slots)))
+
+
+def _decides_anyway(world: World) -> bool:
+    """Whether a person has been asked already what becomes of slots that crossed."""
+    return world.walk.phase == "held" and bool(world.crossed) and world.walk.held_for != rollout.AS_ASKED
 
 
 def _word(walk: Rollout) -> str:

@@ -22,6 +22,7 @@ from supervisor import effects as fx
 from supervisor.board import Board
 from supervisor.decisions import Decisions
 from supervisor.effects import Moment
+from supervisor.judgement import Judgement
 from supervisor.operations import Operations
 from supervisor.plan import Plan
 from supervisor.slotstate import SlotState
@@ -70,6 +71,13 @@ class DeskByHand(RuleBasedStateMachine):
         """Where the operation stands."""
         return self.desk.desk.operations.rollout.phase
 
+    @property
+    def guarded(self) -> bool:
+        """Whether green has slots, or is about to, and there is a blue to go back to."""
+        walk = self.desk.desk.operations.rollout
+        flips = walk.phase in {"flipping", "attesting", "baking"} or (walk.phase == "held" and walk.flipped > 0)
+        return flips and walk.verb == "deploy"
+
     # --- time ---
 
     @rule(seconds=st.sampled_from((1.0, 3.0, 8.0)), errands=FATES)
@@ -112,6 +120,11 @@ class DeskByHand(RuleBasedStateMachine):
             self.desk.die(self.one(which).uid)
         else:
             self.one(which).stalled = how == "stalls"
+
+    @precondition(lambda self: self.guarded)
+    @rule()
+    def green_goes_wild(self) -> None:
+        self.desk.go_wild()
 
     @precondition(lambda self: self.desk.ghosts)
     @rule(frames=st.integers(1, 12))
@@ -263,6 +276,8 @@ MUTANTS: Final = {
     ),
     "ticks of an outage not owned up to": (Turns, "_owed", lambda *_: []),
     "blue goes before green is baked": (Operations, "_do_flip", retired_early),
+    "green is watched in its bake alone": (Judgement, "breached", lambda _: False),
+    "what a ring has shown is forgotten": (Operations, "_do_flip", lambda self, _: self.judgement.drop()),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from models.explorer import Explored, explore, going_round
-from models.rollout_walk import COURSES, Rules, Stepped, Walk, World
+from models.rollout_walk import COURSES, FIRSTS, Rules, Stepped, Walk, World, ended_by_restart
 
 from supervisor import rollout
 from supervisor.rollout import (
@@ -42,7 +42,8 @@ def walked() -> Explored[World]:
 
 def test_every_promise_holds_on_every_course(walked: Explored[World], record_property: Record) -> None:
     """Whoever dies, lies, aborts, promotes or says nothing, and wherever the supervisor is started anew."""
-    record_property("model", f"rollout, {len(COURSES)} courses: {walked.told()}")
+    courses = f"{len(COURSES)} courses and {len(FIRSTS)} of a first start"
+    record_property("model", f"rollout, {courses}: {walked.told()}")
     held = not walked.broken
     assert held, walked.story()
 
@@ -56,8 +57,8 @@ def test_every_operation_ends(walked: Explored[World]) -> None:
 def test_every_end_is_reached(walked: Explored[World], record_property: Record) -> None:
     """On each course a walk on which nothing fails ends well; and no result stands in the table for nothing."""
     ends = [walked.states[number] for number in walked.rests]
-    fine = {end.walk.course for end in ends if end.result == "OK" and not end.suffered}
-    assert fine == set(COURSES)
+    fine = {(end.walk.blue, end.walk.course) for end in ends if end.result == "OK" and not end.suffered}
+    assert fine == {("blue", course) for course in COURSES} | {("", course) for course in FIRSTS}
     counts = {result: sum(end.result == result for end in ends) for result in sorted({end.result for end in ends})}
     record_property("model", f"rollout, ends: {counts}")
     assert len(counts) == 7
@@ -150,7 +151,7 @@ def interleaved(walk: Rollout, event: rollout.Event) -> Stepped:
 def uncounted(walk: Rollout, event: rollout.Event) -> Stepped:
     """A slot that crosses while others go back is not counted."""
     if walk.phase == "restoring" and isinstance(event, Flipped):
-        return replace(walk, held_for="nothing"), ()
+        return replace(walk, reason="nothing"), ()
     return rollout.step(walk, event)
 
 
@@ -174,6 +175,18 @@ def twice(walk: Rollout, event: rollout.Event) -> Stepped:
     return moved, commands * 2 if any(isinstance(command, Finish) for command in commands) else commands
 
 
+def as_if_there_was_a_blue(walk: Rollout, event: rollout.Event) -> Stepped:
+    """A first start is put back as if a release had traded before it."""
+    moved, commands = rollout.step(replace(walk, blue="blue") if walk.phase == "restoring" else walk, event)
+    return replace(moved, blue=walk.blue) if walk.phase == "restoring" else moved, commands
+
+
+def still_waiting(walk: Rollout, event: rollout.Event) -> Stepped:
+    """What somebody was waited for is not forgotten when they have aborted."""
+    moved, commands = rollout.step(walk, event)
+    return (replace(moved, held_for=walk.held_for) if isinstance(event, Abort) else moved), commands
+
+
 def forgetful(walk: Rollout, event: rollout.Event) -> Stepped:
     """A new operation goes on where the last one was."""
     moved, commands = rollout.step(walk, event)
@@ -182,18 +195,20 @@ def forgetful(walk: Rollout, event: rollout.Event) -> Stepped:
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is wrong, the promise that breaks of it, and a course on which it does."""
+    """What is wrong, the promise that breaks of it, and a course on which it does; `first` for one of a first start."""
 
     name: str
     rules: Rules
     breaks: str
     course: Course = FULL
+    first: bool = False
 
 
 def _by(step: Callable[[Rollout, rollout.Event], Stepped]) -> Rules:
     return Rules(step=step)
 
 
+WATCHED = "what green does counts until blue is told to go: not while"
 IN_TURN = "a ring is attested and baked before what follows"
 MUTANTS = [
     Mutant("no deadline for the shadow", _by(without("shadow", Late)), "every phase has a deadline: shadow"),
@@ -226,6 +241,32 @@ MUTANTS = [
     Mutant("ring skipped", _by(too_far), "rings come in their turn: 2 after 0"),
     Mutant("take_back always", _by(always(True)), "what fails in a bake waits for a", replace(FULL, take_back=False)),
     Mutant("take_back never", _by(always(False)), "what fails is taken back by itself"),
+    Mutant(
+        "take_back always, while somebody is asked",
+        _by(always(True)),
+        "what fails in a bake waits for a",
+        Course(hold="retire", take_back=False),
+    ),
+    Mutant(
+        "green unwatched while held", _by(without("held", Breached)), f"{WATCHED} held", replace(SHORT, hold="flip")
+    ),
+    Mutant("green unwatched while it flips", _by(without("flipping", Breached)), f"{WATCHED} flipping", SHORT),
+    Mutant("green unwatched while it attests", _by(without("attesting", Breached)), f"{WATCHED} attesting", SHORT),
+    Mutant("a hold unasked for stays", _by(still_waiting), "what a person is", replace(SHORT, hold="flip")),
+    Mutant(
+        "a first start rolled back to nobody",
+        _by(as_if_there_was_a_blue),
+        "a result says what happened: ROLLED_BACK",
+        SHORT,
+        first=True,
+    ),
+    Mutant(
+        "a first start rolled back to nobody by a restart",
+        Rules(ends=lambda promoted, crossed, blue: ended_by_restart(promoted, crossed, "blue")),
+        "a result says what happened: ROLLED_BACK",
+        SHORT,
+        first=True,
+    ),
     Mutant("put back when it is late", _by(any_way), "green is not ended while slots are its own"),
     Mutant("put back, told as nothing moved", _by(as_if_nothing), "a result says what happened"),
     Mutant("two deploys interleave", _by(interleaved), "no operation begins while one runs"),
@@ -246,12 +287,12 @@ MUTANTS = [
     ),
     Mutant(
         "a restart forgets what moved",
-        Rules(ends=lambda promoted, crossed: "OK" if promoted else "GATE_FAILED"),
+        Rules(ends=lambda promoted, crossed, blue: "OK" if promoted else "GATE_FAILED"),
         "a result says what happened: GATE_FAILED",
     ),
     Mutant(
         "a restart believes in green",
-        Rules(ends=lambda promoted, crossed: "OK" if crossed else "GATE_FAILED"),
+        Rules(ends=lambda promoted, crossed, blue: "OK" if crossed else "GATE_FAILED"),
         "a result says what happened: OK",
     ),
     Mutant("spawned twice", _by(leading("spawning", rollout.Greeted, "warming", Spawn())), "one worker of green"),
@@ -261,7 +302,8 @@ MUTANTS = [
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_wrong_row_is_caught(mutant: Mutant, record_property: Record) -> None:
     """The promise it kept is broken, and the shortest way there is told."""
-    found = explore(Walk([mutant.course], mutant.rules))
+    courses, firsts = ([], [mutant.course]) if mutant.first else ([mutant.course], [])
+    found = explore(Walk(courses, mutant.rules, firsts))
     if not found.broken and (again := going_round(found)) is not None:
         found.broken, found.trace = "a way leads back to where the walk was", found.way_to(again)
     record_property("model", f"rollout, mutant, {mutant.name}: {found.told()}")

@@ -1,5 +1,6 @@
 """Settings and credentials."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,15 @@ def test_missing_credentials_and_links_are_named(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     with pytest.raises(config.Faults, match=r"link\.json"):
         config.read_credentials(tmp_path / "link.json")
+
+
+def test_credentials_of_somebody_else_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns the file can change whose money is traded; root may bring it for a service."""
+    path = tmp_path / "credentials.json"
+    path.write_text('{"private_key": "0x11"}')
+    path.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(path, 65_534, -1)
+    monkeypatch.setattr(os, "getuid", lambda: 4_711)
+    with pytest.raises(config.Faults, match=rf"owns it; type: chown 4711 {path}"):
+        config.read_credentials(path)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from kit.invariants import CHECKS, KEPT_ELSEWHERE, NOT_YET
+from kit.invariants import CHECKS, KEPT_ELSEWHERE
 from kit.sim import Sim
-from kit.tally import tally
+from kit.tally import faults, tally
 from kit.weather import BUSY, CALM, ROUGH
 
 from shared.entries import encode_line
@@ -59,7 +59,7 @@ def test_promises_hold_when_everything_goes_wrong(seed: int) -> None:
     """Workers, supervisor and power fail, answers and frames are lost, releases are bad, people deploy throughout."""
     sim = Sim(seed, ROUGH)
     sim.run(ROUGH_S)
-    assert sim.audit.ticks > 20
+    assert sim.audit.ticks > 20 or not sim.audit.record.active  # its first release may not start
 
 
 @pytest.mark.seeds(fixed=2, fresh=4)
@@ -67,7 +67,7 @@ def test_promises_hold_in_any_weather(seed: int) -> None:
     """Some kinds of faults left out, others often: what one of them hides is seen when it is missing."""
     sim = Sim(seed)
     sim.run(NIGHT_S)
-    assert sim.audit.ticks > 20
+    assert sim.audit.ticks > 20 or not sim.audit.record.active  # its first release may not start
 
 
 def test_everything_goes_wrong_at_least_once() -> None:
@@ -87,14 +87,14 @@ def test_everything_goes_wrong_at_least_once() -> None:
         *("resolved", "shadow", "alarm tape_unavailable"),
     } - set(seen)
     assert not missing
+    assert faults(seen, ROUGH_SEEDS) > 1_000
     assert seen["term"] > 2 * ROUGH_SEEDS and seen["stale"] > 100
 
 
 def test_every_invariant_has_its_check() -> None:
     """I1 to I18 are looked at after every step, or a test is named that keeps what cannot be seen here."""
     looked_at = {name.split()[0] for name, _, _ in CHECKS}
-    assert {f"I{number}" for number in range(1, 19)} <= looked_at | {*KEPT_ELSEWHERE, *NOT_YET}
-    assert not looked_at & set(NOT_YET)
+    assert {f"I{number}" for number in range(1, 19)} <= looked_at | {*KEPT_ELSEWHERE}
     assert all((ROOT / test).is_file() for test in KEPT_ELSEWHERE.values())
     assert all(check.__doc__ for _, _, check in CHECKS)
 
@@ -126,6 +126,6 @@ def test_a_million_ticks_and_ten_thousand_flips(seed: int, capsys: pytest.Captur
         if ticks >= NIGHT_TICKS and flips >= NIGHT_FLIPS:
             break
     with capsys.disabled():
-        print(f"\n{runs} runs from seed {seed} on: {ticks} ticks, {flips} flips")
+        print(f"\n{runs} runs from seed {seed} on: {ticks:,} ticks, {flips:,} flips, {faults(seen, runs):,} faults")
         print("\n".join(f"{number:>9} {name}" for name, number in sorted(seen.items())))
     assert ticks >= NIGHT_TICKS and flips >= NIGHT_FLIPS

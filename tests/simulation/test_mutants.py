@@ -32,12 +32,15 @@ from supervisor.operations import Operations
 from supervisor.risk import Denied
 from supervisor.staff import Staff
 from supervisor.turns import Turns
+from supervisor.unwind import Unwind
 
 SEEDS: Final = 12
 """Runs within which a fault must be noticed."""
 RUN_S: Final = 120
 FALSE: Final = replace(ROUGH, answer_late=0.05, answer_forged=0.1, worker_stalls=0.1)
 """Workers answer late and under epochs that are not theirs."""
+AFRAID: Final = replace(ROUGH, people_stop=0.05)
+"""People stop the desk again and again."""
 FOGGY: Final = replace(BUSY, frame_lost=0.1)
 """Frames get lost while slots pass on."""
 TORN: Final = replace(ROUGH, power_fails=0.03, supervisor_killed=0.03)
@@ -101,6 +104,16 @@ def intent_not_durable(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Board, "write_first", write_first)
 
 
+def halt_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A halt, or a flatten, closes nothing to the releases."""
+    patch.setattr(Board, "halted", lambda board, slot: "")
+
+
+def stopped_orders_left(patch: pytest.MonkeyPatch) -> None:
+    """What rests is left to rest when somebody stops the desk."""
+    patch.setattr(Unwind, "_withdraw", lambda unwind, order, cause, op: None)
+
+
 def outcome_written_twice(patch: pytest.MonkeyPatch) -> None:
     """An answer that counted is counted once more."""
     conclude = Decisions._conclude
@@ -152,9 +165,9 @@ def unknown_not_reserved(patch: pytest.MonkeyPatch) -> None:
     """What an order without an answer may cost can be spent again."""
     reserved = Accounts.reserved
 
-    def without(accounts: Accounts, slot: str = "") -> int:
+    def without(accounts: Accounts, slot: str = "", outcome: str = "") -> int:
         known = {key: order for key, order in accounts.orders.items() if order.state != "unknown"}
-        return reserved(replace(accounts, orders=known), slot)
+        return reserved(replace(accounts, orders=known), slot, outcome)
 
     patch.setattr(Accounts, "reserved", without)
 
@@ -236,6 +249,11 @@ def blue_retired_at_the_flip(patch: pytest.MonkeyPatch) -> None:
         operations.staff.retire(operations.blue, "green comes")
 
     patch.setitem(operations_room._CARRY_OUT, rollout.Flip, and_retire)
+
+
+def exclusion_windows_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A slot passes on while entries may be made in it."""
+    patch.setattr(Handover, "_window_says", lambda handover, name: "")
 
 
 def operation_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -350,6 +368,7 @@ MUTANTS: Final = (
     Mutant(shadow_admitted, ("I5", "I10"), BUSY),
     Mutant(wrong_release_respawned, ("I11",)),
     Mutant(blue_retired_at_the_flip, ("I11",)),
+    Mutant(exclusion_windows_forgotten, ("I13",), BUSY),
     Mutant(operation_forgotten, ("I12", "I14"), TORN),
     Mutant(two_operations_at_once, ("I14",)),
     Mutant(no_deadline, ("I12",)),
@@ -359,6 +378,8 @@ MUTANTS: Final = (
     Mutant(lost_frames_not_named, ("I16",), TORN),
     Mutant(blindness_hidden, ("I16",)),
     Mutant(term_used_twice, ("I17",), TORN),
+    Mutant(halt_forgotten, ("I19",), AFRAID),
+    Mutant(stopped_orders_left, ("I19",), AFRAID),
     Mutant(fact_not_written, ("B1",)),
     Mutant(failures_shared, ("B3",)),
 )

@@ -20,7 +20,7 @@ from supervisor.effects import Submit, Withdraw
 from supervisor.lanes import Window
 from supervisor.risk import Denied, Limits
 
-LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000)
+LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000, 200_000_000, 240)
 DECIDED = Decided(BTC, START_S * 1_000 + 5_000, 118, 9, 0, "77ab", 50, Decision((), {}))
 ORDER = f"0x{'a' * 64}"
 

@@ -81,6 +81,8 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     still.price()
     assert closed(still) == "balance_unknown"
     still.do(still.desk.dealing.on_balance, 1)
+    assert closed(still) == "standing_unknown"
+    still.may_trade()
     assert closed(still) == ""
 
 
@@ -161,5 +163,7 @@ def test_the_caps_are_the_settings_in_millionths() -> None:
     """To the cent and below."""
     risk = Risk(order_max_usd=0.1, slot_max_usd=1.5, day_loss_max_usd=19.99, open_orders_max=3, price_band_micro=10_000)
     board = Board(structs.replace(load(environ={}), risk=risk), Accounts(), seq=0, pid=1, code="")
-    assert board.limits == Limits(100_000, 1_500_000, 100_000_000, 250_000_000, 19_990_000, 120, 3, 10_000)
+    assert board.limits == Limits(
+        *(100_000, 1_500_000, 100_000_000, 250_000_000, 19_990_000, 120, 3, 10_000), 200_000_000, 240
+    )
     assert a_board().lane_of[LANE].window_s == 300

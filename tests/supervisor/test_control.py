@@ -271,6 +271,14 @@ def test_a_wish_is_found_once(tmp_path: Path) -> None:
     assert looked_at.changed() == Wish(4, False, "news")
 
 
+@pytest.mark.parametrize(("said", "halted"), [({}, None), ({"halted": True}, True), ({"halted": False}, False)])
+def test_a_wish_may_say_something_of_a_halt_or_not(tmp_path: Path, said: dict[str, bool], halted: bool | None) -> None:
+    """Who says nothing of it changes nothing of it."""
+    looked_at, path = a_file(tmp_path)
+    path.write_bytes(wish_text(**said))
+    assert looked_at.changed() == Wish(3, True, "news", halted)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

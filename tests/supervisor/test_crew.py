@@ -66,6 +66,13 @@ def test_a_sign_of_life_never_takes_back_what_was_read() -> None:
         ({"stage": "ready", "heard_ns": after(100)}, 105.1, 0, "no heartbeat for 5.1 s"),
         ({"stage": "ready", "read_seq": 500}, 0, 1_500, ""),
         ({"stage": "ready", "read_seq": 500}, 0, 1_501, "1001 frames behind the stream"),
+        ({"stage": "ready", "holed_ns": after(10), "heard_ns": after(40)}, 40, 0, ""),
+        (
+            {"stage": "ready", "holed_ns": after(10), "heard_ns": after(40)},
+            40.1,
+            0,
+            "not whole again 30.1 s after it missed a part of the stream",
+        ),
         ({"stage": "greeted"}, 0, 9_999, ""),
         ({"stage": "retiring", "told_ns": after(50), "heard_ns": after(60)}, 60, 0, ""),
         (

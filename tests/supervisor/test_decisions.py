@@ -14,6 +14,7 @@ from shared import messages as m
 from shared import wire
 from supervisor import effects as fx
 from supervisor.admission import MAX_INTENTS
+from supervisor.gates import EXCUSED
 from supervisor.slotstate import Flight
 from supervisor.venue.requests import Answer
 
@@ -126,6 +127,19 @@ def test_a_candidates_answer_is_a_shadow() -> None:
     assert (still.state().outstanding, still.wanted(fx.Submit)) == (1_784_851_215_000, [])
 
 
+def test_an_answer_to_a_tick_that_was_never_shown_proves_nothing() -> None:
+    """It is kept, and the candidate has still not decided on a live tick."""
+    still = asked()
+    green = still.deploy()
+    still.hello(green)
+    still.answer(uid=green, tick=still.asked().tick - 250)
+    still.answer(uid=green, tick=still.asked().tick + 5_000)
+    assert still.desk.board.crew.members[green].shadowed == 0
+    still.answer(uid=green)
+    assert still.desk.board.crew.members[green].shadowed == 1
+    assert len(still.said(e.Shadow)) == 3
+
+
 def test_the_answer_of_a_fenced_worker_is_refused_and_counted() -> None:
     """It may still be on the way when its process is dead."""
     still = asked()
@@ -226,6 +240,25 @@ def test_no_decision_holds_more_wishes_than_the_bound() -> None:
     still.answer(*[buy(470_000 - 10_000 * leg, 5) for leg in range(MAX_INTENTS + 1)])
     assert len(still.wanted(fx.Submit)) == MAX_INTENTS
     assert last(still).denied == ("8 too_many_intents: a decision may hold 8",)
+
+
+def test_a_release_that_withdraws_without_end_is_stopped_and_heard_again_a_minute_later() -> None:
+    """Counted over all slots; the order it may not withdraw any more rests, and the gate counts the wish."""
+    still = asked()
+    still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=1)
+    still.answer(buy(470_000, 5), buy(460_000, 5))
+    first, second = (submit.order_id for submit in still.wanted(fx.Submit)[-2:])
+    for order in (first, second):
+        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.jump(5)
+    still.answer(m.Cancel(first), m.Cancel(second))
+    assert last(still).denied == ("1 cancel_rate: 1 cancels in the last minute, the limit is 1",)
+    assert "cancel_rate" not in EXCUSED
+    still.do(still.desk.dealing.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
+    still.to_s(80)
+    still.jump(5)
+    still.answer(m.Cancel(second))
+    assert not last(still).denied
 
 
 def test_orders_are_counted_over_a_minute_of_market_time() -> None:

@@ -24,7 +24,7 @@ from supervisor.gates import Tried
 from supervisor.gateway import Gateway, VenueRefused
 from supervisor.venue.discovery import BadMarket, Listing, Market
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.requests import Answer, VenueOrder
+from supervisor.venue.requests import Answer, VenueOrder, Where
 
 NOW = Moment(7, 8)
 BTC = Slot("BTC", 5)
@@ -208,3 +208,21 @@ def test_what_came_of_a_trial_is_told_to_the_operation_it_was_for() -> None:
     sent.off(effect)
     sent.replays.assert_awaited_once_with(effect)
     sent.desk.operations.on_trial.assert_called_once_with(NOW, "op1", *tried)
+
+
+@pytest.mark.parametrize(("where", "closed"), [(True, True), (False, True), (True, False), (False, False)])
+def test_what_we_may_do_is_told_as_far_as_it_is_known(where: bool, closed: bool) -> None:
+    """Who does not answer does not hide the other's word."""
+    sent = Sent()
+    if where:
+        sent.gateway.where.return_value = Where(False, "IE")
+    else:
+        sent.gateway.where.side_effect = VenueRefused("page away")
+    if closed:
+        sent.gateway.closed_only.return_value = True
+    else:
+        sent.gateway.closed_only.side_effect = BadFrame("no JSON")
+    sent.off(fx.AskStanding())
+    faults = [*([] if where else ["page away"]), *([] if closed else ["no JSON"])]
+    told = (Where(False, "IE") if where else None, True if closed else None, "; ".join(faults))
+    sent.desk.standing.on_told.assert_called_once_with(NOW, *told)

@@ -277,6 +277,23 @@ def test_a_channel_ends_when_it_is_told_to_while_frames_pour_in(after: int) -> N
         asyncio.run(scenario(inside))
 
 
+def test_a_channel_that_is_given_up_comes_back() -> None:
+    """With the reason it was given up for; without a connection there is nothing to give up."""
+
+    async def scenario() -> Heard:
+        async with channel_floor() as floor:
+            heard = Heard(floor)
+            channel = a_channel(floor, heard)
+            await channel.give_up("too early")
+            async with running(channel):
+                await floor.until(lambda: floor.heard and floor.heard[0])
+                await channel.give_up("it tells nothing")
+                await floor.until(lambda: len(floor.heard) == 2 and floor.heard[1])
+            return heard
+
+    assert asyncio.run(scenario()).states[:3] == ["", "it tells nothing", ""]
+
+
 def test_what_is_sent_while_nobody_is_there_is_dropped() -> None:
     """The greeting of the next connection says it all again."""
 

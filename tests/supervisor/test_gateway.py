@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from deploy.rehearsal.signatures import request_hmac
 from shared.clock import SystemClock
 from supervisor.gateway import CONNECTIONS, PAGES_MAX, Gateway, VenueRefused
 from supervisor.venue.frames import BadFrame
-from supervisor.venue.requests import Answer
+from supervisor.venue.requests import Answer, Where
 
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 SECRET = json.loads(recording("api_key"))["secret"]
@@ -435,3 +436,53 @@ def test_secrets_are_in_no_text() -> None:
     texts: list[str] = with_gateway(act)
     assert len(texts) == 5
     assert not [text for text in texts if SECRET in text or "passphrase" in text]
+
+
+def test_nobody_else_knows_how_to_beat() -> None:
+    """The switch at the venue is one, whoever placed the orders: its only owner here is this room."""
+    root = Path(__file__).parents[2]
+    rooms = [path for package in ("supervisor", "worker", "shared") for path in (root / package).rglob("*.py")]
+    naming = {path.name for path in rooms if "/heartbeats" in path.read_text()}
+    calling = {path.name for path in rooms if "gateway.beat(" in path.read_text()}
+    assert (naming, calling) == ({"gateway.py"}, {"app.py"})
+
+
+# --- what we may do ---
+
+
+def test_where_we_are_is_asked_without_our_key() -> None:
+    """The page is not the exchange's; only the part that matters is read, and no more of the place than fits."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        said = {"blocked": True, "ip": "203.0.113.9", "country": "US", "region": "CA"}
+        venue.on("GET /api/geoblock", ok(said), ok({"blocked": False, "country": "x" * 99, "region": "a\nb"}))
+        assert await gateway.where() == Where(True, "US/CA")
+        assert await gateway.where() == Where(False, "x" * 20)
+        assert not any(name.startswith("poly") for asked in venue.asked for name in asked.headers)
+
+    with_gateway(act)
+
+
+def test_what_the_account_may_do_is_asked_with_our_key() -> None:
+    """It is about us."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /auth/ban-status/closed-only", ok({"closed_only": True}), ok({"closed_only": False}))
+        assert [await gateway.closed_only() for _ in range(2)] == [True, False]
+        assert all("poly_signature" in asked.headers for asked in venue.asked)
+
+    with_gateway(act)
+
+
+@pytest.mark.parametrize("answer", [reply(503, ""), GOODBYE, ok({}), ok(b"<html>"), ok({"blocked": "no"})])
+def test_what_is_no_answer_is_no_permission(answer: bytes) -> None:
+    """Whoever asks is told that nothing is known."""
+
+    async def act(gateway: Gateway, venue: Script) -> None:
+        venue.on("GET /api/geoblock", answer)
+        venue.on("GET /auth/ban-status/closed-only", answer)
+        for ask in (gateway.where, gateway.closed_only):
+            with pytest.raises((VenueRefused, BadFrame)):
+                await ask()
+
+    with_gateway(act)

@@ -1,14 +1,17 @@
 """How a slot changes hands."""
 
 import pytest
-from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk, buy, loaded, tokens
+from kit.still_desk import BTC, ETH, R1, R2, START_S, STRAIGHT, StillDesk, a_trading_desk, buy, loaded, tokens
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
+from shared.clock import NS
 from shared.config import FlipPolicy
 from supervisor import effects as fx
 from supervisor.handover import changed_files
 from supervisor.plan import Plan
+from supervisor.slotstate import PATIENT_MAX
 from supervisor.venue.requests import Answer
 from supervisor.venue.user import TradeLeg
 
@@ -90,6 +93,25 @@ def test_no_slot_changes_hands_with_an_order_in_flight() -> None:
     assert still.state().owner == green
 
 
+def test_a_slot_whose_new_owner_dies_does_not_begin_to_wait_anew() -> None:
+    """Its ticks have been held back since it was armed first; whoever comes next has what is left of the time."""
+    still = a_trading_desk(deploy=structs.replace(STRAIGHT, standby=True))
+    still.jump(1)
+    still.employ("w1-2")
+    still.employ(still.deploy())
+    still.jump(5)
+    still.answer(buy())
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert (still.state().owner, still.state().phase, still.state().candidate) == ("w1-3", "quiescing", "w1-1")
+    still.jump(QUIESCE_S - 1)
+    still.lose("w1-1")
+    assert (still.state().phase, still.state().candidate) == ("quiescing", "w1-2")
+    still.jump(0.9)
+    assert still.state().phase == "quiescing"
+    still.jump(0.2)
+    assert (still.state().phase, still.state().owner) == ("owned", "w1-3")
+
+
 def test_no_slot_changes_hands_with_an_order_unknown() -> None:
     """Exposure that may exist is not handed to somebody who did not decide it."""
     still, green = a_desk_with_green()
@@ -159,6 +181,22 @@ def test_a_slot_that_waits_too_long_goes_back_and_tries_again() -> None:
     assert still.state().phase == "quiescing"
     still.beat(green)
     assert (still.state().owner, still.state().epoch) == (green, 2)
+
+
+def test_a_slot_that_waits_goes_back_before_a_tick_would_be_skipped_for_it() -> None:
+    """A rehearsed market may be faster than patience, which is in real seconds."""
+    still, green = a_desk_with_green()
+    still.ready(green)
+    still.desk.board.crew.update(green, read_seq=0)
+    still.answer()
+    while still.state().phase == "quiescing":
+        still.at_ns += 5 * NS
+        still.jump(0.05, beats=False)
+    waited = [still.state().outstanding, *still.state().held]
+    assert (still.state().owner, len(waited)) == ("w1-1", PATIENT_MAX)
+    still.hold()
+    assert [outcome.tick for outcome in still.said(e.OutcomeOf)][-len(waited) :] == waited
+    assert {outcome.kind for outcome in still.said(e.OutcomeOf)} == {"HOLD"}
 
 
 def test_a_worker_that_is_not_ready_is_given_nothing() -> None:
@@ -298,6 +336,9 @@ def test_no_slot_moves_while_a_feed_is_away() -> None:
     still = a_trading_desk()
     still.do(still.desk.markets.on_feed, "user", "closed by the venue")
     assert why_not(still) == "the user feed is away"
+    still.feeds()
+    still.do(still.desk.on_beat, "HTTP 500")
+    assert why_not(still) == "heartbeat missed"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,11 @@ from typing import Any
 
 import pytest
 from kit.supervisors import Running, Start, has_journal, supervisor
+from msgspec.structs import replace
 
+from shared import arming
+from shared.clock import SystemClock
+from shared.config import Credentials, Faults, load
 from shared.entries import Release, Snapshot
 from shared.fingerprint import release_hash
 from shared.messages import Pulse, Streamed
@@ -25,6 +31,7 @@ from shared.paths import State
 from shared.records import Appender
 from shared.wire import encode
 from supervisor.__main__ import _Lossy, newest_staged
+from supervisor.app import App
 from supervisor.journal import JOURNAL, lines
 from supervisor.stream import TAPE
 
@@ -37,6 +44,7 @@ CONFIG = f"""
 [venue]
 clob = "{NOBODY}"
 gamma = "{NOBODY}"
+geoblock = "{NOBODY}"
 market_ws = "ws://127.0.0.1:9"
 user_ws = "ws://127.0.0.1:9"
 price_ws = "ws://127.0.0.1:9"
@@ -146,13 +154,65 @@ def test_credentials_come_from_the_service_manager_where_it_passes_them(state: S
     assert "named.json: No such file" in text
 
 
-def test_live_trading_is_refused(state: State) -> None:
-    """Until everything it needs is there."""
+def test_real_money_waits_for_everything_it_takes(state: State) -> None:
+    """What is missing is named, all at once, with what to type; nothing was begun."""
     (state.root / "config.toml").write_text(f"mode = 'live'\n{CONFIG}")
     code, text = ended(state)
     assert code == "CONFIG"
-    assert "mode: live trading is not open yet" in text
+    assert "were not named for live trading" in text
+    assert f"foresightctl arm --state-dir {state.root}" in text
+    assert sum("is not the exchange's" in line for line in text.splitlines()) == 6
     assert not has_journal(state)
+
+
+def test_real_money_takes_an_arming_for_the_very_wallet(state: State, tmp_path: Path) -> None:
+    """A key that was brought and the exchange's own addresses are not enough, nor is another wallet's arming."""
+    (state.root / "config.toml").write_text("mode = 'live'\n")
+    key = tmp_path / "real.json"
+    key.write_text(state.credentials.read_text())
+    key.chmod(0o600)
+    code, text = ended(state, "--credentials", str(key))
+    assert code == "CONFIG"
+    assert text.startswith("supervisor: nobody has armed this desk") and len(text.splitlines()) == 1
+    other = arming.Arming(wallet="0x" + "ab" * 20, machine=arming.this_machine(), uid=0, at_ns=0)
+    arming.write(state.arming, other)
+    code, text = ended(state, "--credentials", str(key))
+    assert (code, len(text.splitlines())) == ("CONFIG", 1)
+    assert "is armed for wallet 0xabab" in text
+    assert not has_journal(state)
+
+
+def test_a_rehearsal_that_would_reach_the_exchange_is_refused(state: State) -> None:
+    """Its defaults are real: it must be told where the play venue is."""
+    (state.root / "config.toml").write_text("")
+    code, text = ended(state)
+    assert code == "CONFIG"
+    assert "venue.clob = https://clob.polymarket.com is not on this machine, and mode is rehearsal" in text
+    assert not has_journal(state)
+
+
+def test_a_folder_that_rehearsed_stays_a_rehearsals(state: State) -> None:
+    """Its journal says so; play money and real money never share a book."""
+    with running(state):
+        pass
+    clock, key = SystemClock(), Credentials(KEY)
+    app = App(load([state.root / "config.toml"], {}), state, clock, key)
+    app.settings = replace(app.settings, mode="live")
+    with pytest.raises(Faults, match="is a rehearsal desk's, and stays one"):
+        asyncio.run(app.run(None))
+
+
+def test_a_second_supervisor_never_beats(state: State) -> None:
+    """The heartbeat's one owner is whoever holds the state folder: the other one ends before it asks for a key."""
+    with socket.create_server(("127.0.0.1", 0)) as venue:
+        venue.settimeout(0)
+        address = f"http://127.0.0.1:{venue.getsockname()[1]}"
+        (state.root / "config.toml").write_text(CONFIG.replace(NOBODY, address))
+        with state.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert ended(state)[0] == "LOCKED"
+        with pytest.raises(BlockingIOError):
+            venue.accept()
 
 
 def test_the_old_clients_orders_are_refused_at_the_exchange(state: State) -> None:

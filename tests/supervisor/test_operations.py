@@ -13,6 +13,7 @@ from msgspec import structs
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.board import NO_DECISION
 from supervisor.crew import RESPAWN_S, STEADY_S
 from supervisor.gates import Tried
 from supervisor.operation import Operation
@@ -417,7 +418,33 @@ def test_a_first_release_that_loaded_something_else_decides_nothing_more() -> No
     assert still.said(e.OutcomeOf) == []
     still.jump(2)
     assert [outcome.reason for outcome in still.said(e.OutcomeOf)] == ["no_owner"]
-    assert still.accounts.operations["start-1"].result == "ROLLED_BACK"
+    ended = still.accounts.operations["start-1"]
+    assert (ended.result, ended.flips, still.accounts.active) == ("GATE_FAILED", 2, None)
+
+
+def test_a_first_release_is_not_over_while_a_grant_to_it_is_on_its_way() -> None:
+    """A slot that crosses meanwhile is counted, and then it is nobody's; after a restart nothing else is said."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.open(BTC)
+    still.slow_disk = True
+    still.employ("w1-1")
+    still.do(still.desk.operations.abort, "uid:1000")
+    assert still.desk.operations.rollout.phase == "restoring"
+    still.slow_disk = False
+    still.sync()
+    ended = still.accounts.operations["start-1"]
+    assert (ended.result, ended.flips, still.owners()) == ("ABORTED", 2, {""})
+
+
+def test_a_first_release_that_a_restart_cut_off_was_not_rolled_back() -> None:
+    """Nobody was there to give back to."""
+    still = StillDesk(*BOTH)
+    still.begin()
+    still.employ("w1-1")
+    still.restart(first=None)
+    ended = still.accounts.operations["start-1"]
+    assert (ended.result, ended.flips) == ("GATE_FAILED", 2)
 
 
 def test_a_deploy_after_a_first_release_that_failed_starts_the_desk() -> None:
@@ -579,6 +606,29 @@ def test_a_worker_whose_loop_is_not_heard_is_fenced_and_replaced() -> None:
     still.jump(5.1, beats=False)
     assert fx.Kill(BLUE) in still.wants
     assert still.said(e.Alarm)[-1].name == "worker_lost"
+    come_to_rest(still, 5)
+    assert still.owners() == {"w1-2"}
+
+
+def test_a_worker_that_does_not_become_whole_again_is_fenced_and_replaced() -> None:
+    """However busily its loop turns: it may not own anything, and it would keep its part for ever.
+
+    Another hole does not begin its time anew, and one that is whole in time is left alone.
+    """
+    still = a_trading_desk()
+    hole, warm_s = m.Hole(10, 12), still.settings.deploy.warm_s
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.ready(BLUE)
+    still.to_s(60)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.ready(BLUE)
+    assert still.alive(BLUE)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    still.jump(warm_s - 1)
+    still.do(still.desk.operations.on_hole, BLUE, hole)
+    assert still.alive(BLUE)
+    still.jump(1.1)
+    assert fx.Kill(BLUE) in still.wants
     come_to_rest(still, 5)
     assert still.owners() == {"w1-2"}
 
@@ -815,6 +865,129 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
     assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
     assert "alarms" in operation(still).fault
     assert sorted(state.epoch for state in still.desk.turns.slots.values()) == [1, 3]
+
+
+def go_wild(still: StillDesk) -> None:
+    """What the candidate says of the account is not so; the desk looks at the clock."""
+    still.desk.board.alarm("ledger_differs", f"{GREEN} on BTC/5m at 5: cash")
+    still.jump(0.2)
+
+
+def held(plan: Plan) -> StillDesk:
+    """A person was asked before the first boundary, after a shadow that passed."""
+    still = in_shadow(plan)
+    decide_on(still, 1)
+    assert operation(still).phase == "held"
+    return still
+
+
+def test_a_candidate_that_goes_wild_between_two_rings_is_taken_back() -> None:
+    """What it does in the ring before is watched while the next one waits for its boundary."""
+    still = in_bake()
+    first, second = (ring[0] for ring in operation(still).rings)
+    decide_on(still, 2)
+    still.jump(5)
+    still.answer(name=first)
+    still.jump(0.2)
+    assert (operation(still).phase, operation(still).ring) == ("flipping", 1)
+    assert (still.state(first).owner, still.state(second).owner) == (GREEN, BLUE)
+    go_wild(still)
+    assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+    assert operation(still).fault.startswith("alarms: 1 ledger_differs")
+    assert [(told.phase, told.gate.name) for told in operation(still).told][-1] == ("flipping", "alarms")
+
+
+def test_a_candidate_that_goes_wild_in_one_ring_is_taken_back_while_another_bakes() -> None:
+    """Deadlines missed where nobody is baking count as well."""
+    still = in_bake()
+    first = operation(still).rings[0][0]
+    decide_on(still, 3)
+    still.hold()
+    still.beat(GREEN)
+    still.attest(GREEN)
+    still.jump(0.2)
+    assert (operation(still).phase, operation(still).ring) == ("baking", 1)
+    board, state = still.desk.board, still.state(first)
+    for tick in (1, 2):
+        board.write(e.OutcomeOf(first, tick, "SKIP", "deadline", board.by(GREEN, state.epoch), 0, 0, NO_DECISION))
+    still.jump(0.2)
+    assert operation(still).fault.startswith("deadlines: 2 deadlines missed in a row")
+
+
+def test_a_candidate_that_goes_wild_while_it_is_asked_what_it_runs_is_taken_back() -> None:
+    """It owns every slot, and nothing was asked of it yet."""
+    still = attesting()
+    go_wild(still)
+    still.hold()
+    still.beat(BLUE)
+    assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+
+
+def test_a_candidate_that_goes_wild_while_a_person_is_asked_is_discarded() -> None:
+    """Nothing had changed, and nobody has to come for it."""
+    still = held(structs.replace(CAREFUL, hold_before="flip"))
+    go_wild(still)
+    assert (operation(still).result, operation(still).flips, still.owners()) == ("GATE_FAILED", 0, {BLUE})
+    assert operation(still).fault.startswith("alarms: 1 ledger_differs")
+
+
+def test_a_rollback_is_not_taken_back_for_what_it_does() -> None:
+    """What it goes back to has traded before; what it leaves is worse. Nor is a first start: nobody would be left."""
+    still = retiring()
+    still.lose(BLUE)
+    back = still.deploy(R1, "op2", "rollback")
+    still.employ(back)
+    still.hold()
+    assert still.desk.operations.rollout.phase == "attesting"
+    still.desk.board.alarm("ledger_differs", f"{back} on BTC/5m at 5: cash")
+    still.jump(0.2)
+    still.attest(back)
+    assert still.accounts.active == e.Active(R1.release, "op2")
+    alone = StillDesk(*BOTH)
+    alone.begin()
+    alone.employ("w1-1")
+    alone.desk.board.alarm("ledger_differs", "w1-1 on BTC/5m at 5: cash")
+    alone.jump(0.2)
+    alone.attest("w1-1")
+    assert alone.accounts.active == e.Active(R1.release, "start-1")
+
+
+@pytest.mark.parametrize("take_back", [True, False])
+def test_a_candidate_that_goes_wild_before_blue_is_let_go_is_taken_back_unless_a_person_wanted_to_decide(
+    take_back: bool,
+) -> None:
+    """Who did is told what they decide about, once; at their word it is done, and counts no more."""
+    still = a_trading_desk()
+    still.employ(still.deploy(plan=Plan(hold_before="retire", take_back=take_back)))
+    still.hold()
+    still.attest(GREEN)
+    assert operation(still).held_for == "as asked"
+    go_wild(still)
+    if take_back:
+        still.hold()
+        still.beat(BLUE)
+        assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+        return
+    go_wild(still)
+    assert (operation(still).phase, operation(still).after) == ("held", "retiring")
+    assert operation(still).held_for.startswith("alarms: 1 ledger_differs")
+    assert [step.phase for step in still.said(e.Step) if step.op == "op1"].count("held") == 2
+    still.do(still.desk.operations.promote, "uid:1000")
+    come_to_rest(still)
+    assert operation(still).result == "OK"
+
+
+def test_what_a_person_has_seen_and_let_go_on_does_not_count_again() -> None:
+    """Only what the candidate does after their word."""
+    still = in_bake(structs.replace(CAREFUL, take_back=False))
+    go_wild(still)
+    assert operation(still).phase == "held"
+    still.do(still.desk.operations.promote, "uid:1000")
+    still.jump(0.2)
+    still.jump(0.2)
+    assert (operation(still).phase, operation(still).ring) == ("attesting", 1)
+    go_wild(still)
+    assert "restoring" in [passage.phase for passage in operation(still).history]
 
 
 def test_a_breach_waits_for_a_person_who_wanted_to_decide() -> None:

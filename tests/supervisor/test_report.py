@@ -98,6 +98,10 @@ def test_slots_without_a_market_are_configured_and_not_open() -> None:
         (lambda still: still.lose("w1-1"), "STARTING"),
         (lambda still: still.do(still.desk.on_tape, "no space left", 9), "DEGRADED"),
         (lambda still: still.do(still.desk.markets.on_feed, "user", "gone"), "DEGRADED"),
+        (lambda still: still.do(still.desk.on_beat, "HTTP 500"), "DEGRADED"),
+        (lambda still: still.may_trade(closed_only=True), "REDUCING"),
+        (lambda still: still.may_trade(blocked=True), "BLOCKED"),
+        (lambda still: (still.may_trade(blocked=True), _halt(still)), "HALTED"),
         (lambda still: (still.feeds("gone"), still.do(still.desk.pause, True, "x", "")), "PAUSED"),
     ],
 )
@@ -106,6 +110,10 @@ def test_one_word_says_what_the_desk_is_doing(act: Any, word: str) -> None:
     still = a_trading_desk()
     act(still)
     assert report.state(still.desk) == word
+
+
+def _halt(still: StillDesk) -> None:
+    still.do(lambda now: still.desk.pause(now, True, "x", "news", halted=True))
 
 
 def test_a_desk_that_never_traded_has_no_release() -> None:
@@ -317,6 +325,21 @@ SAID: list[tuple[e.Entry, str]] = [
     (e.Resolved(BTC, 300, "Up", 4_000_000), "BTC/5m window 300 resolved Up, ours pay 4.00"),
     (e.Control(1, True, "uid:0", ""), "entries paused by uid:0: no reason given"),
     (e.Control(2, False, "uid:0", "back"), "entries open by uid:0: back"),
+    (e.Control(3, False, "uid:0", "news", True, "halt-3"), "halted by uid:0: news"),
+    (
+        e.Flatten("op9", (BTC, ETH), "uid:0", "news"),
+        "2 slots are flattened, the first BTC/5m, by uid:0: news (op9)",
+    ),
+    (e.Flattened("op9", BTC, ""), "BTC/5m is flat (op9)"),
+    (e.Flattened("op9", BTC, "3 Up: too few"), "BTC/5m is flat, left: 3 Up: too few (op9)"),
+    (e.Standing(True, False, "US"), "the venue says: blocked in US"),
+    (e.Standing(False, True, "US"), "the venue says: closed only"),
+    (e.Standing(False, False, "IE"), "the venue says: ok"),
+    (
+        a_placing(side="SELL", kind="FAK", op="op9", by=e.By("", "", 0, "")),
+        "BTC/5m SELL Up 10 at 0.5 FAK by operation op9",
+    ),
+    (a_fill(by=e.By("", "", 0, "")), "BTC/5m filled BUY Up 4 at 0.5 as maker, decided by a person"),
     (e.Worker("w1-1", "9f31", 9, "lost", "killed"), "worker w1-1 of 9f31 lost: killed"),
     (e.Gap("user", 0, 1_500_000_000, "gone"), "user gap of 1.5 s: gone"),
     (e.Alarm("a", "look"), "ALARM a: look"),

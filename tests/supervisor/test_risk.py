@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messages import Place
-from supervisor.risk import Approved, Denied, Exposure, Limits, Quote, check
+from supervisor.risk import Approved, Denied, Exposure, Limits, Quote, check, check_cancel
 
-LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000)
+LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000, 200_000_000, 240)
 QUOTE = Quote(480_000, 500_000, "", 10_000, 5_000_000, 1_000_000, 70_000, 1)
 EXPOSURE = Exposure(0, 0, 0, 0, 0, 1_000_000_000, 0, 0, 0)
 BUY = Place("Up", "BUY", 500_000, 10_000_000, "FAK")
@@ -39,6 +39,11 @@ def replace_place(place: Place, **changes: object) -> Place:
         (replace_place(BUY, size_micro=4_990_000), QUOTE, EXPOSURE, "", "bad_size"),
         (replace_place(BUY, price_micro=100_000, size_micro=5_000_000), QUOTE, EXPOSURE, "", "too_little"),
         (BUY, replace(QUOTE, stale="crossed"), EXPOSURE, "", "book_stale"),
+        (BUY, replace(QUOTE, opposite_ask_micro=290_000), EXPOSURE, "", "books_disagree"),
+        (SELL, replace(QUOTE, opposite_bid_micro=730_000), replace(EXPOSURE, held_micro=10**9), "", "books_disagree"),
+        (BUY, replace(QUOTE, bid_micro=0, ask_micro=0), EXPOSURE, "", "no_quote"),
+        (BUY, replace(QUOTE, ask_micro=0, bid_micro=0, opposite_bid_micro=800_000), EXPOSURE, "", "price_far"),
+        (BUY, replace(QUOTE, ask_micro=990_000, opposite_bid_micro=710_000), EXPOSURE, "", "price_far"),
         (replace_place(BUY, price_micro=710_000), QUOTE, EXPOSURE, "", "price_far"),
         (replace_place(SELL, price_micro=270_000), QUOTE, replace(EXPOSURE, held_micro=10**9), "", "price_far"),
         (SELL, QUOTE, replace(EXPOSURE, held_micro=9_999_999), "", "uncovered_sell"),
@@ -50,6 +55,7 @@ def replace_place(place: Place, **changes: object) -> Place:
         (replace_place(BUY, size_micro=60_000_000), QUOTE, EXPOSURE, "", "order_cap"),
         (BUY, QUOTE, replace(EXPOSURE, slot_micro=45_000_000), "", "slot_cap"),
         (BUY, QUOTE, replace(EXPOSURE, asset_micro=95_000_000), "", "asset_cap"),
+        (BUY, QUOTE, replace(EXPOSURE, side_micro=195_000_000), "", "side_cap"),
         (BUY, QUOTE, replace(EXPOSURE, total_micro=245_000_000), "", "total_cap"),
         (BUY, QUOTE, replace(EXPOSURE, cash_micro=5_000_000), "", "cash"),
     ],
@@ -70,17 +76,56 @@ def test_an_exit_goes_out_when_entries_are_closed() -> None:
     assert check(SELL, QUOTE, exposure, LIMITS, "paused") == Approved(0)
 
 
+def test_nothing_goes_out_when_it_is_halted() -> None:
+    """Not even what only reduces."""
+    verdict = check(SELL, QUOTE, replace(EXPOSURE, held_micro=10**9), LIMITS, "", "halted")
+    assert verdict == Denied("halted", "halted")
+
+
+def test_an_exit_needs_no_quote() -> None:
+    """To rest an offer where nobody bids can cost nothing that is not lost already."""
+    bare = replace(QUOTE, bid_micro=0, ask_micro=0)
+    assert check(SELL, bare, replace(EXPOSURE, held_micro=10**9), LIMITS, "") == Approved(0)
+
+
+def test_a_release_that_withdraws_without_end_is_stopped() -> None:
+    """At the cap, by its own name."""
+    assert check_cancel(239, LIMITS) is None
+    refused = check_cancel(240, LIMITS)
+    assert refused == Denied("cancel_rate", "240 cancels in the last minute, the limit is 240")
+
+
+PRICES = st.integers(0, 100).map(lambda cents: cents * 10_000 % 1_000_000)
+
+
+@given(st.integers(1, 99).map(lambda cents: cents * 10_000), st.tuples(PRICES, PRICES, PRICES, PRICES))
+def test_no_approved_price_is_beyond_the_band_of_either_book(price: int, seen: tuple[int, int, int, int]) -> None:
+    """To buy at a price is to let somebody sell the other token at one minus it: p up and p down are one."""
+    bid, ask, other_bid, other_ask = seen
+    quote = replace(QUOTE, bid_micro=bid, ask_micro=ask, opposite_bid_micro=other_bid, opposite_ask_micro=other_ask)
+    exposure, band = replace(EXPOSURE, held_micro=10**9), LIMITS.price_band_micro
+    wide = replace(LIMITS, order_micro=10**9, slot_micro=10**9)
+    if isinstance(check(replace_place(BUY, price_micro=price), quote, exposure, wide, ""), Approved):
+        assert not ask or price <= ask + band
+        assert not other_bid or price + other_bid <= 1_000_000 + band
+        assert any(seen)
+    if isinstance(check(replace_place(SELL, price_micro=price), quote, exposure, wide, ""), Approved):
+        assert not bid or price >= bid - band
+        assert not other_ask or price + other_ask >= 1_000_000 - band
+
+
 @given(
     st.integers(1, 99).map(lambda cents: cents * 10_000),
     st.integers(5_000_000, 200_000_000),
-    st.tuples(*[st.integers(0, 300_000_000)] * 3),
+    st.tuples(*[st.integers(0, 300_000_000)] * 4),
 )
-def test_no_approved_buy_exceeds_any_cap(price: int, size: int, used: tuple[int, int, int]) -> None:
+def test_no_approved_buy_exceeds_any_cap(price: int, size: int, used: tuple[int, int, int, int]) -> None:
     """Whatever is wished for and whatever is open already."""
-    exposure = replace(EXPOSURE, slot_micro=used[0], asset_micro=used[1], total_micro=used[2])
+    exposure = replace(EXPOSURE, slot_micro=used[0], asset_micro=used[1], total_micro=used[2], side_micro=used[3])
     verdict = check(replace_place(BUY, price_micro=price, size_micro=size), QUOTE, exposure, LIMITS, "")
     if isinstance(verdict, Approved):
         assert verdict.cost_micro <= LIMITS.order_micro
         assert used[0] + verdict.cost_micro <= LIMITS.slot_micro
         assert used[1] + verdict.cost_micro <= LIMITS.asset_micro
         assert used[2] + verdict.cost_micro <= LIMITS.total_micro
+        assert used[3] + verdict.cost_micro <= LIMITS.side_micro

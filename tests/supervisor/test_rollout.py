@@ -178,7 +178,7 @@ def test_a_hold_ends_without_a_word_too(event: rollout.Event, result: str, fault
     walk, commands = a_course(*TRIED, event, hold="flip")
     assert (commands[-2:], walk.phase) == ([Discard(), Finish(result, fault)], "idle")  # type: ignore[arg-type]
     walk, commands = a_course(*TRIED, *RING, event, hold="retire", rings=1)
-    assert (commands[-1], walk.phase, walk.result) == (Restore(), "restoring", result)
+    assert (commands[-1], walk.phase, walk.result, walk.held_for) == (Restore(), "restoring", result, "")
 
 
 def test_a_shadow_that_has_not_seen_enough_asks_a_person() -> None:
@@ -204,6 +204,45 @@ def test_a_breach_waits_for_a_person_who_wanted_to_decide(event: rollout.Event) 
     assert (walk.phase, walk.after) == ("held", "flipping")
     assert step(walk, Promoted("uid:0"))[1] == (Flip(1),)
     assert step(walk, Abort("uid:0"))[1] == (Restore(),)
+
+
+@pytest.mark.parametrize(
+    ("way", "hold", "last"),
+    [
+        (TRIED, "flip", Finish("GATE_FAILED", "2 deadlines missed")),
+        (TRIED, "", Restore()),
+        ((*TRIED, Flipped(False)), "", Restore()),
+        ((*TRIED, Flipped(True)), "", Restore()),
+        ((*TRIED, *RING), "", Restore()),
+        ((*TRIED, *RING, *RING, *RING), "retire", Restore()),
+    ],
+    ids=["held", "unflipped", "half flipped", "attesting", "between rings", "held in the end"],
+)
+@pytest.mark.parametrize("take_back", [True, False])
+def test_what_green_does_counts_also_where_no_gate_is_asked(
+    way: tuple[rollout.Event, ...], hold: rollout.Hold, last: rollout.Command, take_back: bool
+) -> None:
+    """Nothing changed before the first boundary; after it the slots go back, by themselves unless a person decides."""
+    walk, commands = a_course(*way, Breached("2 deadlines missed"), hold=hold, take_back=take_back)
+    if hold == "retire" and not take_back:
+        assert (walk.phase, walk.after, walk.held_for) == ("held", "retiring", "2 deadlines missed")
+        with pytest.raises(RefusedEvent, match="a person has to decide anyway"):
+            step(walk, Breached("3 deadlines missed"))
+    else:
+        assert (commands[-1], walk.fault) == (last, "2 deadlines missed")
+
+
+def test_nothing_is_waited_for_once_a_hold_is_over() -> None:
+    """However it ended."""
+    for event in (Abort("uid:0"), Late("a person"), Failed("died"), Breached("wild"), Promoted("uid:0")):
+        walk, _ = a_course(*TRIED, event, hold="flip")
+        assert (walk.held_for, walk.after) == ("", "idle")
+
+
+def test_a_first_release_that_is_taken_back_is_rolled_back_to_nobody() -> None:
+    """No release traded before it: the cause is the result, and nobody trades, as before."""
+    walk, commands = through(replace(BEGIN, blue=""), Greeted(), Ready(), Flipped(True), Failed("died"), Restored())
+    assert (commands[-1], walk.flipped) == (Finish("GATE_FAILED", "died"), 1)
 
 
 def test_a_death_in_the_bake_is_put_back_whatever_was_wanted() -> None:
@@ -244,9 +283,9 @@ MOVES = {
     "warming": {Ready, Failed, Late, Abort},
     "trial": {Passed, Breached, Failed, Late, Abort},
     "shadow": {Passed, Breached, Failed, Late, Abort},
-    "held": {Promoted, Failed, Late, Abort},
-    "flipping": {Flipped, Failed, Late, Abort},
-    "attesting": {Attested, Failed, Late, Abort},
+    "held": {Promoted, Breached, Failed, Late, Abort},
+    "flipping": {Flipped, Breached, Failed, Late, Abort},
+    "attesting": {Attested, Breached, Failed, Late, Abort},
     "baking": {Passed, Breached, Failed, Late, Abort},
     "retiring": {Gone, Late},
     "restoring": {Flipped, Restored, Late},

@@ -11,8 +11,8 @@ from shared.config import Ticks
 from shared.messages import Level
 from shared.slots import parse_slot, schedule
 from supervisor import effects as fx
-from supervisor.slotstate import HELD_MAX, Due
-from supervisor.turns import OUTAGE_MAX_NS, Turns
+from supervisor.slotstate import HELD_MAX, Done, Due
+from supervisor.turns import OUTAGE_MAX_NS, SHOWN_MAX, Turns
 from supervisor.venue.market import Traded
 from supervisor.venue.requests import Answer
 from supervisor.venue.user import TradeLeg
@@ -40,6 +40,19 @@ def test_a_lane_is_evaluated_at_once_and_then_at_every_cadence() -> None:
     still = a_trading_desk()
     still.to_s(30)
     assert ticks(still) == [10, 15, 20, 25, 30]
+
+
+def test_the_newest_ticks_that_were_shown_are_known() -> None:
+    """By slot; what came due and was not shown is not among them, and there is a bound."""
+    still = a_trading_desk("BTC", "ETH")
+    turns, first = still.desk.turns, still.asked().tick
+    assert turns.was_shown(BTC, first) and not turns.was_shown(BTC, first + 5_000)
+    assert not turns.was_shown("DOGE/5m", first)
+    for second in range(1, SHOWN_MAX + 1):
+        turns.step(ETH, Due(first + second))
+        turns.step(ETH, Done())
+    assert turns.was_shown(BTC, first) and not turns.was_shown(ETH, first)
+    assert turns.was_shown(ETH, first + 1)
 
 
 def test_the_beat_is_faster_where_entries_may_be_made() -> None:

@@ -124,6 +124,57 @@ def test_a_pause_names_who_and_why() -> None:
     assert not still.accounts.paused
 
 
+# --- halt and flatten ---
+
+
+def test_a_halt_needs_a_reason_and_is_the_same_twice() -> None:
+    """The journal has who and why; the second changes nothing."""
+    still = a_desk_that_knows()
+    for reason in ("", "  "):
+        refused = asked(still, "halt", reason=reason)
+        assert (refused.code, still.said(e.Control)) == ("USAGE", [])
+    reply = asked(still, "halt", reason="news")
+    assert (reply.ok, reply.changed, reply.op, reply.trading["state"]) == (True, True, "halt-1", "HALTED")
+    assert reply.message.startswith("halted: no order leaves, 0 open ones are being cancelled")
+    assert still.said(e.Control) == [e.Control(1, False, "uid:1000 ci/17", "news", True, "halt-1")]
+    assert (asked(still, "halt", reason="news").changed, len(still.said(e.Control))) == (False, 1)
+    assert asked(still, "status").data["halted"] == "halt-1"
+    assert {slot["state"] for slot in asked(still, "slots").data} == {"HALTED"}
+
+
+def test_a_pause_before_a_halt_is_there_until_the_resume() -> None:
+    """Which ends both."""
+    still = a_desk_that_knows()
+    asked(still, "pause", reason="lunch")
+    asked(still, "halt", reason="news")
+    assert (still.accounts.paused, still.accounts.halted) == (True, "halt-2")
+    assert asked(still, "resume").changed
+    assert (still.accounts.paused, still.accounts.halted) == (False, "")
+
+
+def test_a_flatten_of_all_slots_is_a_halt_and_says_how_far_it_is() -> None:
+    """Each slot with the operation it belongs to."""
+    still = a_desk_that_knows()
+    reply = asked(still, "flatten", "op9", reason="enough")
+    assert (reply.ok, reply.changed, reply.op, reply.trading["state"]) == (True, True, "op9", "HALTED")
+    assert reply.data == {BTC: {"op": "op9", "state": "flat", "words": ""}}
+    assert still.said(e.Flatten) == [e.Flatten("op9", (BTC,), "uid:1000 ci/17", "enough")]
+    again = asked(still, "flatten", "op10")
+    assert (again.ok, again.changed, again.data) == (True, False, reply.data)
+    assert {slot["state"] for slot in asked(still, "slots").data} == {"FLAT"}
+    assert asked(still, "status").data["flattening"] == reply.data
+
+
+def test_a_flatten_of_one_slot_leaves_the_others_alone() -> None:
+    """And what is not there is not found."""
+    still = a_trading_desk("BTC", "ETH")
+    reply = asked(still, "flatten", "op9", slot=BTC)
+    assert (list(reply.data), reply.trading["state"]) == ([BTC], "TRADING")
+    missing = asked(still, "flatten", "op10", slot="DOGE/5m")
+    assert (missing.code, missing.message) == ("NOINPUT", "no slot DOGE/5m")
+    assert asked(still, "flatten", "", slot=BTC).code == "USAGE"
+
+
 @pytest.mark.parametrize("reason", [7, None, "x" * 501])
 def test_a_reason_is_text_of_a_bounded_length(reason: Any) -> None:
     """Refused before anything is done."""
@@ -390,6 +441,11 @@ def test_every_verb_is_on_this_page() -> None:
     """A new one brings its test."""
     assert set(verbs.VERBS) == {
         *("status", "slots", "releases", "events", "operations", "operation"),
-        *("pause", "resume", "register", "deploy", "rollback", "promote", "abort"),
+        *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
     }
     assert a_release(9).seq == 9
+
+
+def test_no_verb_lets_real_money_be_traded() -> None:
+    """A page or a script reaches the desk by these alone; a person types the arming, at a terminal, into a file."""
+    assert not [verb for verb in VERBS if "arm" in verb or "live" in verb]

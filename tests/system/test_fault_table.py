@@ -3,8 +3,10 @@
 Rows are the phases of `supervisor.rollout`, so that a new one is missed by name; columns are what can happen to the
 supervisor, to either worker, to the command, to the venue's answers and feeds, and to the disk. What has to come of a
 cell is never what came of it before: it follows from where its phase stands to the first boundary, and from whom the
-fault takes. A pipeline looks at as many cells as it takes to see each phase and each fault, drawn from a seed that is
-told; the night looks at all of them. With --fault-cell PHASE:FAULT a person goes back to one.
+fault takes. A pipeline looks at a few, drawn from a seed that is always the same and from one that nobody has chosen
+and that is told; the night looks at all of them. With --fault-cell PHASE:FAULT a person goes back to one.
+
+A machine that is busy with other things costs ticks as well. Whether that was so is read from the desk's own pulse.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from time import sleep
 from typing import Any, Final, Literal
 
@@ -27,6 +30,10 @@ from kit.misbehaving import steer
 from kit.releases import RESTLESS
 
 from shared import entries as e
+from shared import messages as m
+from shared.clock import NS
+from shared.records import read
+from shared.wire import decode_streamed
 from supervisor.rollout import PHASES
 
 pytestmark = pytest.mark.system
@@ -41,11 +48,19 @@ attest_s = 30
 retire_s = 6
 """
 """The walk itself, with a standby; an even beat, so that every moment is as good as any other."""
+SPEED: Final = 10.0
+"""Half of what other desks have: with two releases, a standby and a fault there is more to do for the same machine."""
 STALL_S: Final = 5.5
 """How long a supervisor stands still: longer than a worker may be silent, not so long that the venue gives us up."""
 TAPE_MIB: Final = 64
 REST_S: Final = 60.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
+AWAY_S: Final = 1.5
+"""How long its pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
+DAILY: Final = 3
+"""Cells of each seed that a pipeline looks at."""
+DAILY_SEED: Final = 1
+Record = Callable[[str, object], None]
 
 Stand = Literal["before", "after", "past", "back"]
 """Where a phase stands: no slot has moved; green has slots, blue is warm; green is active; slots go back."""
@@ -75,9 +90,13 @@ OWNERS: Final[dict[Stand, set[Lost]]] = {
 NO_TRIAL: Final = "--no-trial"
 
 
+BLUE: Final = "waits_while_restoring(); waits_while_retiring()"
+"""How every release behaves once it trades: it does not take slots back, and does not go, before it may go on."""
+
+
 @dataclass(frozen=True)
 class Way:
-    """How a deploy is brought into a phase and kept there. `green`, `blue`: how they behave until they may go on.
+    """How a deploy is brought into a phase and kept there. `green`: how that one behaves until it may go on.
 
     `aborted`: the phase is entered by hand, once green has every slot.
     """
@@ -85,7 +104,6 @@ class Way:
     stand: Stand
     green: str = "takes_its_time()"
     options: tuple[str, ...] = (NO_TRIAL,)
-    blue: str = ""
     aborted: bool = False
 
 
@@ -99,8 +117,8 @@ WAYS: Final = {
     "flipping": Way("before", "waits_while_flipping()"),
     "attesting": Way("after", "waits_while_attesting()"),
     "baking": Way("after", "waits_while_watched()", (NO_TRIAL, "--bake", "5s", "--expect", "any")),
-    "retiring": Way("past", blue="waits_while_retiring()"),
-    "restoring": Way("back", "waits_while_attesting()", blue="waits_while_restoring()", aborted=True),
+    "retiring": Way("past"),
+    "restoring": Way("back", "waits_while_attesting()", aborted=True),
 }
 """Rows, by a name that begins with the phase's own."""
 
@@ -219,9 +237,11 @@ class Fault:
 OUTAGE: Final = frozenset({"outage", "no_owner", "unknown_order"})
 DEATH: Final = frozenset({"owner_dead", "no_owner", "late"})
 UNKNOWN: Final = frozenset({"unknown_order"})
+STOOD_STILL: Final = frozenset({"deadline", "late", "no_market", "unknown_order"})
+"""What came due meanwhile is late, or its window is over; an answer of the venue that waited too long is asked for."""
 FAULTS: Final = {
     "supervisor killed": Fault(supervisor_killed, "supervisor", OUTAGE),
-    "supervisor stalls": Fault(supervisor_stalls, "nobody", frozenset({"deadline", "late"})),
+    "supervisor stalls": Fault(supervisor_stalls, "nobody", STOOD_STILL),
     "blue killed": Fault(worker_killed("blue"), "blue", DEATH),
     "blue stalls": Fault(worker_stalls("blue"), "blue", DEATH | {"deadline"}),
     "green killed": Fault(worker_killed("green"), "green", DEATH),
@@ -266,58 +286,63 @@ def test_every_phase_has_a_row() -> None:
     assert {name.partition(" ")[0] for name in WAYS} == set(PHASES) - {"idle"}
 
 
-@pytest.mark.nightly
-def test_a_fault_in_a_phase_ends_as_promised(request: pytest.FixtureRequest) -> None:
-    """Each phase and each fault in at least one cell; which ones is told, and each can be gone back to."""
-    seed, named = request.config.getoption("--fault-seed"), request.config.getoption("--fault-cell")
-    chosen = [Cell(*text.split(":")) for text in named] or drawn(seed)
-    print(f"seed {seed}: {', '.join(map(str, chosen))}")
-    survive(chosen)
+def test_a_fault_in_a_phase_ends_as_promised(request: pytest.FixtureRequest, record_property: Record) -> None:
+    """Some cells that are looked at every day and some that nobody has chosen; each can be gone back to."""
+    named, seed = request.config.getoption("--fault-cell"), request.config.getoption("--fault-seed")
+    seeds = [DAILY_SEED, random.randrange(1 << 32)] if seed is None else [seed]
+    cells = [Cell(*text.split(":")) for text in named] or [cell for seed in seeds for cell in drawn(seed, DAILY)]
+    record_property("fault", f"{len(cells)} cells" + "".join(f", --fault-seed {seed}" for seed in seeds if not named))
+    survive(cells, record_property)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_as_promised_in_every_phase(fault: str) -> None:
+def test_a_fault_ends_as_promised_in_every_phase(fault: str, record_property: Record) -> None:
     """A whole column."""
-    survive([Cell(way, fault) for way in WAYS])
+    survive([Cell(way, fault) for way in WAYS], record_property)
 
 
-def drawn(seed: int) -> list[Cell]:
-    """As many cells as it takes to see every phase and every fault."""
+def drawn(seed: int, most: int) -> list[Cell]:
+    """Cells of phases and faults that differ, as long as there are some that were not seen."""
     ways, faults, chance = list(WAYS), list(FAULTS), random.Random(seed)
     chance.shuffle(ways)
     chance.shuffle(faults)
-    return [Cell(ways[n % len(ways)], faults[n % len(faults)]) for n in range(max(len(ways), len(faults)))]
+    return [Cell(way, fault) for way, fault in zip(ways, faults, strict=True)][:most]
 
 
-def survive(cells: Sequence[Cell]) -> None:
-    """Play cells one after the other, those with the same kind of blue on one desk; each desk is judged."""
-    for blue in sorted({WAYS[cell.way].blue for cell in cells}):
-        with a_desk(blue, settings=SETTINGS, strategy=RESTLESS, tape_mib=TAPE_MIB) as desk:
-            for number, cell in enumerate(cell for cell in cells if WAYS[cell.way].blue == blue):
-                play(desk, cell, number)
-            desk.judged(lapsed=True)
-            assert posted_once(desk)
+def survive(cells: Sequence[Cell], record_property: Record) -> None:
+    """Play cells one after the other on one desk, tell how each ended, and judge the desk."""
+    with a_desk(BLUE, settings=SETTINGS, speed=SPEED, strategy=RESTLESS, tape_mib=TAPE_MIB) as desk:
+        for number, cell in enumerate(cells):
+            record_property("fault", f"{cell}: {play(desk, cell, number)}")
+        desk.judged(lapsed=True)
+        assert posted_once(desk)
 
 
-def play(desk: Desk, cell: Cell, number: int) -> None:
-    """Bring a deploy into the phase, let the fault happen, let everybody go on, and see how it ends."""
+def play(desk: Desk, cell: Cell, number: int) -> str:
+    """Bring a deploy into the phase, let the fault happen, let everybody go on, and see how it ends; the result."""
     with brought(desk, WAYS[cell.way], cell.way.partition(" ")[0], number) as scene:
         FAULTS[cell.fault].strike(scene)
-        go_on(desk)
+        go_on(scene)
         _, ended = desk.result(scene.op)
     print(f"{cell}: {ended['code']}, {ended['message']}")
     assert ended["code"] in cell.results, (str(cell), ended)
     rest(desk, scene.green if ended["code"] == "OK" else scene.blue)
-    assert skipped(desk, scene.since).keys() <= cell.costs, (str(cell), skipped(desk, scene.since))
+    lost = skipped(desk, scene.since)
+    unpaid = lost.keys() - cell.costs
+    assert not unpaid or (unpaid <= STOOD_STILL and stood_still_s(desk, scene.since) > AWAY_S), (
+        str(cell),
+        unpaid,
+        lost,
+    )
+    return str(ended["code"])
 
 
 @contextmanager
 def brought(desk: Desk, way: Way, phase: str, number: int) -> Iterator[Scene]:
     """A deploy of a release that is new, waiting in a phase."""
     blue, since = desk.ask("status").data["release"]["hash"], desk.lines()[-1].n
-    behaviour = "; ".join(filter(None, (way.blue, way.green)))
-    folder = desk.release(f"{behaviour}  # {number}", RESTLESS)
+    folder = desk.release(f"{BLUE}; {way.green}  # {number}", RESTLESS)
     hold(desk)
     with desk.begun("deploy", "--green", str(folder), *way.options) as command:
         operation = desk.until_phase("attesting" if way.aborted else phase)["operation"]
@@ -333,10 +358,11 @@ def hold(desk: Desk) -> None:
     (desk.state.tape / "go").unlink(missing_ok=True)
 
 
-def go_on(desk: Desk) -> None:
-    """Let everybody go on who waits, the operation as well if it waits for a person."""
-    (desk.state.tape / "go").touch()
-    desk.ask("promote")
+def go_on(scene: Scene) -> None:
+    """Let everybody go on who waits, green for good, and the operation as well if it waits for a person."""
+    for name in ("go", f"go-{scene.green}"):
+        (scene.desk.state.tape / name).touch()
+    scene.desk.ask("promote")
 
 
 def rest(desk: Desk, owner: str) -> None:
@@ -359,6 +385,17 @@ def skipped(desk: Desk, since: int) -> dict[str, list[tuple[str, int]]]:
         if line.n > since and isinstance(line.entry, e.OutcomeOf) and line.entry.kind == "SKIP":
             found.setdefault(line.entry.reason, []).append((line.entry.slot, line.entry.tick))
     return found
+
+
+def stood_still_s(desk: Desk, since: int) -> float:
+    """The longest time after a line of the journal in which the supervisor had no pulse, real seconds.
+
+    Between two reigns there is none either: what kills a supervisor says itself what that costs.
+    """
+    from_ns = next(line.at_ns for line in desk.lines() if line.n > since)
+    frames = (decode_streamed(payload) for _, payload in read(desk.state.tape, "tape"))
+    pulses_ns = [frame.at_ns for frame in frames if frame.at_ns >= from_ns and isinstance(frame.event, m.Pulse)]
+    return max((after - before for before, after in pairwise(pulses_ns)), default=0) / NS / desk.world.speed
 
 
 def venue_fault(desk: Desk, kind: str, **arguments: Any) -> None:

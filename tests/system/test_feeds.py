@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import TWO_ASSETS, Desk, a_desk, eventually
 from kit.meddler import Meddler
+from kit.misbehaving import steer
 
 from shared import entries as e
 
@@ -58,3 +59,39 @@ def reconnects(desk: Desk, channel: str) -> int:
         )
         - 1
     )
+
+
+BLIND_SOON = f"{TWO_ASSETS}[venue]\nblind_s = 1.0\n"
+
+
+def alarms(desk: Desk, name: str) -> int:
+    """How often there was an alarm of that name."""
+    return sum(alarm.name == name for alarm in desk.said_by(e.Alarm))
+
+
+def test_a_user_channel_that_answers_pings_and_tells_nothing_is_not_believed() -> None:
+    """Orders are taken and it says no word of them: entries close, it is connected anew, and the desk trades on."""
+    with a_desk(settings=BLIND_SOON) as desk:
+        steer(desk.where, "POST", "", {"kind": "silence", "channel": "user", "for_s": 0})
+        eventually(lambda: alarms(desk, "user_feed_blind"), "the alarm")
+        gaps = eventually(lambda: [gap for gap in desk.said_by(e.Gap) if gap.what == "user"], "a new connection")
+        assert "of an order that the venue took" in gaps[0].cause
+        steer(desk.where, "DELETE")
+        desk.until(lambda status: not any(status["feeds"].values()), "every channel")
+        placed = len(desk.said_by(e.Placing))
+        eventually(lambda: len(desk.said_by(e.Placing)) > placed, "an order after it")
+        desk.judged()
+
+
+def test_a_heartbeat_that_is_not_taken_closes_entries_until_one_is() -> None:
+    """One alarm; no bid is placed meanwhile; it is over before the venue gives us up."""
+    with a_desk() as desk:
+        steer(desk.where, "POST", "", {"kind": "refuse", "route": "heartbeat", "status": 500, "for_s": 0})
+        eventually(lambda: alarms(desk, "heartbeat_missed"), "the alarm")
+        bought = sum(placing.side == "BUY" for placing in desk.said_by(e.Placing))
+        desk.until_decided(10)
+        assert sum(placing.side == "BUY" for placing in desk.said_by(e.Placing)) == bought
+        steer(desk.where, "DELETE")
+        eventually(lambda: sum(p.side == "BUY" for p in desk.said_by(e.Placing)) > bought, "a bid after it")
+        assert alarms(desk, "heartbeat_missed") == 1
+        desk.judged(lapsed=True)

@@ -270,6 +270,27 @@ def entry_at(place: int, records: Evidence) -> Any:
     return records.lines[place].entry
 
 
+def sold_for_nobody(records: Evidence) -> None:
+    """An order and its fills are said to be a person's, who never said so."""
+    place = the(e.Placing, records, at_the_venue)
+    placing, by = entry_at(place, records), e.By("", "", 0, "")
+    for number, line in enumerate(records.lines):
+        entry = line.entry
+        if isinstance(entry, e.Placing) and entry is placing:
+            records.lines[number] = structs.replace(line, entry=structs.replace(entry, by=by, op="op9", side="SELL"))
+        elif isinstance(entry, e.Fill) and entry.order_id == placing.order_id:
+            records.lines[number] = structs.replace(line, entry=structs.replace(entry, by=by))
+
+
+def cancelled_for_a_halt(records: Evidence) -> None:
+    """A cancel names a halt that nobody ordered."""
+    place = the(e.Cancelling, records, in_effect)
+    cancel = records.lines[place].entry
+    assert isinstance(cancel, e.Cancelling)
+    entry = structs.replace(cancel, cause="halt", op="halt-9")
+    records.lines[place] = structs.replace(records.lines[place], entry=entry)
+
+
 def own_leg(trade: dict[str, Any], **fields: int) -> dict[str, Any]:
     """A trade whose first leg says something else."""
     return {"legs": [trade["legs"][0] | fields, *trade["legs"][1:]]}
@@ -294,6 +315,8 @@ MUTANTS: Final[dict[str, tuple[Tamper, set[str]]]] = {
         changes(e.OutcomeOf, lambda o: {"by": structs.replace(o.by, release="0" * 12)}, decided),
         {"stale_decisions"},
     ),
+    "an order is sold for a person who wished nothing": (sold_for_nobody, {"orders_unattributed"}),
+    "a halt's cancel is of nobody's halt": (cancelled_for_a_halt, {"orders_touched_by_flips"}),
     "an epoch is given again": (
         lambda records: records.lines.insert(len(records.lines) - 1, records.lines[the(e.Grant, records)]),
         {"stale_decisions"},

@@ -9,6 +9,14 @@ from kit.desk_socket import PlayedDesk, a_reply
 from shared.paths import State
 
 
+def test_a_halt_asks_nobody_and_wants_to_know_why(state: State) -> None:
+    """Without a reason nothing is asked of the desk."""
+    with PlayedDesk(state, halt=a_reply(message="halted", changed=True)) as desk:
+        assert ctl(state, "halt").exit_code == 2
+        assert ctl(state, "halt", "--reason", "news").stdout == "halted\n"
+    assert [request.args for request in desk.asked("halt")] == [{"reason": "news"}]
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_entries_are_closed_and_opened_without_a_question(verb: str, state: State) -> None:
     """The reason goes along; what changed is told."""

@@ -146,6 +146,16 @@ def test_who_wants_it_back_is_content_when_it_is_back(result: str, state: State)
     assert people.stdout == f"Put back: deploy {OP} ended {result}. r41 a1b2c3d4 trades.\n"
 
 
+def test_a_first_release_that_is_taken_back_leaves_nobody(state: State) -> None:
+    """Which is said, too."""
+    view = an_operation("ABORTED", blue="", flips=2)
+    begun = a_reply(message="is being put back", op=OP, changed=True)
+    with PlayedDesk(state, abort=begun, operation=a_reply(data=view, trading={"state": "NO RELEASE"})):
+        people = ctl(state, "abort", OP)
+    assert people.exit_code == 0
+    assert people.stdout == f"Put back: deploy {OP} ended ABORTED. No release trades.\n"
+
+
 def test_what_could_not_be_put_back_is_no_good_end_for_anybody(state: State) -> None:
     """31: a person is needed now."""
     begun = a_reply(message="is being put back", op=OP, changed=True)

@@ -312,6 +312,7 @@ def test_endpoints_share_one_port() -> None:
     """Under the paths that were agreed."""
     assert endpoints("127.0.0.1", 5) == {
         "clob": "http://127.0.0.1:5",
+        "geoblock": "http://127.0.0.1:5/api/geoblock",
         "gamma": "http://127.0.0.1:5/gamma",
         "relayer": "http://127.0.0.1:5/relayer",
         "data": "http://127.0.0.1:5/data-api",

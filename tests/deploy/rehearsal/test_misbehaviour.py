@@ -335,6 +335,38 @@ def test_the_catalogue_is_late(venue: dict[str, Any]) -> None:
     play(venue, scenario)
 
 
+def test_nobody_may_trade_from_here_and_the_page_says_so(venue: dict[str, Any]) -> None:
+    """With the country, each time it is asked; over when the fault is."""
+
+    async def scenario(client: Client) -> None:
+        number = await client.fault("geoblock", country="FR", for_s=0)
+        for _ in range(2):
+            _, said, _ = await client.ask("GET", "/api/geoblock")
+            assert (said["blocked"], said["country"]) == (True, "FR")
+        hits = [line for line in client.record("fault") if (line["number"], line["phase"]) == (number, "hits")]
+        assert len(hits) == 2
+        await client.ask("DELETE", f"/control/faults/{number}")
+        assert (await client.ask("GET", "/api/geoblock"))[1]["blocked"] is False
+
+    play(venue, scenario)
+
+
+def test_an_account_that_is_closed_only_is_told_so_and_buys_nothing(venue: dict[str, Any]) -> None:
+    """In the venue's words; over when the fault is."""
+
+    async def scenario(client: Client) -> None:
+        asked = "/auth/ban-status/closed-only"
+        number = await client.fault("closed_only", for_s=0)
+        assert (await client.keyed("GET", asked))[1] == {"closed_only": True}
+        status, said, _ = await client.keyed("POST", "/order", await client.order())
+        assert (status, said["error"][-27:]) == (400, "address in closed only mode")
+        await client.ask("DELETE", f"/control/faults/{number}")
+        assert (await client.keyed("GET", asked))[1] == {"closed_only": False}
+        assert (await client.keyed("POST", "/order", await client.order()))[0] == 200
+
+    play(venue, scenario)
+
+
 def test_a_market_is_missing_everywhere(venue: dict[str, Any]) -> None:
     """Catalogue, book and order entry know nothing of it; other assets' are there."""
 

@@ -1,0 +1,75 @@
+"""A person stops a real desk: what rests is withdrawn at the venue, what is held is sold there, and both are theirs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from kit.desks import Desk, a_desk, eventually
+
+from shared import entries as e
+
+pytestmark = pytest.mark.system
+TRIES: Final = 10
+"""An order that rests now may have traded in a moment."""
+
+
+def orders_at_the_venue(desk: Desk) -> int:
+    """How many it has been sent."""
+    return len(desk.venue_lines("order"))
+
+
+def halted_while_orders_rest(desk: Desk) -> int:
+    """Halt it again and again until it had an order to withdraw; how many the venue was sent by then."""
+    for _ in range(TRIES):
+        desk.ask("resume")
+        desk.until(lambda status: status["orders"], "an order that rests")
+        assert desk.ask("halt", reason="news").changed
+        desk.until(lambda status: not status["orders"], "the end of every order")
+        if any(cancel.cause == "halt" and cancel.op.startswith("halt-") for cancel in desk.said_by(e.Cancelling)):
+            return orders_at_the_venue(desk)
+    raise AssertionError(f"{TRIES} halts found nothing to withdraw")
+
+
+def test_a_halted_desk_sends_nothing_until_it_is_resumed() -> None:
+    """Its orders are withdrawn for the person; the next supervisor is halted as well; decisions go on all the time."""
+    with a_desk() as desk:
+        assert desk.ctl("halt", "--reason", "news")[1]["trading"]["state"] == "HALTED"
+        desk.until(lambda status: not status["orders"], "the end of every order")
+        sent = halted_while_orders_rest(desk)
+        desk.supervisor.kill()
+        desk.until_dead()
+        desk.start_again()
+        desk.until(lambda status: status["state"] == "HALTED" and status["decided"] > 20, "decisions under a halt")
+        assert desk.ctl("halt", "--reason", "again")[1]["changed"] is False
+        assert orders_at_the_venue(desk) == sent
+        assert desk.ctl("resume", "--reason", "over")[1]["trading"]["state"] != "HALTED"
+        eventually(lambda: orders_at_the_venue(desk) > sent, "an order after the halt")
+        desk.judged(lapsed=True)
+
+
+def test_a_flattened_desk_holds_nothing_that_can_be_sold() -> None:
+    """Sold by orders that name the operation, which the judge leads back to the person; exit 0 when all is flat."""
+    with a_desk() as desk:
+        code, reply = desk.ctl("flatten", "--yes", "--reason", "enough")
+        assert code == 0, reply
+        assert {found["state"] for found in reply["data"].values()} == {"flat"}
+        sales = [placing for placing in desk.said_by(e.Placing) if placing.op]
+        assert sales or any(found["words"] for found in reply["data"].values())
+        assert all((sale.side, sale.kind, sale.by.release) == ("SELL", "FAK", "") for sale in sales)
+        assert desk.ask("status").data["state"] == "HALTED"
+        assert not desk.ask("status").data["orders"]
+        code, again = desk.ctl("flatten", "--yes")
+        assert (code, set(again["data"])) == (0, set(reply["data"]))
+        assert desk.ctl("resume")[0] == 0
+        assert not desk.ask("status").data["flattening"]
+        desk.judged()
+
+
+def test_a_flatten_that_nobody_confirms_does_nothing() -> None:
+    """17, with what to type; the desk trades on."""
+    with a_desk() as desk:
+        code, reply = desk.ctl("flatten")
+        assert (code, reply["code"], reply["hint"][0][:32]) == (17, "DECLINED", "foresightctl flatten all --yes -"[:32])
+        assert not desk.said_by(e.Flatten)
+        desk.judged()
