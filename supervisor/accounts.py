@@ -56,6 +56,7 @@ class Operated:
 
 OPERATIONS_KEPT: Final = 64
 ACTIVATIONS_KEPT: Final = 1_000
+CENT_MICRO: Final = 10_000
 
 
 @dataclass
@@ -146,12 +147,14 @@ class Accounts:
     def may_cost(self, order: Order) -> int:
         """What an open buy can still take out of the cash, fees apart.
 
-        An immediate one is for a value: where it meets a better price it buys more shares than it asked for.
+        An immediate one is for a value in whole cents, of which its shares were rounded down: where it meets a better
+        price it buys more of them than it asked for.
         """
         if order.kind == "GTC":
             return cost_of(order.open_micro, order.price_micro)
         paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
-        return max(0, cost_of(order.size_micro, order.price_micro) - paid)
+        value = -(-cost_of(order.size_micro, order.price_micro) // CENT_MICRO) * CENT_MICRO
+        return max(0, value - paid)
 
     def fills_of(self, order: Order) -> list[e.Fill]:
         """Every fill of an order that was told, also those that failed."""

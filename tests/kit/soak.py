@@ -110,6 +110,7 @@ def soak_settings() -> Settings:
             order_max_usd=100,
             slot_max_usd=200_000,
             asset_max_usd=400_000,
+            side_max_usd=900_000,
             total_max_usd=900_000,
             day_loss_max_usd=900_000,
             orders_per_minute=100_000,

@@ -176,20 +176,26 @@ class Reign:
                 await asyncio.sleep(JOIN_S)
         signer.own(key.key)
         self.hear(self.desk.dealing.on_balance, cash_micro)
+        with self.turn():
+            self.desk.standing.ask()
         venue, there = self.soak.settings.venue, self.arrivals.there
         heard = self.arrivals.on_user_frame
-        user = Channel(
+        self.user = Channel(
             venue.user_ws, greet=lambda: [subscribe_user(key)], heard=heard, there=there("user"), ping="PING"
         )
         assets = sorted(self.soak.settings.slots.assets)
         prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there("prices"))
         self.errands.prices = prices
-        self.start(user.run(), prices.run(), self._beat())
+        self.start(self.user.run(), prices.run(), self._beat())
 
     async def _beat(self) -> None:
         while True:
-            with contextlib.suppress(VenueRefused, BadFrame):
+            fault = ""
+            try:
                 await self.gateway.beat()
+            except (VenueRefused, BadFrame) as error:
+                fault = str(error)
+            self.hear(self.desk.on_beat, fault)
             await asyncio.sleep(self.soak.settings.venue.heartbeat_s)
 
     # --- carrying out ---
@@ -228,6 +234,9 @@ class Reign:
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self.soak.now(), effect.slot)
 
+    def _reconnect(self, effect: fx.Reconnect) -> None:
+        self.start(self.user.give_up(effect.why))
+
 
 def _welcome(protocol: int) -> m.Welcome:
     return m.Welcome(protocol, "stream", "tape", "ledger")
@@ -246,6 +255,7 @@ _CARRY_OUT: Final[dict[type, Callable[[Reign, Any], None]]] = {
     fx.Spawn: lambda reign, effect: reign.soak.workers.spawn(effect),
     fx.EndTrial: lambda reign, effect: None,
     fx.Kill: lambda reign, effect: reign.soak.workers.kill(effect.uid),
+    fx.Reconnect: Reign._reconnect,
     fx.Watch: lambda reign, effect: None,
 }
 """What each effect that is no errand comes to here."""

@@ -188,6 +188,10 @@ class Socket:
         """Say something to the venue."""
         self._open().say(frame)
 
+    async def close(self) -> None:
+        """Give the connection up."""
+        self._open().wire.end(websockets.CloseCode.NORMAL_CLOSURE, "given up")
+
     async def recv(self, decode: bool = False) -> bytes:
         """The next frame. Raises: websockets.ConnectionClosed: the venue ended it."""
         connection = self._open()

@@ -48,6 +48,8 @@ def test_an_immediate_buy_is_exposed_for_its_value_whatever_it_bought() -> None:
     cheap = structs.replace(a_fill(), size_micro=10_000_000, price_micro=300_000)
     part = told(structs.replace(a_placing(), kind="FAK"), an_answer("unknown"), cheap)
     assert (part.orders[an_order().order_id].open_micro, part.reserved()) == (0, 2_000_000)
+    rounded = told(structs.replace(a_placing(), kind="FOK", price_micro=929_000, size_micro=5_995_600))
+    assert rounded.exposure() == 5_570_000
 
 
 def test_a_failed_settlement_takes_a_fill_back_once() -> None:
