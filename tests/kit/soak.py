@@ -192,12 +192,13 @@ class Soak:
 
     # --- living ---
 
-    async def live(self, orders: int) -> None:
-        """Post so many orders, and more until every fault began; let everything settle; judge. Raises: Broken."""
+    async def live(self, orders: int, every_fault: bool) -> None:
+        """Post so many orders, or more until every fault began; let everything settle; judge. Raises: Broken."""
         self.reign.begin()
         trouble = asyncio.ensure_future(self._trouble())
         looking = asyncio.ensure_future(self._look())
-        while self.counts["orders posted"] < orders or any(not self.counts[fault_name(*fault)] for fault in FAULTS):
+        awaited = FAULTS if every_fault else ()
+        while self.counts["orders posted"] < orders or any(not self.counts[fault_name(*fault)] for fault in awaited):
             await self._pass(1.0)
         trouble.cancel()
         self.house.exchange.floor.mischief.end_all()
@@ -305,14 +306,14 @@ def made_up_loop() -> Iterator[MadeUpLoop]:
         loop.close()
 
 
-def lived(seed: int, orders: int, folder: Path) -> Counter[str]:
-    """Live one run, and say what it went through. Raises: Broken."""
+def lived(seed: int, orders: int, folder: Path, *, every_fault: bool = True) -> Counter[str]:
+    """Live one run, until every fault of the venue began if wanted; say what it went through. Raises: Broken."""
 
     async def live() -> Counter[str]:
         soak = Soak(seed, folder, loop)
         loop.set_exception_handler(lambda _, context: soak.broke(_error(context)))
         with mock.patch.object(feed, "connect", soak.wire.connect):
-            await soak.live(orders)
+            await soak.live(orders, every_fault)
         return soak.counts
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
