@@ -70,6 +70,7 @@ PAYOUTS_KEPT: Final = 32
 CLAIMS_KEPT: Final = 64
 """Claims that are over and still told of."""
 OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
+CENT_MICRO: Final = 10_000
 
 
 @dataclass
@@ -159,7 +160,7 @@ class Accounts:
     def reserved(self, slot: str = "", outcome: str = "") -> int:
         """What open buys would take out of the cash at their price; of a slot, an asset, an outcome or all."""
         return sum(
-            cost_of(o.open_micro, o.price_micro)
+            self.may_cost(o)
             for o in self.orders.values()
             if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot) and outcome in {"", o.outcome}
         )
@@ -179,6 +180,26 @@ class Accounts:
             if (fill.slot, fill.start_s) == window and fill.outcome == outcome and fill.status not in FINAL:
                 sums[fill.side] += fill.size_micro
         return sums["BUY"], sums["SELL"]
+
+    def may_cost(self, order: Order) -> int:
+        """What an open buy can still take out of the cash, fees apart.
+
+        An immediate one is for a value in whole cents, of which its shares were rounded down: where it meets a better
+        price it buys more of them than it asked for.
+        """
+        if order.kind == "GTC":
+            return cost_of(order.open_micro, order.price_micro)
+        paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
+        value = -(-cost_of(order.size_micro, order.price_micro) // CENT_MICRO) * CENT_MICRO
+        return max(0, value - paid)
+
+    def fills_of(self, order: Order) -> list[e.Fill]:
+        """Every fill of an order that was told, also those that failed."""
+        return [fill for trade in order.seen if (fill := self.fills.get((trade, order.order_id)))]
+
+    def told(self, order: Order) -> int:
+        """How much of an order has matched as far as we were told, failed or not: what failed did match."""
+        return sum(fill.size_micro for fill in self.fills_of(order))
 
     def holdings(self, slot: str | None = None) -> tuple[e.Holding, ...]:
         """Positions as a boundary or snapshot states them."""
@@ -272,7 +293,9 @@ class Accounts:
             self._order_step(entry.order_id, event)
 
     def _on_report(self, entry: e.OrderReported) -> None:
-        if entry.state == "closed":
+        """One that is closed and has traded more than was told stays what it is: the rest of it counts until it is."""
+        order = self.orders.get(entry.order_id)
+        if entry.state == "closed" and (order is None or self.told(order) >= entry.matched_micro):
             self._order_step(entry.order_id, Gone(entry.reason))
         elif entry.state == "open":
             self._order_step(entry.order_id, Lives())

@@ -282,9 +282,10 @@ class Dealing:
         self.on_cancel_answers(now, {order_id: answer}, took_us)
 
     def on_cancel_answers(self, now: Moment, answers: Mapping[str, Answer], took_us: int) -> None:
-        """The venue answered some cancels, or did not; an order whose cancel is in doubt is asked about.
+        """The venue answered some cancels, or did not; what became of each order it is asked about, whatever it said.
 
-        What came too fast is sent again in its turn: it was not done, and nobody has to wish for it anew.
+        That an order is cancelled says nothing of what it traded before: it is closed when that is known. What came too
+        fast is sent again in its turn: it was not done, and nobody has to wish for it anew.
         """
         self.board.now(now)
         for order_id, answer in answers.items():
@@ -297,10 +298,12 @@ class Dealing:
         self._let_go()
 
     def _cancel_ended(self, order_id: str, answer: Answer, took_us: int) -> None:
-        self.cancelling.discard(order_id)
-        state = "closed" if answer.verdict == "accepted" else ""
-        self.board.write(e.Answered(order_id, "cancel", state, answer.reason or "canceled", took_us))
-        if answer.verdict != "accepted" and order_id in self.board.accounts.orders:
+        self.board.write(e.Answered(order_id, "cancel", "", answer.reason or "canceled", took_us))
+        order = self.board.accounts.orders.get(order_id)
+        if answer.verdict != "accepted" or order is None or order.state == "closed":
+            self.cancelling.discard(order_id)
+        if order is not None and order.state != "closed":
+            self.sent(order_id)
             self.board.effects.append(LookUp(order_id))
         self._moved(order_id)
 
@@ -315,6 +318,9 @@ class Dealing:
         self.board.write(e.OrderReported(report.order_id, report.state, matched, report.reason))
         if self.board.accounts.orders[report.order_id].state != order.state:
             self._moved(report.order_id)
+        elif report.state == "closed" and order.state != "closed":  # it has traded more than we were told
+            self.sent(report.order_id)
+            self.board.effects.append(LookUp(report.order_id))
 
     def on_leg(self, now: Moment, leg: TradeLeg) -> None:
         """A trade of ours, new or settled further; words that come late or twice are no news."""
@@ -343,7 +349,7 @@ class Dealing:
         if order is None or order.state == "closed":
             return
         state = self._looked_up(order, found)
-        if found is None and not state:
+        if not state:
             self._not_found.add(order_id)
             self._since_ns.setdefault(order_id, self.board.mono_ns)
             return
@@ -352,6 +358,7 @@ class Dealing:
             said = "the venue never knew it" if found is None else f"found, {state}"
             self.board.write(e.Answered(order_id, "lookup", state, said, 0))
         self._moved(order_id)
+        self._let_go()
 
     def ask_overdue(self) -> None:
         """Ask the venue about orders that owe us a word."""
@@ -374,8 +381,12 @@ class Dealing:
             self.board.write(e.Balance(cash_micro, True))
 
     def _looked_up(self, order: Order, found: VenueOrder | None) -> str:
+        """The state that a look-up shows; empty while it shows none, or while trades of the order are missing."""
+        if found is not None and found.open:
+            self.cancelling.discard(order.order_id)
+            return "open"
         if found is not None:
-            return "open" if found.open else "closed"
+            return "closed" if self.board.accounts.told(order) >= found.matched_micro else ""
         waited_s = self.board.since_s(self._since_ns.get(order.order_id, self.board.mono_ns))
         return "closed" if waited_s > self.board.settings.venue.unknown_horizon_s else ""
 
@@ -422,6 +433,8 @@ class Dealing:
         order = self.board.accounts.orders.get(order_id)
         if order is None:
             return
+        if order.state == "closed":
+            self.cancelling.discard(order_id)
         rests = order.state == "open" and not order.awaited and order_id not in self._not_found
         if order.state == "closed" or rests:
             self._settled(order_id)

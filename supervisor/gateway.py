@@ -63,6 +63,13 @@ class VenueRefused(Exception):
     """The venue cannot be worked with: it gave no key, or answers nothing that can be read."""
 
 
+class NotJoined(ConnectionError):
+    """There is no API key yet: nothing that needs one can have left."""
+
+    def __init__(self) -> None:
+        super().__init__("the venue is not joined yet")
+
+
 class Gateway:
     """Args: settings: where the venue is and how long to wait. Use `open` first, `close` at the end."""
 
@@ -252,7 +259,8 @@ class Gateway:
         return said.status, said.body
 
     async def _signed(self, method: str, path: str, body: bytes, query: str = "", pool: Pool = "questions") -> Said:
-        assert self.key is not None, "the gateway is opened before it is used"
+        if self.key is None:
+            raise NotJoined
         headers = signed_headers(self.key, self._clock.wall_ns() // NS, method, path, body)
         return await self._say(method, f"{path}?{query}" if query else path, body, headers, pool)
 
@@ -267,6 +275,6 @@ class Gateway:
 
 def _unanswered(error: BaseException) -> Answer:
     """What it means for an order or a cancel that there is no answer."""
-    if isinstance(error, NeverLeft):
+    if isinstance(error, NeverLeft | NotJoined):
         return Answer("unsent", reason=f"it never left: {why(error)}"[:WHY_MAX])
     return Answer("unknown", reason=f"no answer: {why(error)}")

@@ -300,10 +300,10 @@ class Exchange:
         return [
             trade
             for trade in reversed(self.trades.values())
-            if any(leg.owner == owner for leg in trade.legs)
-            and wanted(trade, asked)
-            and (after is None or trade.match_ms >= after * 1_000)
+            if (after is None or trade.match_ms >= after * 1_000)
             and (before is None or trade.match_ms < before * 1_000)
+            and any(leg.owner == owner for leg in trade.legs)
+            and wanted(trade, asked)
         ]
 
     def _cancel(self, order: Order, cause: str, api_key: str = "") -> None:

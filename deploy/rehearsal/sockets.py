@@ -105,7 +105,7 @@ Note = Callable[[str, Json], None]
 
 
 class Sockets:
-    """All open connections. manners: by channel."""
+    """All open connections. manners: by channel. wires: the way out of each; who holds one without a socket adds it."""
 
     def __init__(self, subscriptions: Subscriptions, mischief: Mischief, turn: Callable[[], None], note: Note) -> None:
         self._subscriptions = subscriptions
@@ -114,7 +114,7 @@ class Sockets:
         self._note = note
         self.manners = dict(MANNERS)
         self._number = 0
-        self._wires: set[Wire] = set()
+        self.wires: set[Wire] = set()
 
     async def serve(self, channel: str, request: web.Request) -> web.WebSocketResponse:
         """Hold one connection of a channel until either side ends it.
@@ -128,7 +128,7 @@ class Sockets:
         self._number += 1
         silent = partial(self._mischief.silences, channel)
         wire = Wire(self._number, channel, self.manners[channel], silent, _breaking(request))
-        self._wires.add(wire)
+        self.wires.add(wire)
         agent = request.headers.get("User-Agent", "")
         self._note("connect", {"channel": channel, "conn": wire.number, "agent": agent})
         reason = "venue stopped"
@@ -136,19 +136,19 @@ class Sockets:
             reason = await self._hold(channel, socket, wire, request.rel_url.raw_path_qs)
         finally:
             reason = wire.because or reason
-            self._wires.discard(wire)
+            self.wires.discard(wire)
             self._note("disconnect", {"channel": channel, "conn": wire.number, "agent": agent, "reason": reason})
         return socket
 
     def end_all(self) -> None:
         """The venue is leaving: close every connection."""
         self._subscriptions.binance.shut_down()
-        for wire in list(self._wires):
+        for wire in list(self.wires):
             wire.end(wire.manner.going, "going away")
 
     def shut(self, effect: Shut) -> None:
         """Close or cut every connection of a channel, because of a fault."""
-        for wire in [wire for wire in self._wires if effect.channel in (wire.channel, "all")]:
+        for wire in [wire for wire in self.wires if effect.channel in (wire.channel, "all")]:
             wire.because = effect.because
             if effect.code:
                 wire.end(effect.code, effect.because)

@@ -7,7 +7,7 @@ What always holds: CONFIRMED and FAILED are final, and FAILED comes only by way 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -134,14 +134,17 @@ def _leg(part: Part, fee_micro: int, maker: bool, owner: str) -> Leg:
 
 def wanted(trade: Trade, asked: Mapping[str, str]) -> bool:
     """Whether a trade fits the filters that are not blank; wallets and tokens may be of any of its parts."""
-    parts = (trade.taker, *trade.makers)
-    found = {
-        "id": {trade.trade_id},
-        "market": {trade.condition_id},
-        "asset_id": {part.token_id for part in parts},
-        "maker_address": {part.wallet.lower() for part in parts},
-    }
-    return all(not asked.get(name) or {asked[name], asked[name].lower()} & own for name, own in found.items())
+    filters = ((asked.get(name), own) for name, own in _NAMED.items())
+    return all(not value or not {value, value.lower()}.isdisjoint(own(trade)) for value, own in filters)
+
+
+_NAMED: Final[dict[str, Callable[[Trade], set[str]]]] = {
+    "id": lambda trade: {trade.trade_id},
+    "market": lambda trade: {trade.condition_id},
+    "asset_id": lambda trade: {part.token_id for part in (trade.taker, *trade.makers)},
+    "maker_address": lambda trade: {part.wallet.lower() for part in (trade.taker, *trade.makers)},
+}
+"""By what a trade can be asked for, and what of it that may be."""
 
 
 def trade_id(taker_order_id: str, up_micro: int, match_ms: int, number: int) -> str:

@@ -46,7 +46,7 @@ class People:
 
     def __init__(self, sim: Sim) -> None:
         self.sim = sim
-        self.releases = [_a_release(1)]
+        self.releases = [a_release(1)]
         sim.workers.kinds[self.releases[0].release] = GOOD
 
     # --- what they do ---
@@ -111,7 +111,7 @@ class People:
     def _pick(self) -> str:
         """Mostly a release that was deployed before, sometimes one that was just built."""
         if len(self.releases) < 4 or self.sim.chancy(0.1):
-            release = _a_release(len(self.releases) + 1)
+            release = a_release(len(self.releases) + 1)
             bad = self.sim.chancy(self.sim.weather.bad_release)
             self.sim.workers.kinds[release.release] = self.sim.chance.choice(BAD) if bad else GOOD
             self.releases.append(release)
@@ -148,5 +148,5 @@ def longest_s(deploy: Deploy) -> float:
     return before + (len(deploy.rings) + 1) * ring + after + 20 * SLACK_S
 
 
-def _a_release(number: int) -> e.Release:
+def a_release(number: int) -> e.Release:
     return e.Release(number, f"{number:012x}", "lock", {"worker/strategy.py": f"digest {number}"})

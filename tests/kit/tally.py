@@ -49,6 +49,6 @@ def _names(entry: e.Entry) -> Iterable[str]:
     elif isinstance(entry, e.FillStatus):
         yield f"fill {entry.status}"
     elif isinstance(entry, e.Answered):
-        yield f"{entry.request} {entry.state}"
+        yield f"{entry.request} {entry.state or entry.raw}"
     else:
         yield type(entry).__name__.lower()

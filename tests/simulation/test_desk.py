@@ -76,7 +76,7 @@ def test_everything_goes_wrong_at_least_once() -> None:
         *("skip deadline", "skip no_owner", "skip outage", "skip unknown_order"),
         *("refused stale_epoch", "refused not_outstanding", "refused no_such_worker", "refused hole_in_stream"),
         *("operation OK", "operation ABORTED", "operation GATE_FAILED", "operation ROLLED_BACK"),
-        *("place unknown", "lookup closed", "lookup open", "cancel closed", "fill CONFIRMED", "fill FAILED"),
+        *("place unknown", "lookup closed", "lookup open", "cancel canceled", "fill CONFIRMED", "fill FAILED"),
         *("worker lost", "worker retired", "alarm hole", "gap market", "gap user", "gap prices", "gap tape"),
         *("resolved", "shadow", "alarm tape_unavailable"),
     } - set(seen)

@@ -34,7 +34,7 @@ from supervisor.staff import Staff
 from supervisor.turns import Turns
 from supervisor.unwind import Unwind
 
-SEEDS: Final = 12
+SEEDS: Final = 24
 """Runs within which a fault must be noticed."""
 RUN_S: Final = 120
 FALSE: Final = replace(ROUGH, answer_late=0.05, answer_forged=0.1, worker_stalls=0.1)

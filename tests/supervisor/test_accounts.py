@@ -4,6 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.trading import BY, a_fill, a_placing, an_answer, an_opening, an_order
+from msgspec import structs
 
 from shared import entries as e
 from supervisor.accounts import Accounts, rebuild
@@ -38,6 +39,17 @@ def test_exposure_counts_an_unknown_order_as_filled() -> None:
     assert accounts.exposure("ETH/") == 0
     accounts.apply(an_answer("closed", request="lookup"), AT_NS)
     assert accounts.exposure() == 0
+
+
+def test_an_immediate_buy_is_exposed_for_its_value_whatever_it_bought() -> None:
+    """At a better price it buys more shares than it asked for; what it can still take is the rest of its value."""
+    whole = told(structs.replace(a_placing(), kind="FAK"))
+    assert whole.exposure() == 5_000_000
+    cheap = structs.replace(a_fill(), size_micro=10_000_000, price_micro=300_000)
+    part = told(structs.replace(a_placing(), kind="FAK"), an_answer("unknown"), cheap)
+    assert (part.orders[an_order().order_id].open_micro, part.reserved()) == (0, 2_000_000)
+    rounded = told(structs.replace(a_placing(), kind="FOK", price_micro=929_000, size_micro=5_995_600))
+    assert rounded.exposure() == 5_570_000
 
 
 def test_a_failed_settlement_takes_a_fill_back_once() -> None:

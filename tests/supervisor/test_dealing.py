@@ -135,13 +135,31 @@ def cancelled(still: StillDesk, order: str, verdict: Any) -> None:
     still.do(still.desk.dealing.on_cancel_answer, order, Answer(verdict, reason=reason), 700)
 
 
-def test_a_cancel_in_flight_holds_its_slot_until_it_is_answered() -> None:
-    """The next decision sees what became of it."""
+def test_a_cancel_holds_its_slot_until_it_is_known_what_it_left() -> None:
+    """That it is cancelled says nothing of what it traded before: until a look-up has, all of it counts."""
     still, order = a_desk_with_a_cancel()
     assert still.state().in_flight == 1
     cancelled(still, order, "accepted")
+    assert (state(still, order), still.state().in_flight, still.accounts.exposure()) == ("open", 1, 4_700_000)
+    assert still.said(e.Answered)[-1] == e.Answered(order, "cancel", "", "canceled", 700)
+    assert still.wanted(fx.LookUp)[-1] == fx.LookUp(order)
+    looked_up(still, order, "closed", leg(order, size=4_000_000))
     assert (state(still, order), still.state().in_flight, still.desk.dealing.cancelling) == ("closed", 0, set())
-    assert still.said(e.Answered)[-1] == e.Answered(order, "cancel", "closed", "canceled", 700)
+    assert still.accounts.exposure() == 1_880_000
+
+
+def test_a_cancelled_order_that_traded_more_than_was_told_counts_until_it_is_told() -> None:
+    """The report of its end may come before its trades, which may not come by themselves at all."""
+    still, order = a_desk_with_a_cancel()
+    gone = OrderReport(order, "closed", 4_000_000, "CANCELED")
+    still.do(still.desk.dealing.on_report, gone)
+    assert (state(still, order), still.accounts.exposure()) == ("open", 4_700_000)
+    assert still.wanted(fx.LookUp)[-1] == fx.LookUp(order)
+    found = VenueOrder(order, tokens(BTC)[0], "BUY", 470_000, 10_000_000, 4_000_000, False)
+    still.do(still.desk.dealing.on_lookup, order, found, [])
+    assert (state(still, order), still.accounts.exposure()) == ("open", 4_700_000)
+    still.do(still.desk.dealing.on_lookup, order, found, [leg(order, size=4_000_000)])
+    assert (state(still, order), still.accounts.exposure()) == ("closed", 1_880_000)
 
 
 @pytest.mark.parametrize("verdict", ["rejected", "unknown"])
@@ -191,8 +209,11 @@ def test_orders_of_one_decision_leave_as_one_and_so_do_its_cancels() -> None:
     still.answer(*(m.Cancel(order) for order in orders))
     assert (still.batches, withdrawn(still)) == ([3, 3], orders)
     cancels_answered(still, **{orders[0]: "accepted", orders[1]: "rejected", orders[2]: "unknown"})
+    assert {effect.order_id for effect in still.wanted(fx.LookUp)} == set(orders)
+    assert still.desk.dealing.cancelling == {orders[0]}
+    for order, found in zip(orders, ("closed", "open", "open"), strict=True):
+        looked_up(still, order, found)
     assert [state(still, order) for order in orders] == ["closed", "open", "open"]
-    assert {effect.order_id for effect in still.wanted(fx.LookUp)} == set(orders[1:])
     assert still.desk.dealing.cancelling == set()
 
 
@@ -236,11 +257,13 @@ def submitted(still: StillDesk) -> list[str]:
 
 
 def test_a_replacement_leaves_when_what_it_replaces_is_gone() -> None:
-    """Not before: the two are never open together. Both are in the journal from the beginning."""
+    """Not before it is known what it traded: the two are never open together. Both are in the journal at once."""
     still, old, new = a_desk_that_replaces()
     assert (submitted(still), withdrawn(still), state(still, new)) == ([old], [old], "pending")
     assert still.state().in_flight == 2
     cancels_answered(still, **{old: "accepted"})
+    assert submitted(still) == [old]
+    looked_up(still, old, "closed")
     assert submitted(still) == [old, new]
     answered(still, new, "accepted", "live")
     assert (state(still, old), state(still, new), still.state().in_flight) == ("closed", "open", 0)
@@ -274,8 +297,10 @@ def test_a_replacement_waits_for_every_cancel_before_it() -> None:
     still.answer(m.Cancel(first), m.Cancel(second), buy(470_000), m.Cancel(third), buy(480_000))
     new = [placing.order_id for placing in still.said(e.Placing)][3:]
     cancels_answered(still, **{first: "accepted"})
+    looked_up(still, first, "closed")
     assert submitted(still) == [first, second, third]
     cancels_answered(still, **{second: "accepted"})
+    looked_up(still, second, "closed")
     assert submitted(still)[3:] == new[:1]
     cancels_answered(still, **{third: "rejected"})
     assert (submitted(still)[3:], state(still, new[1])) == (new[:1], "closed")
@@ -318,6 +343,7 @@ def test_a_replacement_leaves_when_the_channel_tells_of_the_end_of_what_it_repla
     still.slow_disk = True
     still.answer(m.Cancel(first), m.Cancel(second), buy(460_000))
     cancels_answered(still, **{first: "accepted"})
+    looked_up(still, first, "closed")
     still.do(still.desk.dealing.on_report, OrderReport(second, "closed", None, "CANCELED"))
     still.jump(0.1)
     assert submitted(still) == [first, second]
@@ -448,6 +474,7 @@ def test_a_cancel_that_came_too_fast_is_sent_again_in_its_turn() -> None:
     still.jump(0.2)
     assert withdrawn(still) == [order, order]
     cancelled(still, order, "accepted")
+    looked_up(still, order, "closed")
     assert (state(still, order), still.state().in_flight) == ("closed", 0)
 
 

@@ -16,7 +16,7 @@ from supervisor import effects as fx
 from supervisor.admission import MAX_INTENTS
 from supervisor.gates import EXCUSED
 from supervisor.slotstate import Flight
-from supervisor.venue.requests import Answer
+from supervisor.venue.requests import Answer, VenueOrder
 
 BLUE, GREEN = "w1-1", "w1-2"
 
@@ -255,6 +255,7 @@ def test_a_release_that_withdraws_without_end_is_stopped_and_heard_again_a_minut
     assert last(still).denied == ("1 cancel_rate: 1 cancels in the last minute, the limit is 1",)
     assert "cancel_rate" not in EXCUSED
     still.do(still.desk.dealing.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
+    still.do(still.desk.dealing.on_lookup, first, VenueOrder(first, "", "BUY", 0, 0, 0, False), [])
     still.to_s(80)
     still.jump(5)
     still.answer(m.Cancel(second))

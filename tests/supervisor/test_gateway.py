@@ -172,6 +172,21 @@ def test_what_never_left_is_said_to_be_unsent() -> None:
     assert all(answer.reason.startswith("it never left: ") for answer in found)
 
 
+def test_before_the_venue_is_joined_nothing_leaves_and_nothing_breaks() -> None:
+    """A new reign may be asked for an exit before it has its key: neither left."""
+
+    async def play() -> None:
+        async with answering() as venue:
+            gateway = Gateway(venue.settings(), SystemClock())
+            assert (await gateway.place(BODY)).verdict == "unsent"
+            assert (await gateway.cancel(ORDER)).verdict == "unsent"
+            with pytest.raises(VenueRefused, match="not joined"):
+                await gateway.balance()
+            assert venue.asked == []
+
+    asyncio.run(play())
+
+
 def test_a_request_is_signed_over_its_exact_bytes() -> None:
     """Time, method, path without query and body, as the rehearsal venue's own arithmetic has it."""
 

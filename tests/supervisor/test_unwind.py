@@ -12,7 +12,7 @@ from shared import messages as m
 from shared.messages import Outcome, Side
 from supervisor import effects as fx
 from supervisor.unwind import AGAIN_S, NOBODY
-from supervisor.venue.requests import Answer
+from supervisor.venue.requests import Answer, VenueOrder
 from supervisor.venue.user import TradeLeg
 
 SELL = m.Place("Up", "SELL", 480_000, 10_000_000, "GTC")
@@ -38,9 +38,11 @@ def traded(
 
 
 def canceled(still: StillDesk, verdict: Literal["accepted", "rejected", "unknown"] = "accepted") -> str:
-    """The venue answers the newest cancel."""
+    """The venue answers the newest cancel, and of an order that is gone that it never traded."""
     order_id = still.wanted(fx.Withdraw)[-1].order_id
     still.do(still.desk.dealing.on_cancel_answer, order_id, Answer(verdict, order_id=order_id), 700)
+    if verdict == "accepted":
+        still.do(still.desk.dealing.on_lookup, order_id, VenueOrder(order_id, "", "BUY", 0, 0, 0, False), [])
     return order_id
 
 
