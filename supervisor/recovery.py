@@ -134,7 +134,7 @@ def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
             if (claim.kind, claim.slot, claim.start_s) == ("merge", slot, start_s):
                 ours.may_add(claim.amount_micro)
         if _ended(slot, start_s, at_ns):
-            ours.low = min(ours.low, 0)  # whoever resolves it may have paid it already
+            ours.low, ours.high = min(ours.low, 0), max(ours.high, 0)  # whoever resolves it may have paid it already
         if not ours.has(view.shares[token]):
             name = f"{slot} {start_s} {outcome}"
             text = f"{name}: {_amount(ours)} shares by our books, {show_micro(view.shares[token])} at the venue"

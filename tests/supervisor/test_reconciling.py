@@ -13,7 +13,7 @@ from supervisor.accounts import Paid
 from supervisor.reconciling import AGAIN_S, FOREIGN_MAX, PERSISTS, TOKENS_MAX
 from supervisor.recovery import View
 from supervisor.venue.requests import Answer, Token, VenueOrder
-from supervisor.venue.user import TradeLeg
+from supervisor.venue.user import OrderReport, TradeLeg
 
 PACE_S = 30.0
 NOTHING = View((), (), CASH, {})
@@ -169,7 +169,7 @@ def test_an_order_that_outlived_our_books_is_taken_back() -> None:
     """It is ours, and closed in our books: the cancel is written down first, and what was done is told."""
     still = a_trading_desk()
     order = an_order(still)
-    still.do(still.desk.dealing.on_cancel_answer, order.order_id, Answer("accepted", order_id=order.order_id), 700)
+    still.do(still.desk.dealing.on_report, OrderReport(order.order_id, "closed", 0, "CANCELED"))
     kept = replace(NOTHING, resting=(order,))
     rounds(still, kept, PERSISTS - 1)
     assert still.wanted(fx.Withdraw) == []
