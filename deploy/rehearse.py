@@ -40,6 +40,9 @@ DEPLOY_S: Final = 120
 PLAN: Final = ("--expect", "any", "--flip-policy", "any", "--rings", "all")
 """How its deploys differ from the settings: the strategies decide differently on purpose, and every slot may pass
 at once, in the middle of its entries, where there is most to lose. Trial, shadow and bake are as they always are."""
+SETTINGS: Final = "[risk]\norders_per_minute = 600\n"
+"""How its desk differs: of two restless strategies that share the minute of a flip, the second must not be put back for
+what the first has sent."""
 _NOTHING_OPEN: Final = "nothing was open at any deploy: what a flip does to orders and positions was not tried"
 STOP_WAITING: Final = 0.5
 """How much of the time between two deploys may go by waiting for something to be open."""
@@ -108,7 +111,7 @@ class Rehearsal:
     def __init__(self, state: State, world: World, minutes: float, deploys: int) -> None:
         self.state, self.world, self.minutes, self.deploys = state, world, minutes, deploys
         self.deployed: list[Deployed] = []
-        self.desk = RehearsalDesk(state, world, say=self.say)
+        self.desk = RehearsalDesk(state, world, (state.root / "playbook.toml",), self.say)
         self._clock = SystemClock()
         self._began_ns = 0
 
@@ -118,6 +121,8 @@ class Rehearsal:
             text = f"{self.state.root} holds the records of another desk"
             raise CannotRun("USAGE", text, "name a folder that is not there yet, or none")
         self.say(f"its records will be in {self.state.root}")
+        self.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.state.root / "playbook.toml").write_text(SETTINGS)
         self.desk.start()
         try:
             self.desk.wait_for_first_decision()

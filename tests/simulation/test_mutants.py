@@ -375,7 +375,7 @@ MUTANTS: Final = (
     Mutant(last_seen_instead_of_contiguous, ("I9",), FOGGY),
     Mutant(unknown_does_not_block, ("I8",)),
     Mutant(unknown_not_reserved, ("I8",)),
-    Mutant(doubt_never_asked_about, ("I12",)),
+    Mutant(doubt_never_asked_about, ("I12", "B2")),
     Mutant(fill_counted_twice, ("I7",)),
     Mutant(failed_fill_kept, ("B2",)),
     Mutant(fee_forgotten, ("B2",), CALM),
