@@ -20,6 +20,7 @@ from shared.entries import encode_line
 ROOT: Final = Path(__file__).resolve().parents[2]
 CALM_S, BUSY_S, ROUGH_S = 420, 90, 180
 """Market seconds of one run."""
+FIXED_BUSY: Final = 2
 ROUGH_SEEDS: Final = 14
 """Runs that together go through everything."""
 NIGHT_S: Final = 600
@@ -37,7 +38,7 @@ def test_a_calm_day_skips_nothing(seed: int) -> None:
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
 
 
-@pytest.mark.seeds(fixed=2, fresh=2)
+@pytest.mark.seeds(fixed=FIXED_BUSY, fresh=2)
 def test_deploys_cost_no_tick(seed: int) -> None:
     """Release after release takes over, some aborted half way: nothing skipped, every operation ends."""
     sim = Sim(seed, BUSY)
@@ -45,7 +46,8 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
     ends = Counter(sim.audit.record.ends.values())
     assert ends.keys() <= {"OK", "ABORTED", "ROLLED_BACK", "NO_BOUNDARY", "GATE_FAILED", "REJECTED"}
-    assert sim.audit.flips > 5 or ends["OK"] == 1  # the first start; settings may let no other release come that far
+    chosen = seed >= FIXED_BUSY  # its settings may let no second release come as far as a flip
+    assert sim.audit.flips > 5 or (chosen and ends["OK"] == 1)
 
 
 @pytest.mark.seeds(fixed=4, fresh=3)

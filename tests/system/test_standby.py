@@ -27,7 +27,7 @@ TIMES_FASTER: Final = 3
 
 
 def test_the_standby_of_an_owner_that_is_killed_takes_over_at_once() -> None:
-    """It costs no tick; and it takes a small part of the time that it takes when there is nobody to follow."""
+    """No tick is skipped; and it takes a small part of the time that it takes when there is nobody to follow."""
     with a_desk(settings=SETTINGS) as desk:
         owner, standby = both(desk)
         since = desk.lines()[-1].n
