@@ -33,7 +33,7 @@ NOT_GIVEN: Final = {
     "INTERNAL": "a fault of ours, or a desk of another version: tests/deploy/cli/test_show.py plays one",
     "RE_PAUSED": "no guard pauses again what was resumed: risk denies order by order, a feed that is away degrades",
     "SPLIT": "a worker that says it runs something else is refused when it greets or put back when it attests: 11, 20",
-    "DRIFT": "no verb compares our book with the venue's: recovery does, and repairs it",
+    "DRIFT": "no verb compares our books with the venue's: the desk does, all along, and closes entries",
 }
 """Codes that no verb can give yet, and why."""
 SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nshadow_s = 2\n[policy]\nreason_required = true\n"
