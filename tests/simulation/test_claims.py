@@ -24,6 +24,9 @@ from supervisor.claims import OVER, Prepared
 STEPS = 400
 RUNS = 25
 """Lives of one seed: a window each."""
+RUNS_MAX = 4 * RUNS
+"""How many are lived for a fate that no run has seen yet: in a fresh seed a rare one may come late."""
+FATES = ("accepted", "refused", "unanswered", "mined", "unmined", "paid", "failed")
 CALM_STEPS = 2_000
 SETTINGS = Claims(
     by="relayer", poll_s=1.0, retry_s=1.0, retry_max_s=8.0, resend_s=10.0, merge_min_usd=1.0, submits_per_minute=1_000
@@ -169,14 +172,13 @@ class Life:
 @pytest.mark.seeds(fixed=2, fresh=2)
 def test_every_claim_pays_once(seed: int) -> None:
     """None is doubled or forgotten; and everything that can become of a claim has."""
-    told: set[str] = set()
-    deaths = 0
-    for run in range(RUNS):
-        life = Life(f"{seed}/{run}")
+    missing, deaths, runs = set(FATES), 0, 0
+    while runs < RUNS or (missing and runs < RUNS_MAX):
+        life = Life(f"{seed}/{runs}")
         life.live()
-        told |= {moved.event for moved in life.still.said(e.ClaimMoved)}
-        deaths += life.deaths
-    assert {"accepted", "refused", "unanswered", "mined", "unmined", "paid", "failed"} <= told
+        missing -= {moved.event for moved in life.still.said(e.ClaimMoved)}
+        deaths, runs = deaths + life.deaths, runs + 1
+    assert not missing
     assert deaths
 
 

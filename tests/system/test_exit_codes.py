@@ -333,4 +333,5 @@ def _kept(desk: Desk, row: Row) -> None:
 
 
 def _on_file(desk: Desk) -> str:
-    return str(json.loads(desk.state.status.read_text())["release"]["hash"])
+    """The release named by the file; empty where it was written before one traded."""
+    return str(json.loads(desk.state.status.read_text())["release"].get("hash", ""))
