@@ -8,8 +8,8 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM = (
-    f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm")
+LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM, TRANSFER = (
+    f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm", "transfer")
 )
 VERBS: Final = {
     **dict.fromkeys(("status", "slots", "claims", "events", "releases"), LOOK),
@@ -18,6 +18,7 @@ VERBS: Final = {
     **dict.fromkeys(("pause", "halt"), ACT),
     "flatten": FLATTEN,
     "resume": ACT,
+    "transfer": TRANSFER,
     **dict.fromkeys(("arm", "disarm"), ARM),
     **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }

@@ -344,6 +344,18 @@ class Balance(_Entry, frozen=True, tag="BALANCE"):
     opening: bool
 
 
+class Transfer(_Entry, frozen=True, tag="TRANSFER"):
+    """A person said that collateral came past the desk, or went if negative: a deposit or a withdrawal, ours from here.
+
+    `venue_micro`: the venue's word on our collateral that this explains.
+    """
+
+    amount_micro: int
+    venue_micro: int
+    actor: str
+    reason: str
+
+
 class Control(_Entry, frozen=True, tag="CONTROL"):
     """An operator's wish took effect. `halted`: nothing leaves any more but cancels, whatever `paused` says.
 
@@ -465,6 +477,7 @@ Entry = (
     | Claiming
     | ClaimMoved
     | Balance
+    | Transfer
     | Control
     | Flatten
     | Flattened

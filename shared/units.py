@@ -73,6 +73,11 @@ def show_micro(value_micro: int) -> str:
     return f"{sign}{whole}.{fraction:06d}".rstrip("0").rstrip(".")
 
 
+def show_signed(value_micro: int) -> str:
+    """Millionths as `show_micro` has them, always with their sign: 50000000 -> "+50"."""
+    return f"{'+' if value_micro >= 0 else ''}{show_micro(value_micro)}"
+
+
 def show_usd(value_micro: int, *, signed: bool = False) -> str:
     """Millionths as dollars and cents for a person, rounded half away from zero: 11480000 -> "11.48"."""
     cents = (abs(value_micro) + 5_000) // 10_000

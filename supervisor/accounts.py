@@ -128,6 +128,8 @@ class Accounts:
     standing: e.Standing | None = None
     """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
+    transferred_micro: int = 0
+    """What people brought in and took out past the desk, together; no result of any release."""
     opened: bool = False
     day: int = 0
     day_realized_micro: int = 0
@@ -478,6 +480,11 @@ class Accounts:
             self.cash_micro, self.opened = entry.cash_micro, True
             self.version += 1
 
+    def _on_transfer(self, entry: e.Transfer) -> None:
+        self.cash_micro += entry.amount_micro
+        self.transferred_micro += entry.amount_micro
+        self.version += 1
+
     def _on_control(self, entry: e.Control) -> None:
         self.generation, self.paused, self.pause_reason = entry.generation, entry.paused, entry.reason
         self.halted = entry.op if entry.halted else ""
@@ -550,6 +557,7 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Claiming: Accounts._on_claiming,
     e.ClaimMoved: Accounts._on_claim_moved,
     e.Balance: Accounts._on_balance,
+    e.Transfer: Accounts._on_transfer,
     e.Control: Accounts._on_control,
     e.Flatten: Accounts._on_flatten,
     e.Flattened: Accounts._on_flattened,

@@ -201,6 +201,7 @@ WORTH_TELLING: Final = (
     e.Claiming,
     e.ClaimMoved,
     e.Settled,
+    e.Transfer,
     e.Control,
     e.Flatten,
     e.Flattened,

@@ -5,6 +5,9 @@ only then is it compared. What differs may be a word that is still under way, so
 in a row have found it. Then it is an alarm that names it, and entries are closed until it is gone: in its slot, or in
 all where it is about money. An order of ours that the venue still has although its life is over is taken back. Orders
 that are not ours are told once each, and never touched. As long as nothing differs nobody is told anything.
+
+What differs in cash may be a deposit or a withdrawal, and only a person can know that. They take it over by its amount,
+which has to be all of what differs: whoever meant another sum, or meant it twice, is refused.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ from dataclasses import replace
 from typing import Final
 
 from shared import entries as e
+from shared.units import show_micro, show_signed
 from supervisor import recovery
 from supervisor.accounts import Paid
 from supervisor.board import Board
 from supervisor.dealing import SETTLING_S, Dealing
 from supervisor.effects import Moment, Reconcile, Withdraw
-from supervisor.recovery import Difference, View
+from supervisor.recovery import Difference, Range, View
 from supervisor.venue.requests import Token
 
 PERSISTS: Final = 3
@@ -31,8 +35,15 @@ FOREIGN_MAX: Final = 256
 """Foreign orders that are remembered, and told; whoever trades with our key that often was noticed by then."""
 
 
+class Unexplained(Exception):
+    """An amount that is not what differs in cash; the text says what does."""
+
+
 class Reconciling:
-    """`rounds`, `differences`: how many in this reign. `at_ns`: when the last round was, market time."""
+    """`rounds`, `differences`: how many in this reign. `at_ns`: when the last round was, market time.
+
+    `missing`: how much more cash the venue has than our books explain, as long as that counts.
+    """
 
     def __init__(self, board: Board, dealing: Dealing) -> None:
         self.board, self.dealing = board, dealing
@@ -40,6 +51,8 @@ class Reconciling:
         self.at_ns = 0
         self.foreign: dict[str, None] = {}
         self.counted: dict[str, Difference] = {}
+        self.missing: Range | None = None
+        self._venue_micro = 0
         self._seen: dict[str, int] = {}
         self._gone: set[Paid] = set()
         self._asked_ns: int | None = None
@@ -66,9 +79,27 @@ class Reconciling:
         self.dealing.take_in(now, view.legs, {order.order_id for order in view.resting})
         self.rounds, self.at_ns = self.rounds + 1, self.board.at_ns
         strangers = self._strangers(view)
-        self._judge(recovery.compare(self.board.accounts, self._with_known(view), self.board.at_ns))
+        view = self._with_known(view)
+        self._judge(recovery.compare(self.board.accounts, view, self.board.at_ns))
+        self._venue_micro = view.cash_micro
+        counts = "cash" in self.counted
+        self.missing = recovery.unexplained(self.board.accounts, view, self.board.at_ns) if counts else None
         told = tuple(difference.text for difference in self.counted.values())
         self.board.write(e.Reconciled(self.rounds, self.differences, told, strangers))
+
+    def take_over(self, now: Moment, amount_micro: int, actor: str, reason: str) -> None:
+        """Make ours what a person says came or went past the desk; entries open when the next round agrees.
+
+        Raises: Unexplained: it is not what differs, and nothing was changed.
+        """
+        self.board.now(now)
+        if self.missing is None:
+            soon = "; a difference counts when it lasts" if "cash" in self._seen else ""
+            raise Unexplained(f"our cash is what the venue has, there is nothing to take over{soon}")
+        if not self.missing.has(amount_micro):
+            raise Unexplained(f"{show_signed(amount_micro)} is not what differs: {missing_words(self.missing)}")
+        self.board.write(e.Transfer(amount_micro, self._venue_micro, actor, reason))
+        self.missing, self._asked_ns = None, None
 
     def _with_known(self, view: View) -> View:
         """The view, and what earlier ones have shown for good: winners that were paid are not asked for again."""
@@ -118,3 +149,12 @@ class Reconciling:
         cancel = e.Cancelling(order_id, order.slot, 0, "reconciliation", order.by)
         self.board.apply(cancel)
         self.board.write_first((cancel,), (Withdraw(order_id),))
+
+
+def missing_words(missing: Range) -> str:
+    """How much more or less the venue has than our books explain; as a range while something is under way."""
+    if missing.low == missing.high:
+        way = "more" if missing.low > 0 else "less"
+        return f"the venue has {show_micro(abs(missing.low))} {way} than our books say"
+    between = f"{show_signed(missing.low)} to {show_signed(missing.high)}"
+    return f"the venue has {between} against our books, as trades or claims are under way"

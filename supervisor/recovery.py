@@ -95,7 +95,22 @@ def foreign(accounts: Accounts, view: View) -> list[str]:
 # --- money ---
 
 
+def unexplained(accounts: Accounts, view: View, at_ns: int) -> Range:
+    """How much more collateral the venue has than our books explain: less than nothing is less; a range while trades or
+    claims are under way.
+    """
+    ours = _explained(accounts, view, at_ns)
+    return Range(view.cash_micro - ours.high, view.cash_micro - ours.low)
+
+
 def _cash(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
+    ours = _explained(accounts, view, at_ns)
+    if not ours.has(view.cash_micro):
+        yield Difference("cash", "", f"cash: {_dollars(ours)} by our books, {show_usd(view.cash_micro)} at the venue")
+
+
+def _explained(accounts: Accounts, view: View, at_ns: int) -> Range:
+    """What the venue may have of our collateral, by our books."""
     ours = Range(accounts.cash_micro, accounts.cash_micro)
     for fill in _unsettled(accounts):
         ours.may_add(-_flow(fill))
@@ -112,8 +127,7 @@ def _cash(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
         ours.low, ours.high = ours.low - waits, ours.high - waits
         if paid.token_id not in view.shares:
             ours.may_add(-paid.micro)
-    if not ours.has(view.cash_micro):
-        yield Difference("cash", "", f"cash: {_dollars(ours)} by our books, {show_usd(view.cash_micro)} at the venue")
+    return ours
 
 
 def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:

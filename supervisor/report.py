@@ -12,7 +12,7 @@ from msgspec import structs
 
 from shared import entries as e
 from shared.clock import NS
-from shared.units import show_micro, show_usd
+from shared.units import show_micro, show_signed, show_usd
 from supervisor.claims import Claim
 from supervisor.crew import Member
 from supervisor.desk import Desk
@@ -55,6 +55,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "venue": _venue(desk),
         "stream_seq": board.seq,
         "cash_micro": accounts.cash_micro,
+        "transferred_micro": accounts.transferred_micro,
         "owed_micro": accounts.owed(),
         "claimed_micro": accounts.claimed_micro,
         "exposure_micro": accounts.exposure(),
@@ -72,13 +73,14 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
 
 def _reconciled(desk: Desk) -> dict[str, Any]:
     """How often our books were held against the venue's in this reign, when last, and what differed."""
-    reconciling = desk.reconciling
+    reconciling, missing = desk.reconciling, desk.reconciling.missing
     return {
         "rounds": reconciling.rounds,
         "differences": reconciling.differences,
         "at_ns": reconciling.at_ns,
         "differs": [difference.text for difference in reconciling.counted.values()],
         "foreign": list(reconciling.foreign),
+        "missing_micro": [missing.low, missing.high] if missing is not None else [],
     }
 
 
@@ -366,6 +368,10 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     ),
     e.ClaimMoved: lambda c, named: (
         f"claim {c.claim} {c.event.replace('_', ' ')}" + (f": {c.detail}" if c.detail else "")
+    ),
+    e.Transfer: lambda t, named: (
+        f"{show_signed(t.amount_micro)} {'came' if t.amount_micro > 0 else 'went'} past the desk, says {t.actor}: "
+        + t.reason
     ),
     e.Control: lambda c, named: (
         f"{'halted' if c.halted else 'entries paused' if c.paused else 'entries open'} by {c.actor}: "

@@ -16,12 +16,14 @@ from shared import entries as e
 from shared.fingerprint import release_hash
 from shared.messages import Reply, Request
 from shared.outcomes import EXIT
+from shared.units import NotANumber, parse_micro, show_signed
 from supervisor import report, rollout
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.operation import Operation
 from supervisor.plan import BadPlan, Plan, planned
 from supervisor.policy import Record, Ruling, rulings
+from supervisor.reconciling import Unexplained
 
 EVENTS_MAX: Final = 500
 STEPS_MAX: Final = 32
@@ -29,6 +31,8 @@ STEPS_MAX: Final = 32
 SEQ_MAX: Final = 1_000_000
 """The highest number of a release."""
 
+TYPED: Final = 'foresightctl transfer --amount +50 --reason "deposit"'
+"""How money that came past the desk is taken over."""
 _OP_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _Step = Annotated[str, msgspec.Meta(max_length=40)]
@@ -200,6 +204,33 @@ def _flatten(asked: Asked) -> Done:
     changed = desk.flatten(asked.now, op, slots, asked.caller.actor, reason)
     word = f"flattening {wanted}: releases send nothing for it until foresightctl resume"
     return Done(word if changed else f"already {word}", report.flattening(desk, slots), changed, op=op)
+
+
+def _transfer(asked: Asked) -> Done:
+    """Money came or went past the desk, a person says: so much, which has to be what differs."""
+    reason = asked.text("reason").strip()
+    if not reason:
+        raise Refused("USAGE", "a transfer needs a reason, for whoever adds up the money later", TYPED)
+    amount_micro = _amount(asked.text("amount"))
+    try:
+        asked.desk.reconciling.take_over(asked.now, amount_micro, asked.caller.actor, reason)
+    except Unexplained as error:
+        raise Refused("PRECONDITION", str(error), "foresightctl status") from error
+    word = "deposit" if amount_micro > 0 else "withdrawal"
+    return Done(
+        f"{show_signed(amount_micro)} is taken over as a {word}: entries open when the books agree", changed=True
+    )
+
+
+def _amount(text: str) -> int:
+    """Dollars, with their sign or without, in millionths. Raises: Refused."""
+    try:
+        amount_micro = parse_micro(text.removeprefix("+"))
+    except NotANumber as error:
+        raise Refused("USAGE", f"an amount is dollars such as +50 or -20.5: {error}", TYPED) from error
+    if not amount_micro:
+        raise Refused("USAGE", "an amount of nothing is no transfer", TYPED)
+    return amount_micro
 
 
 def _own_id(asked: Asked) -> str:
@@ -412,6 +443,7 @@ _VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
     "halt": _halt,
     "flatten": _flatten,
     "resume": _resume,
+    "transfer": _transfer,
     "register": _register,
     "deploy": _deploy,
     "rollback": _rollback,

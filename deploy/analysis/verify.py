@@ -543,7 +543,7 @@ def _cash(evidence: Evidence, said: Claimed, verdict: Verdict) -> None:
     """
     if not any(entry.opening for entry in evidence.said(e.Balance)):
         return
-    kinds = (e.Fill, e.FillStatus, e.Resolved, e.Claiming, e.ClaimMoved, e.Snapshot)
+    kinds = (e.Fill, e.FillStatus, e.Resolved, e.Claiming, e.ClaimMoved, e.Transfer, e.Snapshot)
     moved, stops = list(evidence.said(*kinds)), list(evidence.told("stop"))
     if not moved or not isinstance(moved[-1], e.Snapshot) or not stops or not stops[-1]["balances"]:
         return

@@ -19,10 +19,11 @@ def pause(context: Context, reason: str) -> None:
 
 
 @click.command()
-@click.option("--reason", required=True, help="Why, for whoever finds the desk like that.")
+@click.option("--reason", default="", help="Why, for whoever finds the desk like that. Needed.")
 @verb
 def halt(context: Context, reason: str) -> None:
     """No order leaves any more, not even an exit, and resting ones are cancelled; until resume, over every restart."""
+    context.needs(reason, 'foresightctl halt --reason "news"')
     context.finish(client.ask(context.state, "halt", {"reason": reason}))
 
 

@@ -76,6 +76,11 @@ class Context:
             )
         )
 
+    def needs(self, reason: str, example: str) -> None:
+        """End unless somebody said why."""
+        if not reason.strip():
+            self.fail("USAGE", "this needs a --reason, for whoever looks at the desk later", example)
+
     def unavailable(self, error: Unavailable, status: dict[str, Any] | None = None) -> NoReturn:
         """End because nobody answers. Args: status: what was said last, if that was asked for."""
         hint = ("make run", "systemctl status foresight")

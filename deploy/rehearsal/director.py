@@ -111,6 +111,11 @@ def _close_accounts(exchange: Exchange, active: Active) -> None:
     exchange.modes.all_closed_only = True
 
 
+def _transfer(exchange: Exchange, active: Active) -> None:
+    exchange.transfer(round(float(active.fault.values["usd"]) * MICRO))
+    exchange.floor.mischief.count(active, "accounts")
+
+
 def _cross(exchange: Exchange, active: Active) -> None:
     """Show a bid at the best ask in every book somebody listens to; nothing of it is in the book."""
     floor = exchange.floor
@@ -143,9 +148,10 @@ AT_ONCE: Final[dict[str, Callable[[Exchange, Active], None]]] = {
     "restart": _restart,
     "crossed_book": _cross,
     "closed_only": _close_accounts,
+    "transfer": _transfer,
 }
 """What kinds of faults do when they begin."""
-_OVER_AT_ONCE: Final = {"close", "crossed_book"}
+_OVER_AT_ONCE: Final = {"close", "crossed_book", "transfer"}
 _RESTRICTING: Final = {"mode", "restart"}
 """Kinds of which one is in force at a time: the last one that began says what the exchange takes."""
 _CROSSED: Final[dict[str, Callable[[BookView], protocol.Json]]] = {

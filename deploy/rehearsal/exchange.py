@@ -517,6 +517,13 @@ class Exchange:
             for account in self.accounts.all()
         ]
 
+    def transfer(self, micro: int) -> None:
+        """Pay into every account, or out of it what no order holds back."""
+        for account in self.accounts.all():
+            moved = max(micro, -account.free_cash())
+            self.accounts.grant(account.owner, moved)
+            self._line("transfer", owner=account.owner, amount_micro=moved)
+
     def _position(self, token_id: str, size_micro: int) -> Json:
         market = self.floor.by_token.get(token_id)
         return {

@@ -239,6 +239,11 @@ _KINDS: Final = (
         (_for_s(600),),
     ),
     Kind(
+        "transfer",
+        "every account's collateral is paid in, or out, as its owner does on the site; once",
+        (Argument("usd", 50.0, "how much; out if negative, and no more than no order holds back", -1e6, 1e6),),
+    ),
+    Kind(
         "gamma_late",
         "the catalogue shows markets, or their outcomes, later than it should",
         (

@@ -72,6 +72,9 @@ class Memory:
     def _key(self, line: Json) -> None:
         self.accounts.grant(line["owner"], line["grant_micro"])
 
+    def _transfer(self, line: Json) -> None:
+        self.accounts.grant(line["owner"], line["amount_micro"])
+
     def _wallet(self, line: Json) -> None:
         self.accounts.bind(line["owner"], line["wallet"], line["signature_type"])
 
@@ -183,6 +186,7 @@ def _stranger(maker: Part) -> Part:
 TAKES: dict[str, Callable[[Memory, Json], None]] = {
     "start": Memory._start,
     "key": Memory._key,
+    "transfer": Memory._transfer,
     "wallet": Memory._wallet,
     "order": Memory._order,
     "cancel": Memory._cancel,

@@ -88,3 +88,9 @@ def test_dollars_round_half_away_from_zero(micro: int, text: str) -> None:
     """For people only."""
     assert units.show_usd(micro) == text
     assert units.show_usd(11_480_000, signed=True) == "+11.48"
+
+
+@pytest.mark.parametrize(("micro", "text"), [(50_000_000, "+50"), (-20_500_000, "-20.5"), (0, "+0"), (1, "+0.000001")])
+def test_a_signed_amount_is_exact_and_says_which_way(micro: int, text: str) -> None:
+    """Every millionth of it, and its sign also where it is positive."""
+    assert units.show_signed(micro) == text

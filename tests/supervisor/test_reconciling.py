@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from kit.still_desk import BTC, CASH, ETH, StillDesk, a_trading_desk, buy, tokens
 
 from shared import entries as e
 from supervisor import effects as fx
 from supervisor import report
 from supervisor.accounts import Paid
-from supervisor.reconciling import AGAIN_S, FOREIGN_MAX, PERSISTS, TOKENS_MAX
-from supervisor.recovery import View
+from supervisor.reconciling import AGAIN_S, FOREIGN_MAX, PERSISTS, TOKENS_MAX, Unexplained, missing_words
+from supervisor.recovery import Range, View
 from supervisor.venue.requests import Answer, Token, VenueOrder
 from supervisor.venue.user import OrderReport, TradeLeg
 
@@ -98,7 +99,8 @@ def test_books_that_agree_make_no_noise() -> None:
     rounds(still, NOTHING, 5)
     assert (told(still), alarms(still), entries(still)) == (e.Reconciled(5, 0), [], "")
     status = report.status(still.desk, 0)["reconciled"]
-    assert status == {"rounds": 5, "differences": 0, "at_ns": still.at_ns, "differs": [], "foreign": []}
+    same = {"rounds": 5, "differences": 0, "at_ns": still.at_ns, "differs": [], "foreign": [], "missing_micro": []}
+    assert status == same
     assert not any(isinstance(entry, e.Reconciled) for _, entry in still.desk.board.recent)
 
 
@@ -119,6 +121,65 @@ def test_a_difference_counts_when_it_persists_and_money_closes_every_slot() -> N
     assert (entries(still, BTC), told(still)) == ("", e.Reconciled(PERSISTS + 2, 1))
     rounds(still, short, PERSISTS)
     assert (len(alarms(still)), told(still).differences) == (2, 2)
+
+
+@pytest.mark.parametrize("amount_micro", [50_000_000, -20_500_000])
+def test_what_a_person_takes_over_is_ours_and_entries_open_again(amount_micro: int) -> None:
+    """Who, why and what the venue said are in the journal; a new round is asked for at once, and agrees."""
+    still = a_trading_desk()
+    moved = replace(NOTHING, cash_micro=CASH + amount_micro)
+    rounds(still, moved, PERSISTS)
+    assert report.status(still.desk, 0)["reconciled"]["missing_micro"] == [amount_micro, amount_micro]
+    still.do(still.desk.reconciling.take_over, amount_micro, "uid:0", "the rent")
+    assert still.said(e.Transfer) == [e.Transfer(amount_micro, CASH + amount_micro, "uid:0", "the rent")]
+    assert entries(still) == "books_differ"
+    still.do(still.desk.on_time)
+    assert len(still.wanted(fx.Reconcile)) == 1
+    rounds(still, moved)
+    assert (entries(still), told(still).differs, report.state(still.desk)) == ("", (), "TRADING")
+    accounts = still.accounts
+    assert (accounts.cash_micro, accounts.transferred_micro) == (CASH + amount_micro, amount_micro)
+    assert accounts.day_realized_micro == 0
+
+
+@pytest.mark.parametrize("amount_micro", [1, -50_000_000, 49_999_999, 50_000_001, 0])
+def test_an_amount_that_is_not_what_differs_is_refused(amount_micro: int) -> None:
+    """With what does differ; the books stay as they are, and so do the entries."""
+    still = a_trading_desk()
+    rounds(still, replace(NOTHING, cash_micro=CASH + 50_000_000), PERSISTS)
+    with pytest.raises(Unexplained, match=r"is not what differs: the venue has 50 more than our books say"):
+        still.do(still.desk.reconciling.take_over, amount_micro, "uid:0", "deposit")
+    assert (still.said(e.Transfer), still.accounts.cash_micro, entries(still)) == ([], CASH, "books_differ")
+
+
+def test_where_nothing_differs_nothing_is_taken_over() -> None:
+    """Neither before a difference has lasted, nor after it is gone, nor the same one twice."""
+    still = a_trading_desk()
+    more = replace(NOTHING, cash_micro=CASH + 50_000_000)
+    rounds(still, more)
+    with pytest.raises(Unexplained, match="a difference counts when it lasts"):
+        still.do(still.desk.reconciling.take_over, 50_000_000, "uid:0", "deposit")
+    rounds(still, more, PERSISTS)
+    still.do(still.desk.reconciling.take_over, 50_000_000, "uid:0", "deposit")
+    with pytest.raises(Unexplained, match="nothing to take over"):
+        still.do(still.desk.reconciling.take_over, 50_000_000, "uid:0", "deposit")
+    rounds(still, more, 2)
+    with pytest.raises(Unexplained, match=r"nothing to take over$"):
+        still.do(still.desk.reconciling.take_over, 50_000_000, "uid:0", "deposit")
+    assert (len(still.said(e.Transfer)), entries(still)) == (1, "")
+
+
+def test_what_is_under_way_makes_the_amount_a_range() -> None:
+    """A buy that is not settled may be in the venue's balance or not; a person names which amount it was."""
+    still = a_trading_desk()
+    order = an_order(still)
+    leg = TradeLeg("t1", order.order_id, order.token, "BUY", 470_000, 4_000_000, True, "MATCHED")
+    rounds(still, View((order,), (leg,), CASH + 10_000_000, {order.token: 4_000_000}), PERSISTS)
+    missing = still.desk.reconciling.missing
+    assert missing == Range(10_000_000, 11_880_000)
+    assert missing_words(missing).startswith("the venue has +10 to +11.88 against our books")
+    still.do(still.desk.reconciling.take_over, 11_000_000, "uid:0", "deposit")
+    assert still.accounts.transferred_micro == 11_000_000
 
 
 def test_a_difference_is_looked_at_again_soon() -> None:

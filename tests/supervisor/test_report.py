@@ -357,6 +357,8 @@ SAID: list[tuple[e.Entry, str]] = [
     ),
     (e.ClaimMoved("BTC/5m 300 redeem", "accepted", ""), "claim BTC/5m 300 redeem accepted"),
     (e.ClaimMoved("BTC/5m 300 redeem", "gave_up", "why"), "claim BTC/5m 300 redeem gave up: why"),
+    (e.Transfer(50_000_000, 1, "uid:0", "deposit"), "+50 came past the desk, says uid:0: deposit"),
+    (e.Transfer(-20_500_000, 1, "uid:0", "rent"), "-20.5 went past the desk, says uid:0: rent"),
     (e.Control(1, True, "uid:0", ""), "entries paused by uid:0: no reason given"),
     (e.Control(2, False, "uid:0", "back"), "entries open by uid:0: back"),
     (e.Control(3, False, "uid:0", "news", True, "halt-3"), "halted by uid:0: news"),

@@ -15,7 +15,8 @@ from shared.fingerprint import release_hash
 from shared.messages import CONTROL_SCHEMA, Reply, Request
 from shared.outcomes import EXIT
 from supervisor import report, verbs
-from supervisor.verbs import VERBS, Asked, Caller, Refused, answer, refusal
+from supervisor.recovery import Range
+from supervisor.verbs import TYPED, VERBS, Asked, Caller, Refused, answer, refusal
 
 CALLER = Caller(1000, 4_711, "ci/17")
 WALL_NS = 1_790_000_000 * 10**9
@@ -123,6 +124,47 @@ def test_a_pause_names_who_and_why() -> None:
     assert (again.changed, again.message) == (False, f"already {reply.message}")
     assert asked(still, "resume").message == "resumed: entries are open"
     assert not still.accounts.paused
+
+
+# --- transfer ---
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason", "said"),
+    [
+        ("+50", " ", "needs a reason"),
+        ("", "x", "dollars such as"),
+        ("++50", "x", "dollars such as"),
+        ("1e3", "x", "dollars such as"),
+        ("0.0000001", "x", "dollars such as"),
+        ("0.00", "x", "no transfer"),
+    ],
+)
+def test_a_transfer_that_is_not_written_as_one_is_refused(amount: str, reason: str, said: str) -> None:
+    """With how it is typed; nothing is journalled."""
+    still = a_desk_that_knows()
+    reply = asked(still, "transfer", amount=amount, reason=reason)
+    assert (reply.code, reply.hint, still.said(e.Transfer)) == ("USAGE", (TYPED,), [])
+    assert said in reply.message
+
+
+def test_a_transfer_has_to_be_what_differs() -> None:
+    """Otherwise nothing changes; else who and why are in the journal."""
+    still = a_desk_that_knows()
+    reply = asked(still, "transfer", amount="+50", reason="deposit")
+    assert (reply.code, still.said(e.Transfer)) == ("PRECONDITION", [])
+    still.desk.reconciling.missing = Range(-20_500_000, -20_500_000)
+    reply = asked(still, "transfer", amount="+20.5", reason="deposit")
+    assert (reply.code, reply.message) == (
+        "PRECONDITION",
+        "+20.5 is not what differs: the venue has 20.5 less than our books say",
+    )
+    reply = asked(still, "transfer", amount="-20.50", reason="the rent")
+    assert (reply.ok, reply.changed) == (True, True)
+    assert reply.message == "-20.5 is taken over as a withdrawal: entries open when the books agree"
+    assert [(t.amount_micro, t.actor, t.reason) for t in still.said(e.Transfer)] == [
+        (-20_500_000, "uid:1000 ci/17", "the rent")
+    ]
 
 
 # --- halt and flatten ---
@@ -442,7 +484,7 @@ def test_every_verb_is_on_this_page() -> None:
     """A new one brings its test."""
     assert set(verbs.VERBS) == {
         *("status", "slots", "claims", "releases", "events", "operations", "operation"),
-        *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
+        *("transfer", "pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
     }
     assert a_release(9).seq == 9
 

@@ -10,6 +10,7 @@ import pytest
 from kit.desks import TWO_ASSETS, Desk, a_desk, eventually
 from kit.misbehaving import steer
 
+from deploy.analysis.verify import verify
 from shared import entries as e
 from shared.clock import SystemClock
 from shared.config import Venue, read_credentials
@@ -70,6 +71,34 @@ def test_money_that_moved_without_us_closes_every_entry_until_a_person_looks() -
         assert [p for p in desk.said_by(e.Placing)[placed:] if p.side == "BUY"] == []
         assert any(alarm.name == "books_differ" for alarm in desk.said_by(e.Alarm))
         assert desk.ctl("status")[0] == 0
+
+
+def test_a_deposit_and_a_withdrawal_are_taken_over_by_a_person() -> None:
+    """Entries are closed for the money, then open; a wrong sum is refused; the cash is the venue's to the millionth."""
+    with a_desk(settings=OFTEN) as desk:
+        for usd in (50, -20.5):
+            steer(desk.where, "POST", body={"kind": "transfer", "usd": usd})
+            desk.until(lambda s: s["reconciled"]["missing_micro"], "word of the money")
+            code, refused = desk.ctl("transfer", "--amount", "+1234", "--reason", "a guess")
+            assert (code, refused["changed"]) == (16, False)
+            code, reply = desk.ctl("transfer", "--amount", str(usd), "--reason", "by hand")
+            assert (code, reply["changed"]) == (0, True), reply
+            desk.until(lambda s: s["state"] == "TRADING" and not s["reconciled"]["differs"], "open entries")
+        placed = len(desk.said_by(e.Placing))
+        eventually(lambda: any(p.side == "BUY" for p in desk.said_by(e.Placing)[placed:]), "an entry")
+        transfers = desk.said_by(e.Transfer)
+        assert [(t.amount_micro, t.reason) for t in transfers] == [(50 * 10**6, "by hand"), (-20_500_000, "by hand")]
+        assert all(t.actor.startswith("uid:") for t in transfers)
+        stopped_and_judged(desk)
+
+
+def stopped_and_judged(desk: Desk) -> None:
+    """The judge finds nothing wrong, and both books have the same cash; that money differed meanwhile was told."""
+    desk.settle()
+    assert not desk.stop()
+    verdict = verify(desk.state)
+    assert verdict.verified, verdict.faults
+    assert verdict.cash_difference_micro == 0
 
 
 def compared(desk: Desk, more: int = 4) -> None:

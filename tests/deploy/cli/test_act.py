@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 from kit.commands import ctl, document
-from kit.desk_socket import PlayedDesk, a_reply
+from kit.desk_socket import PlayedDesk, a_reply, a_status
 
 from shared.paths import State
 
 
 def test_a_halt_asks_nobody_and_wants_to_know_why(state: State) -> None:
-    """Without a reason nothing is asked of the desk."""
-    with PlayedDesk(state, halt=a_reply(message="halted", changed=True)) as desk:
-        assert ctl(state, "halt").exit_code == 2
+    """Without a reason it says so as every error is said, and nothing is asked of the desk but who trades."""
+    with PlayedDesk(state, halt=a_reply(message="halted", changed=True), status=a_reply(data=a_status())) as desk:
+        refused = ctl(state, "halt", "--reason", " ")
+        assert (refused.exit_code, document(ctl(state, "halt", "--json"))["code"]) == (2, "USAGE")
+        what, trading, typed = refused.stderr.splitlines()
+        assert what == "foresightctl: this needs a --reason, for whoever looks at the desk later"
+        assert (trading, typed.split()[:3]) == ("  trading  r41 a1b2c3d4, TRADING", ["next", "foresightctl", "halt"])
         assert ctl(state, "halt", "--reason", "news").stdout == "halted\n"
     assert [request.args for request in desk.asked("halt")] == [{"reason": "news"}]
 

@@ -141,3 +141,18 @@ def test_a_crossed_book_leaves_other_markets_alone() -> None:
     listing_of = director.exchange.floor.listing_of
     listings = [listing_of(effect.condition_id) for effect in effects if isinstance(effect, ToMarket)]
     assert {(listing.asset, listing.interval_s) for listing in listings if listing} == {("DOGE", 900)}
+
+
+@pytest.mark.parametrize(("usd", "paid_micro"), [(50, 50_000_000), (-20.5, -20_500_000), (-5_000, -994_824_800)])
+def test_money_is_paid_into_every_account_and_out_of_what_is_free(usd: float, paid_micro: int) -> None:
+    """Once, on the record; what an open order holds back, its fee with it, stays."""
+    director = a_director()
+    exchange = director.exchange
+    key = Trader().join(exchange)
+    token = exchange.floor.by_slug[f"btc-updown-5m-{START_S}"].listing.up_token
+    exchange.place(Trader().limit(key, token, "BUY", 500_000, 10), key)
+    before = exchange.accounts.get(Trader().address).cash_micro
+    director.begin(read_fault({"kind": "transfer", "usd": usd}), COMMAND)
+    assert exchange.accounts.get(Trader().address).cash_micro == before + paid_micro
+    assert [line["amount_micro"] for line in lines_of(exchange, "transfer")] == [paid_micro]
+    assert exchange.floor.mischief.quiet

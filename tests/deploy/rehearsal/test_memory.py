@@ -44,6 +44,7 @@ def a_past(until_ms: int, failing: float = 0.0) -> tuple[Exchange, list[dict[str
     exchange.floor.execute(quiet, Wish("0xtaker", CROWD, "Up", "SELL", 390_000, 4 * 10**6, "FAK"))
     cancelled = [order.order_id for order in exchange.orders.values() if order.price_micro == 200_000]
     exchange.cancel(cancelled, key)
+    exchange.transfer(50 * 10**6)
     exchange.advance(until_ms)
     return exchange, written(exchange)
 
@@ -108,7 +109,7 @@ def test_trades_that_failed_stay_undone() -> None:
     before, lines = a_past(NOW_MS + 10_000, failing=1.0)
     after = an_exchange(DAY, before.now_ms, Rules(failing=1.0), Memory().fold(lines))
     after.advance(NOW_MS + 60_000)
-    assert after.balances()[0]["cash_micro"] == 10**9
+    assert after.balances()[0]["cash_micro"] == 10**9 + 50 * 10**6
     assert after.balances()[0]["positions"] == []
 
 
