@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import msgspec
 
+from shared import clock as clocks
 from shared.slots import Beat, Slot
 
 ENV_PREFIX: Final = "FORESIGHT__"
@@ -345,6 +346,13 @@ def load(files: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -
     if faults or settings is None:
         raise Faults(faults)
     return settings
+
+
+def clock_of(settings: Settings) -> clocks.Clock:
+    """The clock a desk of these settings lives by."""
+    if settings.clock is None:
+        return clocks.SystemClock()
+    return clocks.RehearsalClock(settings.clock.market_ns, settings.clock.anchor_ns, settings.clock.speed)
 
 
 def read_credentials(path: Path) -> Credentials:

@@ -17,16 +17,16 @@ import structlog
 import uvloop
 
 from shared import arming
-from shared.clock import Clock, RehearsalClock, SystemClock
-from shared.config import Credentials, Faults, Settings, load, read_credentials
+from shared.config import Credentials, Faults, Settings, clock_of, load, read_credentials
 from shared.entries import Release, UnknownEntry
 from shared.outcomes import EXIT
 from shared.paths import PathTooLong, State, default_state
 from shared.records import CannotWrite, Damaged
 from shared.wire import BadFrame
 from supervisor import interlocks
-from supervisor.app import AlreadyRunning, App
+from supervisor.app import App
 from supervisor.journal import JournalFailed
+from supervisor.lock import AlreadyRunning
 
 SWITCH_S = 0.0005
 """The commit thread gets the interpreter this soon when the loop is busy; the default is ten times as long."""
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 async def _run(settings: Settings, state: State, credentials: Credentials, path: Path) -> int:
-    app = App(settings, state, _clock(settings), credentials)
+    app = App(settings, state, clock_of(settings), credentials)
     _hold_to_interlocks(settings, state, path, app.signer.signatory.wallet)
     return await app.run(newest_staged(state))
 
@@ -114,12 +114,6 @@ def _credentials_path(arguments: argparse.Namespace) -> Path:
     if passed:
         return Path(passed) / "foresight.json"
     return State(arguments.state_dir).credentials
-
-
-def _clock(settings: Settings) -> Clock:
-    if settings.clock is None:
-        return SystemClock()
-    return RehearsalClock(settings.clock.market_ns, settings.clock.anchor_ns, settings.clock.speed)
 
 
 def _fail(code: str, text: str) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import os
 import signal
@@ -38,6 +37,7 @@ from supervisor.errands import ERRANDS, Errands
 from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
 from supervisor.gateway import WARM_S, Gateway, VenueRefused
 from supervisor.journal import Journal, JournalFailed
+from supervisor.lock import locked
 from supervisor.notify import notify
 from supervisor.stream import Stream, tail
 from supervisor.trial import Trial
@@ -64,10 +64,6 @@ STOP_S: Final = 3.0
 EXIT_IO: Final = 74
 
 
-class AlreadyRunning(Exception):
-    """Another supervisor holds this state folder."""
-
-
 class App:
     """One supervisor. `run` returns its exit code."""
 
@@ -90,10 +86,10 @@ class App:
         self._control_fault = ""
 
     async def run(self, first: e.Release | None) -> int:
-        """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, Faults, OSError: it could not begin."""
+        """Begin, live, end. Raises: lock.AlreadyRunning, CannotWrite, Damaged, Faults, OSError: it could not begin."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
-        with _locked(self.state.lock):
+        with locked(self.state.lock):
             for number in (signal.SIGTERM, signal.SIGINT):  # first of all: a reign that began also ends in order
                 loop.add_signal_handler(number, self._stop.set)
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
@@ -534,21 +530,6 @@ def _claimer(settings: Settings, wallet: Wallet) -> Claimer | None:
     if settings.mode == "rehearsal":
         wallet.own_relayer_key()
     return Claimer(settings.claims, wallet)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Any:
-    """Hold the state folder: one supervisor at a time."""
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise AlreadyRunning(f"supervisor {file.read().strip() or '?'} holds {path.parent}") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _age_ms(clock: Clock) -> int:

@@ -34,6 +34,7 @@ from supervisor.venue.requests import (
     parse_balance,
     parse_cancel_answer,
     parse_cancel_answers,
+    parse_cancelled,
     parse_closed_only,
     parse_heartbeat,
     parse_order_answer,
@@ -147,6 +148,13 @@ class Gateway:
         except UNREACHED as error:
             return [_unanswered(error)] * len(order_ids)
         return parse_cancel_answers(said.status, said.body, order_ids, said.headers)
+
+    async def cancel_everything(self) -> int:
+        """Cancel every order of this key, whoever placed it; how many that were. Raises: VenueRefused, BadFrame."""
+        http, body = await self._asked("DELETE", "/cancel-all", pool="cancels")
+        if http != 200:
+            raise VenueRefused(f"/cancel-all: HTTP {http}")
+        return parse_cancelled(body)
 
     async def warm(self) -> int:
         """Use some connections for orders and for cancels, so that the next need not be made first; return how many

@@ -40,9 +40,13 @@ class Found:
 
 def faults(settings: Settings, found: Found) -> tuple[str, ...]:
     """Why the desk may not begin, a line each; empty when it may."""
-    if settings.mode != "live":
-        return tuple(_outside(settings))
-    return (*_not_real(settings), *_not_named(found), *_not_armed(found))
+    people = (*_not_named(found), *_not_armed(found)) if settings.mode == "live" else ()
+    return (*misdirected(settings), *people)
+
+
+def misdirected(settings: Settings) -> tuple[str, ...]:
+    """Addresses that are not those of the desk's mode, a line each: nobody else is to hear from us."""
+    return tuple(_not_real(settings) if settings.mode == "live" else _outside(settings))
 
 
 def _addresses(venue: Venue) -> Iterator[tuple[str, str]]:

@@ -253,6 +253,14 @@ def parse_cancel_answers(
     return [_paced(_cancelled(answer, order_id), b"", headers) for order_id in order_ids]
 
 
+def parse_cancelled(body: bytes) -> int:
+    """How many orders an answer says are cancelled by it. Raises: BadFrame."""
+    try:
+        return len(_cancel_answer.decode(body).canceled)
+    except UNREADABLE as error:
+        raise BadFrame(f"cancelled: {error}") from error
+
+
 def _cancelled(answer: _CancelAnswer, order_id: str) -> Answer:
     if order_id in answer.canceled:
         return Answer("accepted", order_id=order_id)

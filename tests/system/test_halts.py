@@ -10,6 +10,8 @@ from kit.desks import Desk, a_desk, eventually
 from shared import entries as e
 
 pytestmark = pytest.mark.system
+AGAIN_S: Final = 90.0
+"""Real seconds for a supervisor that asks about each order of the one before; it waits for answers meanwhile."""
 TRIES: Final = 10
 """An order that rests now may have traded in a moment."""
 
@@ -73,3 +75,36 @@ def test_a_flatten_that_nobody_confirms_does_nothing() -> None:
         assert (code, reply["code"], reply["hint"][0][:32]) == (17, "DECLINED", "foresightctl flatten all --yes -"[:32])
         assert not desk.said_by(e.Flatten)
         desk.judged()
+
+
+def test_a_dead_desk_is_halted_past_its_supervisor() -> None:
+    """Killed while orders rest: all are cancelled at the venue by the person; the next supervisor begins halted."""
+    with a_desk() as desk:
+        code, refused = desk.ctl("halt", "--direct", "--reason", "too early")
+        assert (code, refused["changed"]) == (16, False), refused
+        assert f"supervisor {desk.supervisor.pid} holds" in refused["message"]
+        desk.until(lambda status: status["orders"], "an order that rests")
+        desk.supervisor.kill()
+        desk.until_dead()
+        resting = {line["order_id"] for line in desk.venue_lines("order")} - over(desk)
+        code, answer = desk.ctl("halt", "--direct", "--reason", "it died")
+        assert (code, answer["changed"], answer["data"]["left"]) == (0, True, 0), answer
+        cancels = {line["order_id"]: line["cause"] for line in desk.venue_lines("cancel")}
+        assert resting <= over(desk)
+        assert answer["data"]["cancelled"] == sum(cancels.get(order_id) == "client" for order_id in resting)
+        sent = orders_at_the_venue(desk)
+        desk.start_again()
+        desk.until(
+            lambda status: status["state"] == "HALTED" and not status["orders"], "a desk that begins halted", AGAIN_S
+        )
+        assert desk.said_by(e.Control)[-1].reason == "it died"
+        desk.until_decided(20)
+        assert orders_at_the_venue(desk) == sent
+        assert desk.ctl("resume", "--reason", "over")[0] == 0
+        desk.judged(lapsed=True)
+
+
+def over(desk: Desk) -> set[str]:
+    """Orders that the venue has ended, one way or another, or that traded."""
+    ended = {line["order_id"] for line in desk.venue_lines("cancel")}
+    return ended | {leg["order_id"] for trade in desk.venue_lines("trade") for leg in trade["legs"]}
