@@ -12,6 +12,8 @@ from typing import Final
 MICRO: Final = 1_000_000
 """One share, one unit of collateral, or the price 1.00."""
 
+CENT_MICRO: Final = 10_000
+
 _FEE_STEP_MICRO: Final = 10  # the venue keeps fees to five decimals
 _EXACT_DECIMALS: Final = 18
 _EXACT_PER_MICRO: Final = 10**12

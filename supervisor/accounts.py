@@ -15,7 +15,7 @@ from msgspec import structs
 from shared import entries as e
 from shared.messages import Outcome
 from shared.slots import parse_slot
-from shared.units import cost_of
+from shared.units import CENT_MICRO, cost_of
 from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
@@ -67,10 +67,11 @@ class Paid:
 OPERATIONS_KEPT: Final = 64
 ACTIVATIONS_KEPT: Final = 1_000
 PAYOUTS_KEPT: Final = 32
+FORGOTTEN_KEPT: Final = 4_096
+"""Orders of ours that are over, of which no more is kept than that they were ours."""
 CLAIMS_KEPT: Final = 64
 """Claims that are over and still told of."""
 OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
-CENT_MICRO: Final = 10_000
 
 
 @dataclass
@@ -105,6 +106,8 @@ class Accounts:
     """When releases became active, market time, oldest first; as many as ACTIVATIONS_KEPT."""
     measured: set[tuple[str, int]] = field(default_factory=set)
     """Windows in which the active release has decided, and that were resolved or may still be."""
+    forgotten: dict[str, None] = field(default_factory=dict)
+    """The newest orders that were dropped with their window: a late word about one of them is no stranger's."""
     windows_measured: int = 0
     """How many of them were resolved since it became active."""
     decisions_measured: int = 0
@@ -423,6 +426,9 @@ class Accounts:
         self.owing = {key: opened for key, opened in self.owing.items() if kept(key) or key in owed}
         old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
+        self.forgotten.update(dict.fromkeys(sorted(old)))
+        for oldest in list(self.forgotten)[:-FORGOTTEN_KEPT]:
+            del self.forgotten[oldest]
         self.fills = {key: fill for key, fill in self.fills.items() if key[1] not in old}
 
     def _on_claiming(self, entry: e.Claiming) -> None:

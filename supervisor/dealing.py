@@ -312,7 +312,7 @@ class Dealing:
         self.board.now(now)
         order = self.board.accounts.orders.get(report.order_id)
         if order is None:
-            self.board.count("foreign_orders")
+            self._not_tracked(report.order_id, "orders")
             return
         matched = report.matched_micro or 0
         self.board.write(e.OrderReported(report.order_id, report.state, matched, report.reason))
@@ -322,12 +322,17 @@ class Dealing:
             self.sent(report.order_id)
             self.board.effects.append(LookUp(report.order_id))
 
+    def _not_tracked(self, order_id: str, what: str) -> None:
+        """Count a word about an order that is not followed: one of ours that is over, or somebody else's."""
+        whose = "late" if order_id in self.board.accounts.forgotten else "foreign"
+        self.board.count(f"{whose}_{what}")
+
     def on_leg(self, now: Moment, leg: TradeLeg) -> None:
         """A trade of ours, new or settled further; words that come late or twice are no news."""
         self.board.now(now)
         order = self.board.accounts.orders.get(leg.order_id)
         if order is None:
-            self.board.count("foreign_trades")
+            self._not_tracked(leg.order_id, "trades")
             return
         known = self.board.accounts.fills.get((leg.trade_id, leg.order_id))
         if known is None:

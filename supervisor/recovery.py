@@ -16,10 +16,11 @@ from itertools import chain
 from shared import entries as e
 from shared.clock import NS
 from shared.slots import parse_slot
-from shared.units import cost_of, show_micro, show_usd, taker_fee
+from shared.units import cost_of, show_micro, show_usd
 from supervisor.accounts import FINAL, Accounts, Paid
 from supervisor.claims import OVER, Claim
 from supervisor.orders import Order
+from supervisor.risk import worst_paid
 from supervisor.venue.requests import Token, VenueOrder
 from supervisor.venue.user import TradeLeg
 
@@ -176,14 +177,13 @@ def _flow(fill: e.Fill) -> int:
 
 
 def _at_stake(accounts: Accounts, order: Order) -> int:
-    """What a doubtful order may have moved at most: a BUY its limit and the dearest fee, a SELL one unit a share."""
+    """What a doubtful order may have moved at most: a BUY all it can cost, a SELL one unit a share."""
     if order.side == "SELL":
         return order.open_micro
-    opened, fee = accounts.windows.get((order.slot, order.start_s)), 0
-    if opened is not None:
-        dearest = min(order.price_micro, 500_000)
-        fee = taker_fee(order.open_micro, dearest, opened.terms.fee_rate_micro, opened.terms.fee_exponent)
-    return -cost_of(order.open_micro, order.price_micro) - fee
+    opened = accounts.windows.get((order.slot, order.start_s))
+    if opened is None:
+        return -cost_of(order.open_micro, order.price_micro)
+    return -worst_paid(order.kind, order.price_micro, order.open_micro, opened.terms)
 
 
 def _ending(accounts: Accounts, at_ns: int) -> Iterable[int]:

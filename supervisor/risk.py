@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from shared.messages import Place, Side
-from shared.units import MICRO, cost_of, show_micro, show_usd, taker_fee
+from shared.messages import OrderKind, Place, Side
+from shared.units import CENT_MICRO, MICRO, cost_of, show_micro, show_usd
+
+PARTS_MAX: Final = 100
+"""Trades that one order makes at most, as far as its cost is counted beforehand: each rounds its fee for itself."""
+HALF_STEP_MICRO: Final = 5
+"""What rounding can add to the fee of one trade; fees are kept to five decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,17 @@ class Quote:
         return max(self.bid_micro, MICRO - self.opposite_ask_micro if self.opposite_ask_micro else 0)
 
 
+class Fees(Protocol):
+    """What a market charges whoever takes, and its price grid: a quote says it, and so do a market's terms."""
+
+    @property
+    def tick_micro(self) -> int: ...
+    @property
+    def fee_rate_micro(self) -> int: ...
+    @property
+    def fee_exponent(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Approved:
     """The order may go. `cost_micro`: the most it can take out of the cash, fee included."""
@@ -137,8 +153,29 @@ def worst_cost(side: Side, place: Place, quote: Quote) -> int:
     """The most an order can take out of the cash: nothing for a SELL, price and taker fee for a BUY."""
     if side == "SELL":
         return 0
-    fee = taker_fee(place.size_micro, place.price_micro, quote.fee_rate_micro, quote.fee_exponent)
-    return cost_of(place.size_micro, place.price_micro) + (0 if place.post_only else fee)
+    if place.post_only:
+        return cost_of(place.size_micro, place.price_micro)
+    return worst_paid(place.kind, place.price_micro, place.size_micro, quote)
+
+
+def worst_paid(kind: OrderKind, price_micro: int, size_micro: int, fees: Fees) -> int:
+    """The most a BUY that takes can cost, however good the prices are that it meets, and however small the parts.
+
+    One that may rest is for shares: the dearest are those at its limit. An immediate one is for dollars, in whole cents
+    of which its shares were rounded down: at a better price it gets more shares, and the fee on them is dearer. For V
+    dollars at a price q that fee is V x rate x q^(exponent - 1) x (1 - q)^exponent, so never over V x rate.
+    Source: how the venue matches market orders, and its fee page.
+    """
+    value = cost_of(size_micro, price_micro)
+    if kind == "GTC":
+        curve = price_micro * (MICRO - price_micro)
+        top, bottom = size_micro * fees.fee_rate_micro * curve**fees.fee_exponent, MICRO ** (2 * fees.fee_exponent + 1)
+    else:
+        value = -(-value // CENT_MICRO) * CENT_MICRO
+        most = value if fees.fee_exponent else value * MICRO // fees.tick_micro
+        top, bottom = most * fees.fee_rate_micro, MICRO
+    fee: int = -(-top // bottom)
+    return value + fee + min(-(-fee // 3), PARTS_MAX * HALF_STEP_MICRO)
 
 
 def _bad_price(case: _Case) -> str:

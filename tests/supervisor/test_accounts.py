@@ -1,5 +1,7 @@
 """Everything durable, folded from entries."""
 
+from dataclasses import replace
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from kit.trading import BY, a_fill, a_placing, an_answer, an_opening, an_order
 from msgspec import structs
 
 from shared import entries as e
-from supervisor.accounts import Accounts, rebuild
+from supervisor.accounts import FORGOTTEN_KEPT, Accounts, rebuild
 
 AT_NS = 1_784_851_200 * 10**9
 
@@ -164,3 +166,12 @@ def test_positions_are_the_sum_of_the_fills_that_hold(entries: list[e.Entry]) ->
     assert (held.size_micro if held else 0) == sum(fill.size_micro for fill in holds)
     spent = sum(fill.size_micro * fill.price_micro // 1_000_000 for fill in holds)
     assert accounts.cash_micro == 10**9 - spent
+
+
+def test_the_memory_of_orders_that_are_over_is_bounded() -> None:
+    """Which were ours is known for the newest of them."""
+    accounts = told(an_opening(), *(a_placing(order_id=f"0x{n:05}") for n in range(FORGOTTEN_KEPT + 9)))
+    accounts.orders = {key: replace(order, state="closed") for key, order in accounts.orders.items()}
+    accounts._forget(("BTC/5m", 600))
+    assert (len(accounts.orders), len(accounts.forgotten)) == (0, FORGOTTEN_KEPT)
+    assert next(iter(accounts.forgotten)) == "0x00009"

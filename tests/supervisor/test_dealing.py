@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -528,6 +529,21 @@ def test_words_about_orders_that_are_not_ours_are_counted() -> None:
     still.do(still.desk.dealing.on_report, OrderReport("0xtheirs", "open", 0, ""))
     filled(still, leg("0xtheirs"))
     assert still.desk.board.counters["foreign_orders"] == still.desk.board.counters["foreign_trades"] == 1
+    assert len(still.journal) == before
+
+
+def test_late_words_about_an_order_of_ours_are_no_strangers() -> None:
+    """Its window is over and the order forgotten; that it was ours is not."""
+    still, order = a_desk_with_an_order()
+    still.accounts.orders[order] = replace(still.accounts.orders[order], state="closed")
+    still.accounts._forget((BTC, START_S + 300))
+    assert order not in still.accounts.orders
+    before = len(still.journal)
+    still.do(still.desk.dealing.on_report, OrderReport(order, "closed", 0, ""))
+    filled(still, leg(order))
+    counters = still.desk.board.counters
+    assert (counters["late_orders"], counters["late_trades"]) == (1, 1)
+    assert not {"foreign_orders", "foreign_trades"} & counters.keys()
     assert len(still.journal) == before
 
 

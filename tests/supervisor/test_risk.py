@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import Place
-from supervisor.risk import Approved, Denied, Exposure, Limits, Quote, check, check_cancel
+from shared.messages import OrderKind, Place
+from shared.units import MICRO, cost_of, taker_fee
+from supervisor.risk import PARTS_MAX, Approved, Denied, Exposure, Limits, Quote, check, check_cancel, worst_cost
 
 LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000, 200_000_000, 240)
 QUOTE = Quote(480_000, 500_000, "", 10_000, 5_000_000, 1_000_000, 70_000, 1)
@@ -18,7 +19,9 @@ SELL = Place("Up", "SELL", 480_000, 10_000_000, "GTC")
 
 def test_an_ordinary_order_is_approved_with_what_it_can_cost() -> None:
     """Price and taker fee for one that takes, price alone for one that only rests."""
-    assert check(BUY, QUOTE, EXPOSURE, LIMITS, "") == Approved(5_175_000)
+    assert check(BUY, QUOTE, EXPOSURE, LIMITS, "") == Approved(5_350_500)  # 5 dollars may meet an ask of a cent
+    taking = replace_place(BUY, kind="GTC")
+    assert check(taking, QUOTE, EXPOSURE, LIMITS, "") == Approved(5_175_500)
     resting = replace_place(BUY, kind="GTC", post_only=True, price_micro=470_000)
     assert check(resting, QUOTE, EXPOSURE, LIMITS, "") == Approved(4_700_000)
 
@@ -129,3 +132,41 @@ def test_no_approved_buy_exceeds_any_cap(price: int, size: int, used: tuple[int,
         assert used[1] + verdict.cost_micro <= LIMITS.asset_micro
         assert used[2] + verdict.cost_micro <= LIMITS.total_micro
         assert used[3] + verdict.cost_micro <= LIMITS.side_micro
+
+
+ODDS = st.integers(1, 999).map(lambda mills: mills * 1_000)
+PARTS = st.lists(st.tuples(ODDS, st.integers(1, 1_000)), min_size=1, max_size=PARTS_MAX)
+SCHEDULES = st.tuples(st.integers(0, 200_000), st.integers(0, 3))
+
+
+def charged(place: Place, parts: list[tuple[int, int]], quote: Quote) -> int:
+    """What the venue takes for an order that trades in these parts: (price, share of what is left in thousandths).
+
+    An immediate buy spends dollars, any other gets shares; each trade pays its own fee, rounded.
+    """
+    paid, dollars = 0, cost_of(place.size_micro, place.price_micro)
+    left = -(-dollars // 10_000) * 10_000 if place.kind != "GTC" else place.size_micro
+    for price, part in (*parts, (place.price_micro, 1_000)):
+        at = max(quote.tick_micro, min(price, place.price_micro))
+        size = left * part // 1_000 if place.kind == "GTC" else left * part // 1_000 * MICRO // at
+        fee = taker_fee(size, at, quote.fee_rate_micro, quote.fee_exponent)
+        paid += cost_of(size, at) + fee
+        left -= size if place.kind == "GTC" else cost_of(size, at)
+    return paid
+
+
+@given(st.sampled_from(("GTC", "FAK", "FOK")), ODDS, st.integers(5_000_000, 10**9), PARTS, SCHEDULES)
+def test_the_worst_cost_is_never_below_what_the_venue_can_charge(
+    kind: OrderKind, price: int, size: int, parts: list[tuple[int, int]], schedule: tuple[int, int]
+) -> None:
+    """However the order trades: at better prices, in crumbs, under any schedule of fees."""
+    quote = replace(QUOTE, tick_micro=1_000, fee_rate_micro=schedule[0], fee_exponent=schedule[1])
+    place = replace_place(BUY, kind=kind, price_micro=price, size_micro=size)
+    assert charged(place, parts[: PARTS_MAX - 1], quote) <= worst_cost("BUY", place, quote)
+
+
+def test_an_immediate_buy_counts_the_cents_it_spends() -> None:
+    """Its shares were rounded down: by them alone it would seem up to 0.0001 dollars cheaper than it is."""
+    place = replace_place(BUY, price_micro=990_000, size_micro=10_101_000)  # of 10.00
+    free = replace(QUOTE, fee_rate_micro=0)
+    assert (cost_of(10_101_000, 990_000), worst_cost("BUY", place, free)) == (9_999_990, 10_000_000)

@@ -145,7 +145,7 @@ def test_every_field_of_the_accounts_is_kept() -> None:
         *(e.Settled("BTC/5m", 900, exact, exact, "Up"), outcome),
     ):
         accounts.apply(entry, 1_784_851_200 * 10**9)
-    accounts.windows_measured, accounts.own_orders = 5, 3
+    accounts.windows_measured, accounts.own_orders, accounts.forgotten = 5, 3, {"0x7": None}
     bare = [f.name for f in fields(Accounts) if getattr(accounts, f.name) == getattr(Accounts(), f.name)]
     assert bare == []
     same(snapshots.unpack(snapshots.pack(accounts, 1, bytes(16), CODE), CODE).accounts, accounts)
