@@ -159,7 +159,10 @@ class Claims(_Section, frozen=True):
     merge_before_s: Annotated[int, msgspec.Meta(ge=0, le=900)] = 60
     """Market seconds before a window's end from which pairs wait for its resolution instead."""
     gas_max_gwei: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
-    """The most an own transaction offers for gas, also when it replaces one that is stuck."""
+    """The most an own transaction offers for a unit of gas, also when it replaces one that is stuck; it pays the
+    block's base fee and the tip."""
+    tip_max_gwei: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 300
+    """The most of that as a tip to whoever puts it into a block."""
 
 
 class Deploy(_Section, frozen=True):

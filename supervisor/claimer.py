@@ -18,7 +18,22 @@ from shared.config import Claims, Faults
 from supervisor.claims import IN_FLIGHT, Claim, Prepared, Seen
 from supervisor.questions import UNREACHED, ask, open_pool, why
 from supervisor.venue import relayer
-from supervisor.venue.chain import Answered, Fate, Question, RpcError, answered, asked, block, fate, number, parse_sent
+from supervisor.venue.chain import (
+    GWEI,
+    Answered,
+    Fate,
+    Fees,
+    Question,
+    RpcError,
+    TooDear,
+    answered,
+    asked,
+    block,
+    fate,
+    fees,
+    number,
+    parse_sent,
+)
 from supervisor.venue.frames import BadFrame
 from supervisor.wallet import RELAYER_KINDS, Gas, Wallet
 
@@ -27,9 +42,6 @@ DEADLINE_S: Final = 600
 """Chain seconds for which a signed batch is good: the official client's own number."""
 GAS_MARGIN: Final = 1.3
 """How much more gas a transaction may use than the node estimates: balances may change before it is mined."""
-RAISE: Final = 1.25
-"""By how much each replacement offers more for gas; nodes want a tenth at least."""
-GWEI: Final = 10**9
 
 
 class Unclear(Exception):
@@ -205,10 +217,18 @@ class OwnRoad:
     async def prepare(self, claim: Claim, nonce: int, amount_micro: int) -> Prepared:
         """Raises: Unclear: also when the contract would refuse it now, which costs nothing this way."""
         outer = self._wallet.outer(self._wallet.call(claim, amount_micro), await self._safe_nonce())
-        price, limit = await self._chain.sure(("eth_gasPrice", []), ("eth_estimateGas", [outer]))
-        again = len(claim.transactions) if claim.state in IN_FLIGHT else 0
-        bid = min(round(number(price) * RAISE**again), self._settings.gas_max_gwei * GWEI)
-        gas = Gas(round(number(limit) * GAS_MARGIN), bid)
+        stuck = claim.transactions if claim.state in IN_FLIGHT else ()
+        newest, tip, limit, *known = await self._chain.sure(
+            ("eth_getBlockByNumber", ["latest", False]),
+            ("eth_maxPriorityFeePerGas", []),
+            ("eth_estimateGas", [outer]),
+            *(("eth_getTransactionByHash", [hash_]) for hash_ in stuck),
+        )
+        bounds = Fees(self._settings.gas_max_gwei * GWEI, self._settings.tip_max_gwei * GWEI)
+        try:
+            gas = Gas(round(number(limit) * GAS_MARGIN), fees(newest, tip, known, bounds))
+        except TooDear as error:
+            raise Unclear(str(error)) from error
         hash_, body = await asyncio.to_thread(self._wallet.transaction, outer, nonce, gas)
         self._signed = {body: hash_}
         return Prepared(nonce, hash_, body, "rpc")

@@ -28,6 +28,7 @@ from polymarket.types import EvmAddress, HexString
 
 from supervisor.claims import Claim
 from supervisor.signatory import EOA, NAMES, POLY_1271, POLY_GNOSIS_SAFE, POLY_PROXY, Signatory
+from supervisor.venue.chain import Fees
 
 PROXY_GAS: Final = "200000"
 """The gas a proxy's envelope allows where the chain gives no estimate: the official client's own number."""
@@ -40,10 +41,10 @@ _NOBODY: Final = "0x" + "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """What a transaction of our own may use, and offers for each unit, in wei."""
+    """What a transaction of our own may use, and offers for each unit."""
 
     limit: int
-    price_wei: int
+    fees: Fees
 
 
 class Wallet:
@@ -223,7 +224,9 @@ class Wallet:
             "data": outer["data"],
             "value": 0,
             "gas": gas.limit,
-            "gasPrice": gas.price_wei,
+            "type": 2,
+            "maxFeePerGas": gas.fees.most_wei,
+            "maxPriorityFeePerGas": gas.fees.tip_wei,
             "nonce": nonce,
             "chainId": self._config.chain_id,
         }

@@ -77,7 +77,8 @@ class Node:
         return hex(self.transactions.nonce(params[0]))
 
     def _block(self, params: list[Any], now_ms: int) -> Json:
-        return {"number": hex(now_ms // BLOCK_MS), "timestamp": hex(now_ms // BLOCK_MS * BLOCK_MS // 1_000)}
+        number, at_s = now_ms // BLOCK_MS, now_ms // BLOCK_MS * BLOCK_MS // 1_000
+        return {"number": hex(number), "timestamp": hex(at_s), "baseFeePerGas": hex(GAS_PRICE)}
 
     def _send(self, params: list[Any], now_ms: int) -> str:
         """Take a signed transaction. One with another nonce than the next, or beside another, is refused."""
@@ -93,9 +94,20 @@ class Node:
         caller = Caller(raw.sender, raw.sender, now_ms)
         return self.transactions.send(caller, (raw.call,), "rpc", raw.hash).hash
 
+    def _transaction(self, params: list[Any], now_ms: int) -> Json | None:
+        """A transaction; one that no block has yet has no number of one."""
+        found = self.transactions.by_hash.get(str(params[0]).lower())
+        return _told(found) if found else None
+
     def _receipt(self, params: list[Any], now_ms: int) -> Json | None:
         found = self.transactions.by_hash.get(str(params[0]).lower())
         return _receipt(found) if found and found.mined else None
+
+
+def _told(found: Transaction) -> Json:
+    offered = {"maxFeePerGas": hex(GAS_PRICE), "maxPriorityFeePerGas": hex(GAS_PRICE)}
+    where = {"blockNumber": hex(found.sent_ms // BLOCK_MS + 1) if found.mined else None}
+    return {"hash": found.hash, "from": found.wallet.lower(), "nonce": hex(found.nonce)} | offered | where
 
 
 def _receipt(found: Transaction) -> Json:
@@ -133,4 +145,5 @@ METHODS: Final[dict[str, Method]] = {
     "eth_getBlockByNumber": Node._block,
     "eth_sendRawTransaction": Node._send,
     "eth_getTransactionReceipt": Node._receipt,
+    "eth_getTransactionByHash": Node._transaction,
 }

@@ -19,6 +19,11 @@ Question = tuple[str, list[Any]]
 """A method and its parameters."""
 Fate = Literal["absent", "pending", "mined", "confirmed", "failed"]
 """What is known of one transaction; `confirmed`: mined so deep, with success, that it stays."""
+GWEI: Final = 10**9
+BASE_ROOM: Final = 2
+"""How many times the base fee of the newest block an offer covers: it grows by an eighth a block at most."""
+RAISE_EIGHTHS: Final = 9
+"""A replacement offers nine eighths of both parts; nodes ask for a tenth more, some of them for an eighth."""
 KNOWN_ALREADY: Final = ("already known", "already imported", "known transaction")
 """How nodes say that they have a transaction: it was taken, now or before."""
 
@@ -30,6 +35,18 @@ class Answered:
     event: Literal["accepted", "refused", "unanswered"]
     why: str = ""
     transaction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a transaction offers for each unit of gas, in wei: at most, and of that to whoever puts it into a block."""
+
+    most_wei: int
+    tip_wei: int
+
+
+class TooDear(Exception):
+    """A transaction that is stuck could be outbid only beyond our bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,30 @@ def block(value: object) -> tuple[int, int]:
     if not isinstance(value, dict):
         raise BadFrame(f"the node gives no block: {str(value)[:SAID_MAX]}")
     return number(value.get("number")), number(value.get("timestamp"))
+
+
+def fees(newest: object, tip: object, stuck: Sequence[object], bounds: Fees) -> Fees:
+    """What to offer: room for the base fee to double, and the tip that the node names, within our bounds.
+
+    Args: newest: the newest block. stuck: transactions under the same nonce as the node has them; of each that waits
+    in its pool both parts have to be outbid, or the node keeps the old one. Raises: BadFrame, TooDear.
+    """
+    base = number(newest.get("baseFeePerGas")) if isinstance(newest, dict) else number(None)
+    tip_wei = min(number(tip), bounds.tip_wei)
+    most_wei = min(BASE_ROOM * base + tip_wei, bounds.most_wei)
+    for old in stuck:
+        if isinstance(old, dict) and old.get("blockNumber") is None:
+            most_wei = max(most_wei, _outbid(old, "maxFeePerGas"))
+            tip_wei = max(tip_wei, _outbid(old, "maxPriorityFeePerGas"))
+    if most_wei > bounds.most_wei or tip_wei > bounds.tip_wei:
+        offer = f"{most_wei / GWEI:g} gwei, {tip_wei / GWEI:g} of it as a tip"
+        raise TooDear(f"to outbid the transaction that waits takes {offer}: beyond claims.gas_max_gwei or tip_max_gwei")
+    return Fees(most_wei, min(tip_wei, most_wei))
+
+
+def _outbid(old: dict[str, Any], part: str) -> int:
+    """The least that replaces it; one of the old kind has one price for both parts."""
+    return -(-number(old.get(part) or old.get("gasPrice")) * RAISE_EIGHTHS // 8)
 
 
 def fate(receipt: object, deep: int) -> tuple[Fate, str]:

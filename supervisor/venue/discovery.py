@@ -111,6 +111,8 @@ def parse_listing(body: bytes, slot: Slot, start_s: int) -> Listing | None:
 
 
 def _listing(gamma: _GammaMarket, slot: Slot, start_s: int) -> Listing:
+    if gamma.neg_risk:  # of several questions one may come true: an up/down market is a question alone
+        raise BadMarket(f"{gamma.slug}: is a neg-risk market, which no up/down market is")
     order = _outcome_order(gamma)
     tokens = _tokens(gamma)
     market = Market(

@@ -219,10 +219,12 @@ def test_a_stuck_transaction_is_outbid(anvil: Anvil) -> None:
         desk.anvil.automine(False)
         await desk.live(lambda: desk.is_("sent"))
         first = desk.claim.transactions[0]
+        was = desk.anvil.ask("eth_getTransactionByHash", first)
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
         desk.anvil.mine()
         assert desk.anvil.ask("eth_getTransactionReceipt", first) is None
         await desk.live(lambda: len(desk.claim.transactions) > 1 and desk.is_("sent"))
+        offers(desk, was, desk.claim.transactions[1])
         desk.mining = True
         await desk.live(lambda: desk.is_("paid"))
         desk.agrees()
@@ -230,6 +232,35 @@ def test_a_stuck_transaction_is_outbid(anvil: Anvil) -> None:
         assert desk.contracts.told(MINED) == 1
 
     play(anvil, scenario)
+
+
+def offers(desk: ChainDesk, was: dict[str, Any], later: str) -> None:
+    """A replacement is of the kind with a base fee, and offers an eighth more than the first in both parts."""
+    now = desk.anvil.ask("eth_getTransactionByHash", later)
+    assert (was["type"], now["type"], now["nonce"]) == ("0x2", "0x2", was["nonce"])
+    for part in ("maxFeePerGas", "maxPriorityFeePerGas"):
+        assert 8 * int(now[part], 16) >= 9 * int(was[part], 16)
+
+
+def test_a_stuck_transaction_is_not_outbid_beyond_the_bounds(anvil: Anvil) -> None:
+    """It waits, a person is told, and once gas is cheap again it is paid as it was sent."""
+
+    async def scenario(desk: ChainDesk) -> None:
+        desk.resolve()
+        desk.mining = False
+        desk.anvil.automine(False)
+        await desk.live(lambda: desk.is_("sent"))
+        desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+        desk.anvil.mine()
+        enough = desk.in_vain + 3
+        await desk.live(lambda: desk.in_vain >= enough)
+        assert len(desk.submitted) == len(desk.claim.transactions) == 1
+        desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(10**8))
+        desk.mining = True
+        await desk.live(lambda: desk.is_("paid"))
+        desk.agrees()
+
+    play(anvil, scenario, gas_max_gwei=4, tip_max_gwei=2)
 
 
 def test_a_block_that_is_taken_back_pays_nothing(anvil: Anvil) -> None:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from eth_account.typed_transactions import TypedTransaction
+from hexbytes import HexBytes
 from kit.claims import PRIVATE, a_wallet
 from kit.trading import an_opening
 from msgspec import structs
@@ -17,6 +19,7 @@ from deploy.rehearsal.envelopes import opened
 from shared.config import Credentials
 from supervisor.claims import Claim
 from supervisor.signatory import Signatory
+from supervisor.venue.chain import Fees
 from supervisor.wallet import Gas, Wallet
 
 CONDITION = "0x" + "ab" * 31 + "00"
@@ -106,11 +109,13 @@ def test_the_same_attempt_gives_the_same_bytes() -> None:
 
 
 def test_an_own_transaction_is_the_owners() -> None:
-    """With the nonce and the price it was given, and the hash by which it will be looked for."""
+    """Of the kind that names a fee and a tip, with the nonce it was given and the hash by which it is looked for."""
     wallet = a_wallet("EOA")
     call = wallet.call(a_claim(), SIZE)
-    hash_, body = wallet.transaction(wallet.outer(call, 0), 12, Gas(100_000, 30 * 10**9))
+    hash_, body = wallet.transaction(wallet.outer(call, 0), 12, Gas(100_000, Fees(70 * 10**9, 30 * 10**9)))
     raw = raw_transaction(body)
+    told = TypedTransaction.from_bytes(HexBytes(body)).as_dict()
+    assert (told["type"], told["maxFeePerGas"], told["maxPriorityFeePerGas"]) == (2, 70 * 10**9, 30 * 10**9)
     assert (raw.sender, raw.nonce, raw.hash) == (wallet.owner, 12, hash_)
     assert (raw.call.target, raw.call.data.hex()) == (call.to.lower(), call.data[2:])
 

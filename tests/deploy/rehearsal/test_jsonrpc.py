@@ -44,6 +44,7 @@ def test_a_node_says_where_and_when_it_is() -> None:
     assert (ask(node, "eth_chainId"), ask(node, "net_version")) == ("0x89", "137")
     block = ask(node, "eth_getBlockByNumber", "latest", False)
     assert int(block["timestamp"], 16) == START_S + 20 and block["number"] == ask(node, "eth_blockNumber")
+    assert int(block["baseFeePerGas"], 16) > 0
     for method in ("eth_gasPrice", "eth_estimateGas", "eth_getBalance", "eth_maxPriorityFeePerGas"):
         assert int(ask(node, method, {}), 16) > 0
     assert (ask(node, "eth_getCode", CTF, "latest") == "0x", ask(node, "eth_getCode", ADDRESS)) == (False, "0x")
@@ -54,7 +55,11 @@ def test_a_raw_transaction_has_a_receipt_once_it_is_mined() -> None:
     node, exchange = a_node()
     hash_ = ask(node, "eth_sendRawTransaction", a_raw())
     assert ask(node, "eth_getTransactionReceipt", hash_) is None
+    assert ask(node, "eth_getTransactionByHash", hash_)["blockNumber"] is None
+    assert ask(node, "eth_getTransactionByHash", "0x" + "9" * 64) is None
     exchange.advance(NOW_MS + 6_000)
+    told = ask(node, "eth_getTransactionByHash", hash_)
+    assert (told["nonce"], int(told["blockNumber"], 16) > 0, int(told["maxFeePerGas"], 16) > 0) == ("0x0", True, True)
     receipt = ask(node, "eth_getTransactionReceipt", hash_)
     assert (receipt["status"], receipt["from"], receipt["to"]) == ("0x0", ADDRESS.lower(), CTF)
     assert ask(node, "eth_getTransactionCount", ADDRESS, "pending") == "0x1"

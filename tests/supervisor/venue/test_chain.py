@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from kit.venue import an_exchange
 
 from deploy.rehearsal.jsonrpc import Node
-from supervisor.venue.chain import Answered, RpcError, answered, asked, block, fate, number, parse_sent
+from supervisor.venue.chain import (
+    GWEI,
+    Answered,
+    Fees,
+    RpcError,
+    TooDear,
+    answered,
+    asked,
+    block,
+    fate,
+    fees,
+    number,
+    parse_sent,
+)
 from supervisor.venue.frames import BadFrame
 
 HASH = "0x" + "1" * 64
@@ -90,3 +103,57 @@ def test_no_bytes_break_the_reader(http: int, body: bytes, count: int) -> None:
         assert len(answered(http, body, count)) == count
     except BadFrame:
         return
+
+
+BOUNDS = Fees(1_000 * GWEI, 300 * GWEI)
+
+
+def a_block(base_gwei: int) -> dict[str, str]:
+    """The newest one."""
+    return {"number": "0x10", "timestamp": "0x20", "baseFeePerGas": hex(base_gwei * GWEI)}
+
+
+def waiting(most_wei: int, tip_wei: int, **more: Any) -> dict[str, Any]:
+    """A transaction of ours in the node's pool."""
+    return {"maxFeePerGas": hex(most_wei), "maxPriorityFeePerGas": hex(tip_wei), "blockNumber": None} | more
+
+
+def test_an_offer_has_room_for_the_base_fee_to_double() -> None:
+    """With the tip that the node names; both within our bounds, and a tip is never over the whole."""
+    assert fees(a_block(100), hex(30 * GWEI), (), BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
+    assert fees(a_block(900), hex(500 * GWEI), (), BOUNDS) == Fees(1_000 * GWEI, 300 * GWEI)
+    assert fees(a_block(1), hex(50 * GWEI), (), Fees(20 * GWEI, 300 * GWEI)) == Fees(20 * GWEI, 20 * GWEI)
+
+
+WEI = st.integers(1, 800 * GWEI)
+
+
+@given(st.integers(0, 400), WEI, st.lists(st.tuples(WEI, WEI), max_size=4))
+def test_what_waits_is_outbid_by_an_eighth_in_both_parts_or_not_at_all(
+    base: int, tip: int, offers: list[tuple[int, int]]
+) -> None:
+    """By more than every node asks for, whatever the fees are by now; never beyond the bounds."""
+    stuck = [waiting(max(offer), min(offer)) for offer in offers]
+    dear = any(max(offer) * 9 > BOUNDS.most_wei * 8 or min(offer) * 9 > BOUNDS.tip_wei * 8 for offer in offers)
+    try:
+        found = fees(a_block(base), hex(tip), stuck, BOUNDS)
+    except TooDear as error:
+        assert dear and "beyond claims.gas_max_gwei or tip_max_gwei" in str(error)
+        return
+    assert not dear and found.tip_wei <= found.most_wei <= BOUNDS.most_wei and found.tip_wei <= BOUNDS.tip_wei
+    assert all(8 * found.most_wei >= 9 * max(offer) and 8 * found.tip_wei >= 9 * min(offer) for offer in offers)
+
+
+def test_what_is_mined_or_forgotten_is_not_outbid() -> None:
+    """And one of the old kind is outbid in its one price."""
+    gone = (None, waiting(500 * GWEI, 200 * GWEI, blockNumber="0x9"), RpcError(1, "no"))
+    assert fees(a_block(100), hex(30 * GWEI), gone, BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
+    old = {"gasPrice": hex(240 * GWEI), "blockNumber": None}
+    assert fees(a_block(100), hex(30 * GWEI), (old,), BOUNDS) == Fees(270 * GWEI, 270 * GWEI)
+
+
+@pytest.mark.parametrize("newest", [None, {}, {"baseFeePerGas": "much"}, RpcError(1, "no")])
+def test_a_block_without_a_base_fee_is_unreadable(newest: object) -> None:
+    """Nothing is offered by guess."""
+    with pytest.raises(BadFrame):
+        fees(newest, "0x1", (), BOUNDS)

@@ -112,6 +112,7 @@ def test_the_rule_is_the_one_the_market_names(source: str, config: dict[str, obj
     ("changes", "said"),
     [
         ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),
+        ({"negRisk": True}, "is a neg-risk market"),
         ({"outcomes": '["Up", "Sideways", "Down"]'}, "not Up and Down"),
         ({"outcomes": "Up, Down"}, "malformed"),
         ({"clobTokenIds": None}, "not two decimal numbers"),
