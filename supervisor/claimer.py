@@ -20,6 +20,7 @@ from supervisor.questions import UNREACHED, ask, open_pool, why
 from supervisor.venue import relayer
 from supervisor.venue.chain import (
     GWEI,
+    NOTHING,
     Answered,
     Fate,
     Fees,
@@ -201,6 +202,7 @@ class OwnRoad:
     def __init__(self, settings: Claims, wallet: Wallet, chain: Chain, pool: aiohttp.ClientSession) -> None:
         self._settings, self._wallet, self._chain = settings, wallet, chain
         self._signed: dict[bytes, str] = {}
+        self._offered = (-1, NOTHING)
 
     async def nonces(self, newest: int, deep: int) -> tuple[int, int]:
         owner = self._wallet.owner
@@ -226,12 +228,16 @@ class OwnRoad:
         )
         bounds = Fees(self._settings.gas_max_gwei * GWEI, self._settings.tip_max_gwei * GWEI)
         try:
-            gas = Gas(round(number(limit) * GAS_MARGIN), fees(newest, tip, known, bounds))
+            gas = Gas(round(number(limit) * GAS_MARGIN), fees(newest, tip, self._last(nonce), known, bounds))
         except TooDear as error:
             raise Unclear(str(error)) from error
         hash_, body = await asyncio.to_thread(self._wallet.transaction, outer, nonce, gas)
-        self._signed = {body: hash_}
+        self._signed, self._offered = {body: hash_}, (nonce, gas.fees)
         return Prepared(nonce, hash_, body, "rpc")
+
+    def _last(self, nonce: int) -> Fees:
+        """What was offered under a nonce last, if that was the newest that was signed."""
+        return self._offered[1] if self._offered[0] == nonce else NOTHING
 
     async def submit(self, body: bytes) -> Answered:
         try:

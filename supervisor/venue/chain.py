@@ -45,6 +45,9 @@ class Fees:
     tip_wei: int
 
 
+NOTHING: Final = Fees(0, 0)
+
+
 class TooDear(Exception):
     """A transaction that is stuck could be outbid only beyond our bounds."""
 
@@ -109,28 +112,34 @@ def block(value: object) -> tuple[int, int]:
     return number(value.get("number")), number(value.get("timestamp"))
 
 
-def fees(newest: object, tip: object, stuck: Sequence[object], bounds: Fees) -> Fees:
-    """What to offer: room for the base fee to double, and the tip that the node names, within our bounds.
+def fees(newest: object, tip: object, last: Fees, stuck: Sequence[object], bounds: Fees) -> Fees:
+    """What to offer: room for the base fee to double and the tip that the node names, an eighth over what was offered.
 
-    Args: newest: the newest block. stuck: transactions under the same nonce as the node has them; of each that waits
-    in its pool both parts have to be outbid, or the node keeps the old one. Raises: BadFrame, TooDear.
+    Args: newest: the newest block. last: our last offer under the same nonce, nothing for none: the node may have
+    forgotten it, another may not. stuck: transactions under that nonce as the node has them; what waits in its pool has
+    to be outbid in both parts, or the node keeps it. Raises: BadFrame; TooDear: that would be beyond the bounds.
     """
     base = number(newest.get("baseFeePerGas")) if isinstance(newest, dict) else number(None)
-    tip_wei = min(number(tip), bounds.tip_wei)
-    most_wei = min(BASE_ROOM * base + tip_wei, bounds.most_wei)
+    tip_wei = min(max(number(tip), _over(last.tip_wei)), bounds.tip_wei)
+    most_wei = min(max(BASE_ROOM * base + tip_wei, _over(last.most_wei)), bounds.most_wei)
     for old in stuck:
         if isinstance(old, dict) and old.get("blockNumber") is None:
-            most_wei = max(most_wei, _outbid(old, "maxFeePerGas"))
-            tip_wei = max(tip_wei, _outbid(old, "maxPriorityFeePerGas"))
+            most_wei = max(most_wei, _over(_offered(old, "maxFeePerGas")))
+            tip_wei = max(tip_wei, _over(_offered(old, "maxPriorityFeePerGas")))
     if most_wei > bounds.most_wei or tip_wei > bounds.tip_wei:
         offer = f"{most_wei / GWEI:g} gwei, {tip_wei / GWEI:g} of it as a tip"
         raise TooDear(f"to outbid the transaction that waits takes {offer}: beyond claims.gas_max_gwei or tip_max_gwei")
     return Fees(most_wei, min(tip_wei, most_wei))
 
 
-def _outbid(old: dict[str, Any], part: str) -> int:
-    """The least that replaces it; one of the old kind has one price for both parts."""
-    return -(-number(old.get(part) or old.get("gasPrice")) * RAISE_EIGHTHS // 8)
+def _offered(old: dict[str, Any], part: str) -> int:
+    """One of the old kind has one price for both parts."""
+    return number(old.get(part) or old.get("gasPrice"))
+
+
+def _over(wei: int) -> int:
+    """The least that replaces it."""
+    return -(-wei * RAISE_EIGHTHS // 8)
 
 
 def fate(receipt: object, deep: int) -> tuple[Fate, str]:

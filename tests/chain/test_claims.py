@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from eth_account.typed_transactions import TypedTransaction
+from hexbytes import HexBytes
 from kit.chain import MERGED, MINED, Anvil, Contracts, data_of, deployed, running_anvil
 from kit.claims import SHARES, Claimant, a_wallet
 from kit.still_desk import BTC, START_S
@@ -219,12 +221,11 @@ def test_a_stuck_transaction_is_outbid(anvil: Anvil) -> None:
         desk.anvil.automine(False)
         await desk.live(lambda: desk.is_("sent"))
         first = desk.claim.transactions[0]
-        was = desk.anvil.ask("eth_getTransactionByHash", first)
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
         desk.anvil.mine()
         assert desk.anvil.ask("eth_getTransactionReceipt", first) is None
         await desk.live(lambda: len(desk.claim.transactions) > 1 and desk.is_("sent"))
-        offers(desk, was, desk.claim.transactions[1])
+        outbid(*map(offered, desk.submitted[:2]))
         desk.mining = True
         await desk.live(lambda: desk.is_("paid"))
         desk.agrees()
@@ -234,16 +235,22 @@ def test_a_stuck_transaction_is_outbid(anvil: Anvil) -> None:
     play(anvil, scenario)
 
 
-def offers(desk: ChainDesk, was: dict[str, Any], later: str) -> None:
-    """A replacement is of the kind with a base fee, and offers an eighth more than the first in both parts."""
-    now = desk.anvil.ask("eth_getTransactionByHash", later)
-    assert (was["type"], now["type"], now["nonce"]) == ("0x2", "0x2", was["nonce"])
+def offered(body: bytes) -> dict[str, Any]:
+    """The fields of a signed transaction, which names a fee and a tip."""
+    fields = TypedTransaction.from_bytes(HexBytes(body)).as_dict()
+    assert fields["type"] == 2
+    return dict(fields)
+
+
+def outbid(was: dict[str, Any], now: dict[str, Any]) -> None:
+    """A replacement offers an eighth more than the first in both parts, under the same nonce."""
+    assert now["nonce"] == was["nonce"]
     for part in ("maxFeePerGas", "maxPriorityFeePerGas"):
-        assert 8 * int(now[part], 16) >= 9 * int(was[part], 16)
+        assert 8 * now[part] >= 9 * was[part]
 
 
 def test_a_stuck_transaction_is_not_outbid_beyond_the_bounds(anvil: Anvil) -> None:
-    """It waits, a person is told, and once gas is cheap again it is paid as it was sent."""
+    """It waits at the bound, and once gas is cheap again it is paid."""
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
@@ -252,13 +259,15 @@ def test_a_stuck_transaction_is_not_outbid_beyond_the_bounds(anvil: Anvil) -> No
         await desk.live(lambda: desk.is_("sent"))
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
         desk.anvil.mine()
-        enough = desk.in_vain + 3
-        await desk.live(lambda: desk.in_vain >= enough)
-        assert len(desk.submitted) == len(desk.claim.transactions) == 1
+        await desk.live(lambda: len(desk.submitted) >= 3)
+        offers = [offered(body) for body in desk.submitted]
+        assert max(fields["maxFeePerGas"] for fields in offers) == 4 * 10**9
+        assert max(fields["maxPriorityFeePerGas"] for fields in offers) <= 2 * 10**9
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(10**8))
         desk.mining = True
         await desk.live(lambda: desk.is_("paid"))
         desk.agrees()
+        assert desk.contracts.told(MINED) == 1
 
     play(anvil, scenario, gas_max_gwei=4, tip_max_gwei=2)
 

@@ -13,6 +13,7 @@ from kit.venue import an_exchange
 from deploy.rehearsal.jsonrpc import Node
 from supervisor.venue.chain import (
     GWEI,
+    NOTHING,
     Answered,
     Fees,
     RpcError,
@@ -120,9 +121,9 @@ def waiting(most_wei: int, tip_wei: int, **more: Any) -> dict[str, Any]:
 
 def test_an_offer_has_room_for_the_base_fee_to_double() -> None:
     """With the tip that the node names; both within our bounds, and a tip is never over the whole."""
-    assert fees(a_block(100), hex(30 * GWEI), (), BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
-    assert fees(a_block(900), hex(500 * GWEI), (), BOUNDS) == Fees(1_000 * GWEI, 300 * GWEI)
-    assert fees(a_block(1), hex(50 * GWEI), (), Fees(20 * GWEI, 300 * GWEI)) == Fees(20 * GWEI, 20 * GWEI)
+    assert fees(a_block(100), hex(30 * GWEI), NOTHING, (), BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
+    assert fees(a_block(900), hex(500 * GWEI), NOTHING, (), BOUNDS) == Fees(1_000 * GWEI, 300 * GWEI)
+    assert fees(a_block(1), hex(50 * GWEI), NOTHING, (), Fees(20 * GWEI, 300 * GWEI)) == Fees(20 * GWEI, 20 * GWEI)
 
 
 WEI = st.integers(1, 800 * GWEI)
@@ -136,7 +137,7 @@ def test_what_waits_is_outbid_by_an_eighth_in_both_parts_or_not_at_all(
     stuck = [waiting(max(offer), min(offer)) for offer in offers]
     dear = any(max(offer) * 9 > BOUNDS.most_wei * 8 or min(offer) * 9 > BOUNDS.tip_wei * 8 for offer in offers)
     try:
-        found = fees(a_block(base), hex(tip), stuck, BOUNDS)
+        found = fees(a_block(base), hex(tip), NOTHING, stuck, BOUNDS)
     except TooDear as error:
         assert dear and "beyond claims.gas_max_gwei or tip_max_gwei" in str(error)
         return
@@ -147,13 +148,20 @@ def test_what_waits_is_outbid_by_an_eighth_in_both_parts_or_not_at_all(
 def test_what_is_mined_or_forgotten_is_not_outbid() -> None:
     """And one of the old kind is outbid in its one price."""
     gone = (None, waiting(500 * GWEI, 200 * GWEI, blockNumber="0x9"), RpcError(1, "no"))
-    assert fees(a_block(100), hex(30 * GWEI), gone, BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
+    assert fees(a_block(100), hex(30 * GWEI), NOTHING, gone, BOUNDS) == Fees(230 * GWEI, 30 * GWEI)
     old = {"gasPrice": hex(240 * GWEI), "blockNumber": None}
-    assert fees(a_block(100), hex(30 * GWEI), (old,), BOUNDS) == Fees(270 * GWEI, 270 * GWEI)
+    assert fees(a_block(100), hex(30 * GWEI), NOTHING, (old,), BOUNDS) == Fees(270 * GWEI, 270 * GWEI)
 
 
 @pytest.mark.parametrize("newest", [None, {}, {"baseFeePerGas": "much"}, RpcError(1, "no")])
 def test_a_block_without_a_base_fee_is_unreadable(newest: object) -> None:
     """Nothing is offered by guess."""
     with pytest.raises(BadFrame):
-        fees(newest, "0x1", (), BOUNDS)
+        fees(newest, "0x1", NOTHING, (), BOUNDS)
+
+
+def test_our_own_last_offer_is_outbid_also_where_the_node_forgot_it() -> None:
+    """Another node may have it. Nothing is sure to wait then, so at the bound it is offered again as it was."""
+    last = Fees(240 * GWEI, 80 * GWEI)
+    assert fees(a_block(1), hex(30 * GWEI), last, (None,), BOUNDS) == Fees(270 * GWEI, 90 * GWEI)
+    assert fees(a_block(1), hex(30 * GWEI), BOUNDS, (None,), BOUNDS) == BOUNDS
