@@ -20,7 +20,7 @@ from supervisor.accounts import FINAL
 from supervisor.board import Board
 from supervisor.effects import AskStanding, Batch, CatchUp, Effect, LookUp, Moment, Submit, Withdraw
 from supervisor.orders import Order, same_way
-from supervisor.pacing import pace
+from supervisor.pacing import CANCELS, ORDERS, pace
 from supervisor.risk import Denied
 from supervisor.turns import Turns
 from supervisor.venue.requests import BATCH_MAX, CANCELS_MAX, Answer, VenueOrder
@@ -60,8 +60,8 @@ class Dealing:
         self.board, self.turns = board, turns
         self.cancelling: set[str] = set()
         venue, speed = board.settings.venue, board.settings.clock.speed if board.settings.clock is not None else 1.0
-        self.orders_pace = pace(venue.orders_per_s, venue.orders_burst, speed)
-        self.cancels_pace = pace(venue.cancels_per_s, venue.cancels_burst, speed)
+        self.orders_pace = pace(venue.orders_per_s, venue.orders_burst, speed, ORDERS)
+        self.cancels_pace = pace(venue.cancels_per_s, venue.cancels_burst, speed, CANCELS)
         self._queued: deque[str] = deque()
         self._replacements: list[Replacement] = []
         self._there = False

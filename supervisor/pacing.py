@@ -1,9 +1,10 @@
 """How fast we may ask the venue, and when not at all: our own token buckets, and how long its refusals hold.
 
 The venue has a bucket for a signer's orders and one for its cancels, and refuses what does not fit. Ours are the same
-size, are emptied by what its answers say, and speak first: what does not pass them is not sent. Its other refusals (a
-restart, post-only orders, no trading) are taken at their word for as long as it says, else for longer each time. Leaves
-to `decisions` and `dealing` what becomes of an order or a cancel that has to wait. Source: facts 3.7, 3.8.
+size or smaller, are narrowed and emptied by what its answers say, and speak first: what does not pass is not sent. Its
+other refusals (a restart, post-only orders, no trading) are taken at their word for as long as it says, else for longer
+each time. Leaves to `decisions` and `dealing` what becomes of an order or a cancel that has to wait. Source: facts 3.7,
+3.8; what the venue's header of warnings says they do not tell, and it is not read.
 
 What always holds: a cost is taken whole or not at all; nobody waits longer than AWAY_MAX_S before the venue is asked
 again, because what it said may not hold any more.
@@ -21,6 +22,19 @@ AWAY_S: Final = 1.0
 """Real seconds after which the venue is asked again when it does not say; doubled with each refusal in a row."""
 AWAY_MAX_S: Final = 30.0
 """The longest it is left alone, whatever it says."""
+TIERS: Final = {
+    "standard": (40, 60),
+    "copper": (60, 90),
+    "bronze": (80, 120),
+    "silver": (200, 300),
+    "gold": (400, 600),
+    "platinum": (450, 675),
+    "diamond": (525, 787),
+    "elite": (600, 900),
+}
+"""What a signer of each tier may send, orders a second and at once. Source: facts 3.8."""
+ORDERS, CANCELS = 1, 2
+"""How many times a tier's sizes the venue takes of either kind of request."""
 WORDS: Final[dict[Mode, str]] = {
     "too_many": "the venue's rate limit is used up",
     "restarting": "the venue restarts",
@@ -92,10 +106,18 @@ class Refusal:
 
 @dataclass(slots=True)
 class Pace:
-    """One kind of request: orders, or cancels."""
+    """One kind of request: orders, or cancels.
+
+    most: rate and burst by the settings; the venue's tier may narrow them, and nothing widens them. share: of a tier's
+    sizes; 0 where tiers say nothing. scale: by how much a rehearsal's speed multiplies them. tier: as told last.
+    """
 
     bucket: Bucket
     refusal: Refusal = field(default_factory=Refusal)
+    most: tuple[int, int] = (0, 0)
+    share: int = 0
+    scale: float = 1.0
+    tier: str = ""
 
     def begin(self, mono_ns: int) -> None:
         """A reign begins: nobody knows what the one before it has used up, so nothing is there yet."""
@@ -120,6 +142,7 @@ class Pace:
 
     def hear(self, answer: Answer, mono_ns: int) -> None:
         """Take in what an answer says of it. While post-only orders alone go, one that was taken proves nothing."""
+        self._fit(answer.tier, mono_ns)
         self.bucket.told(answer.left, mono_ns)
         if answer.mode:
             self.refusal.hear(answer.mode, answer.wait_s, mono_ns)
@@ -128,8 +151,18 @@ class Pace:
         ):
             self.refusal.end()
 
+    def _fit(self, tier: str, mono_ns: int) -> None:
+        """Be no faster than our tier; one that nobody knows, or none, changes nothing."""
+        sizes = TIERS.get(tier)
+        if sizes is None or not self.share or tier == self.tier:
+            return
+        self.bucket.there(mono_ns)  # what has grown until now grew by the rate before
+        self.tier, (rate, burst) = tier, (round(size * self.share * self.scale) for size in sizes)
+        self.bucket.rate, self.bucket.burst = min(self.most[0], rate), min(self.most[1], burst)
 
-def pace(rate: int, burst: int, speed: float) -> Pace:
-    """A pace as the venue gives it; in a rehearsal that runs fast both grow with its speed, as the venue's own do."""
+
+def pace(rate: int, burst: int, speed: float, share: int = ORDERS) -> Pace:
+    """A pace by the settings; in a rehearsal that runs fast it grows with its speed, as the venue's own do."""
     scale = max(1.0, speed)
-    return Pace(Bucket(round(rate * scale), round(burst * scale)))
+    most = round(rate * scale), round(burst * scale)
+    return Pace(Bucket(*most), most=most, share=share, scale=scale)

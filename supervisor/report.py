@@ -91,6 +91,7 @@ def _venue(desk: Desk) -> dict[str, Any]:
         "orders": dealing.orders_pace.told(now_ns),
         "cancels": dealing.cancels_pace.told(now_ns),
         "cancels_waiting": dealing.cancels_waiting,
+        "tier": dealing.orders_pace.tier,
     }
 
 

@@ -81,7 +81,8 @@ class Answer:
     ever left). `status`: live, matched, delayed or unmatched. `trades`: ids of the trades it made at once; their fills
     come over the user channel. `away`: why the venue takes no orders at all just now, if that is what it says, and
     `mode` which of its restricted modes that is. `wait_s`: real seconds after which to ask again, 0 where it does not
-    say. `left`: requests of this kind that its rate limit leaves us, None where it does not say.
+    say. `left`: requests of this kind that its rate limit leaves us, None where it does not say; `tier`: which of its
+    limits that is, by its name for it.
     """
 
     verdict: Literal["accepted", "rejected", "unknown", "unsent"]
@@ -93,6 +94,7 @@ class Answer:
     mode: Mode = ""
     wait_s: float = 0.0
     left: int | None = None
+    tier: str = ""
 
     @property
     def barred(self) -> bool:
@@ -120,6 +122,8 @@ _error_answer: msgspec.json.Decoder[_ErrorAnswer] = msgspec.json.Decoder(_ErrorA
 _POST_ONLY: Final = "post-only mode"
 _REFUSED_WHILE_503: Final = (_POST_ONLY, "trading is disabled", "cancel-only")
 _LEFT: Final = "Poly-RateLimit-Remaining"
+_TIER: Final = "Poly-RateLimit-Tier"
+_TIER_MAX: Final = 20
 _DIGITS_MAX: Final = 12
 RESTARTING: Final = 425
 """What every request is answered with while the matching engine restarts."""
@@ -182,7 +186,9 @@ def _paced(answer: Answer, body: bytes, headers: Mapping[str, str]) -> Answer:
     left, wait_s = _number(headers.get(_LEFT, "")), _number(headers.get("Retry-After", ""))
     if wait_s is None and answer.mode:
         wait_s = _retry_after(body)
-    return replace(answer, left=None if left is None else int(left), wait_s=wait_s or 0.0)
+    tier = headers.get(_TIER, "").lower()
+    said = tier if tier.isascii() and tier.isalpha() and len(tier) <= _TIER_MAX else ""
+    return replace(answer, left=None if left is None else int(left), wait_s=wait_s or 0.0, tier=said)
 
 
 def _number(text: str) -> float | None:

@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.rehearsal import buckets
 from deploy.rehearsal.buckets import STANDARD, Buckets
 from deploy.rehearsal.refusals import Refused
 from shared.clock import NS
-from supervisor.pacing import AWAY_MAX_S, AWAY_S, WORDS, Bucket, Pace, Refusal, pace
+from supervisor.pacing import (
+    AWAY_MAX_S,
+    AWAY_S,
+    CANCELS,
+    ORDERS,
+    TIERS,
+    WORDS,
+    Bucket,
+    Pace,
+    Refusal,
+    pace,
+)
 from supervisor.venue.requests import Answer, Mode
 
 T0 = 1_000 * NS
@@ -65,7 +77,7 @@ def test_a_clock_that_stands_or_steps_back_makes_no_tokens() -> None:
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 15)), max_size=200), st.sampled_from([1.0, 60.0]))
 def test_what_passes_our_bucket_passes_the_venues(asked: list[tuple[int, int]], speed: float) -> None:
     """Whenever and however many are asked for: the rehearsal venue's own arithmetic never refuses one."""
-    venue, ours = Buckets(STANDARD, speed), pace(RATE, BURST, speed).bucket
+    venue, ours = Buckets(STANDARD, speed), pace(RATE, BURST, speed, ORDERS).bucket
     ours.left_nano, ours.at_ns = ours.burst * NS, T0
     now_ns = T0
     for wait_ms, cost in asked:
@@ -162,3 +174,31 @@ def test_an_answer_that_never_came_says_nothing_of_the_venue() -> None:
 def test_every_mode_has_its_words() -> None:
     """Whatever the dialect reads can be said."""
     assert all(Refusal(mode, after(1)).words(T0) for mode in WORDS)
+
+
+# --- the tier ---
+
+
+def test_the_tiers_are_the_venues() -> None:
+    """Read from the facts twice."""
+    assert {name: (tier.rate, tier.burst) for name, tier in buckets.TIERS.items()} == TIERS
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(ORDERS, (60, 90)), (CANCELS, (120, 180))])
+def test_a_tier_below_our_settings_narrows_the_pace(share: int, sizes: tuple[int, int]) -> None:
+    """Settings of a better tier than ours would run into refusals; when it gets better, so does the pace."""
+    kept = pace(400, 600, 1.0, share)
+    for tier, rate_and_burst in (("copper", sizes), ("elite", (400, 600)), ("copper", sizes), ("nonsense", sizes)):
+        kept.hear(Answer("accepted", tier=tier), T0)
+        assert (kept.bucket.rate, kept.bucket.burst) == rate_and_burst
+    assert kept.bucket.there(after(3_600)) == sizes[1]
+
+
+def test_no_tier_widens_the_pace_beyond_the_settings() -> None:
+    """They are caps; and in a fast rehearsal both grow alike."""
+    slow = pace(RATE, BURST, 60.0, ORDERS)
+    slow.hear(Answer("accepted", tier="elite"), T0)
+    assert (slow.bucket.rate, slow.bucket.burst) == (RATE * 60, BURST * 60)
+    fast = pace(600, 900, 60.0, ORDERS)
+    fast.hear(Answer("accepted", tier="standard"), T0)
+    assert (fast.bucket.rate, fast.bucket.burst) == (RATE * 60, BURST * 60)

@@ -88,7 +88,12 @@ def test_claims_say_what_is_owed_and_how_far_it_came() -> None:
 def test_the_status_says_what_the_venue_does_not_take() -> None:
     """In its own words and for how long that is believed, and how many cancels wait for their turn."""
     still = a_desk_that_holds()
-    assert report.status(still.desk, WALL_NS)["venue"] == {"orders": "ok", "cancels": "ok", "cancels_waiting": 0}
+    assert report.status(still.desk, WALL_NS)["venue"] == {
+        "orders": "ok",
+        "cancels": "ok",
+        "cancels_waiting": 0,
+        "tier": "",
+    }
     order = still.accounts.resting()[0].order_id
     dealing = still.desk.dealing
     still.do(dealing.on_cancel_answer, order, Answer("unknown", reason="no", mode="too_many", wait_s=3), 900)
@@ -97,6 +102,7 @@ def test_the_status_says_what_the_venue_does_not_take() -> None:
         "orders": "the venue restarts; asked again in 9.0 s",
         "cancels": "the venue's rate limit is used up; asked again in 3.0 s",
         "cancels_waiting": 1,
+        "tier": "",
     }
 
 

@@ -297,6 +297,15 @@ def test_an_answer_says_how_fast_and_when_to_ask(
     assert (answer.mode, answer.wait_s, answer.left) == (mode, wait_s, left)
 
 
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [("Standard", "standard"), ("elite", "elite"), ("", ""), ("<b>", ""), ("x" * 21, ""), ("élite", "")],
+)
+def test_an_answer_names_the_tier_of_its_limits(said: str, tier: str) -> None:
+    """By one plain word; anything else says nothing."""
+    assert parse_order_answer(200, recording("order_live"), {"Poly-RateLimit-Tier": said}).tier == tier
+
+
 def test_an_order_is_found_as_the_venue_has_it() -> None:
     """Open or over, with what matched of it; nothing found is none."""
     found = VenueOrder(ORDER, UP, "BUY", 520_000, 10_000_000, 4_000_000, True)
