@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from kit.still_desk import BTC, ETH, R1, R2, R3, StillDesk, a_trading_desk, buy, loaded
+from kit.still_desk import BTC, ETH, R1, R2, R3, START_S, StillDesk, a_trading_desk, buy, loaded
+from kit.trading import a_placing
 from msgspec import structs
 
 from shared import entries as e
@@ -20,6 +21,8 @@ from supervisor.operation import Operation
 from supervisor.operations import KEPT
 from supervisor.plan import Plan
 from supervisor.rollout import Hold, RefusedEvent
+from supervisor.venue.requests import Answer
+from supervisor.venue.user import OrderReport
 
 BLUE, GREEN = "w1-1", "w1-2"
 BOTH = ("BTC", "ETH")
@@ -865,6 +868,42 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
     assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
     assert "alarms" in operation(still).fault
     assert sorted(state.epoch for state in still.desk.turns.slots.values()) == [1, 3]
+
+
+def withdraw_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[str]:
+    """The owner of a slot takes so many orders of its own back on each tick; what risk said of it."""
+    for number in range(ticks):
+        still.jump(5)
+        ids = [f"0x{still.asked(name).tick:x}{n}" for n in range(each)]
+        for order_id in ids:
+            by = still.accounts.owners[name].by()
+            still.desk.board.write(a_placing(order_id=order_id, slot=name, start_s=START_S, by=by, leg=number))
+            still.desk.board.write(e.Answered(order_id, "place", "open", "live", 1))
+        for slot in still.desk.turns.slots:
+            still.answer(*(m.Cancel(order_id) for order_id in ids if slot == name), name=slot)
+            still.answer(name=slot, uid=GREEN if still.state(slot).owner == BLUE else BLUE)
+        for order_id in ids:
+            gone = Answer("accepted", order_id=order_id)
+            still.do(still.desk.dealing.on_cancel_answer, order_id, gone, 900)
+            still.do(still.desk.dealing.on_report, OrderReport(order_id, "closed", 0, "CANCELED"))
+        still.hold()
+    still.jump(0.2)
+    return [word for outcome in still.said(e.OutcomeOf) for word in outcome.denied]
+
+
+def test_a_build_that_cancels_without_end_is_stopped_by_the_cap_and_taken_back() -> None:
+    """No more cancels leave than the cap allows in a minute; the wishes beyond it are what the bake fails for."""
+    still = in_bake()
+    (name,) = operation(still).rings[0]
+    still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=6)
+    denied = withdraw_on(still, name, 5)
+    assert [cancel.cause for cancel in still.said(e.Cancelling)] == ["decision"] * 6
+    assert len(denied) == 14 and all("cancel_rate: 6 cancels in the last minute" in word for word in denied)
+    still.hold()
+    still.beat(BLUE)
+    assert (operation(still).result, still.owners()) == ("ROLLED_BACK", {BLUE})
+    assert operation(still).fault.startswith("denied: 1")
+    assert "cancel_rate" in operation(still).fault
 
 
 def go_wild(still: StillDesk) -> None:
