@@ -7,17 +7,20 @@ looks at all of it. A pipeline looks at points spread evenly over all of them, t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 from kit.aftermath import forgotten, posted_once
-from kit.desks import TWO_ASSETS, Desk, a_desk
+from kit.desks import ROOT, TWO_ASSETS, Desk, a_desk
 from kit.kill_points import Point, attached, finish, point, points, spread, threads
+from kit.releases import BUSY
 
 from deploy import client
 from shared import entries as e
@@ -25,6 +28,8 @@ from shared.messages import Reply
 from supervisor.accounts import Accounts, rebuild
 
 pytestmark = pytest.mark.system
+LADDER = ROOT / "deploy" / "rehearsal" / "playbook" / "ladder.py"
+"""Rests three bids below one another on each token, all of one decision."""
 POINTS = 6
 """How many points a pipeline looks at."""
 POINTS_A_DESK = 12
@@ -54,6 +59,23 @@ def test_killed_at_every_call_on_its_journal_it_takes_everything_up_again() -> N
     for begin in range(0, len(every), POINTS_A_DESK):
         with two_releases() as desk:
             survive(desk, every[begin : begin + POINTS_A_DESK])
+
+
+@pytest.mark.nightly
+def test_killed_around_a_batch_each_of_its_legs_is_taken_up_again(request: pytest.FixtureRequest) -> None:
+    """Three rungs a token leave in one request, and are taken back in one: no leg is lost, doubled or forgotten."""
+    seed = request.config.getoption("--kill-seed")
+    with two_releases(LADDER) as desk:
+        chosen = spread(traced(desk), POINTS_A_DESK, seed)
+        print(f"seed {seed}: {', '.join(map(str, chosen))}")
+        survive(desk, chosen)
+        assert batches(desk, e.Placing) and batches(desk, e.Cancelling)
+
+
+def batches(desk: Desk, kind: type[e.Placing] | type[e.Cancelling]) -> int:
+    """How many decisions had several orders, or cancels, durable at once."""
+    legs = Counter((entry.slot, entry.tick) for entry in desk.said_by(kind))
+    return sum(count > 1 for count in legs.values())
 
 
 # --- a deploy, and the supervisor's death in it -----------------------------------------------------------------------
@@ -93,10 +115,11 @@ def traced(desk: Desk) -> list[Point]:
 
 
 @contextmanager
-def two_releases() -> Iterator[Desk]:
+def two_releases(strategy: Path = BUSY) -> Iterator[Desk]:
     """A desk that trades, and has a second release to pass its slots to."""
-    with a_desk(settings=SETTINGS) as desk:
-        exit_code, reply = desk.ctl("stage", str(desk.release("takes_its_time()")))
+    with a_desk(settings=SETTINGS, strategy=strategy, opened=strategy == BUSY) as desk:
+        desk.until(lambda status: status["orders"], "an order to lose")
+        exit_code, reply = desk.ctl("stage", str(desk.release("takes_its_time()", strategy)))
         assert exit_code == 0, reply
         yield desk
 
