@@ -55,7 +55,9 @@ REST_S: Final = 900.0
 """In which every window is resolved and every trade settled, once nothing goes wrong any more; mostly much sooner."""
 ANSWER_S: Final = 1.0
 
-FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+Faults = tuple[tuple[str, dict[str, Any]], ...]
+
+FAULTS: Final[Faults] = (
     ("drop_answer", {"route": "orders", "count": 3}),
     ("drop_answer", {"route": "cancels", "count": 2}),
     ("drop_answer", {"route": "account", "count": 3}),
@@ -82,6 +84,11 @@ FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("ghost_fill", {"count": 5}),
 )
 """What the venue does wrong, all of it before any of it again."""
+LATE_WORDS: Final[Faults] = (
+    ("silence", {"channel": "user", "for_s": 4}),
+    ("reorder_events", {"depth": 16, "hold_ms": 6_000, "for_s": 20}),
+)
+"""Nothing but a user channel whose word on a fill is lost, or comes after the word on the end of its order."""
 
 
 def fault_name(kind: str, arguments: Mapping[str, Any]) -> str:
@@ -126,8 +133,8 @@ class Soak:
 
     weather = LOYAL
 
-    def __init__(self, seed: int, folder: Path, loop: MadeUpLoop) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, folder: Path, loop: MadeUpLoop, faults: Faults = FAULTS) -> None:
+        self.seed, self.faults = seed, faults
         self.chance = random.Random(seed)
         self.clock = MadeUpClock(loop, BEGIN_NS)
         self.settings = soak_settings()
@@ -197,7 +204,7 @@ class Soak:
         self.reign.begin()
         trouble = asyncio.ensure_future(self._trouble())
         looking = asyncio.ensure_future(self._look())
-        awaited = FAULTS if every_fault else ()
+        awaited = self.faults if every_fault else ()
         while self.counts["orders posted"] < orders or any(not self.counts[fault_name(*fault)] for fault in awaited):
             await self._pass(1.0)
         trouble.cancel()
@@ -236,7 +243,7 @@ class Soak:
             if self.chancy(DEATHS):
                 self._strike()
             else:
-                deck = deck or self.chance.sample(FAULTS, len(FAULTS))
+                deck = deck or self.chance.sample(self.faults, len(self.faults))
                 kind, arguments = deck.pop()
                 self.counts[fault_name(kind, arguments)] += 1
                 self.house.misbehave(kind, **arguments)
@@ -306,11 +313,11 @@ def made_up_loop() -> Iterator[MadeUpLoop]:
         loop.close()
 
 
-def lived(seed: int, orders: int, folder: Path, *, every_fault: bool = True) -> Counter[str]:
+def lived(seed: int, orders: int, folder: Path, *, every_fault: bool = True, faults: Faults = FAULTS) -> Counter[str]:
     """Live one run, until every fault of the venue began if wanted; say what it went through. Raises: Broken."""
 
     async def live() -> Counter[str]:
-        soak = Soak(seed, folder, loop)
+        soak = Soak(seed, folder, loop, faults)
         loop.set_exception_handler(lambda _, context: soak.broke(_error(context)))
         with mock.patch.object(feed, "connect", soak.wire.connect):
             await soak.live(orders, every_fault)
