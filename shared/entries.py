@@ -175,8 +175,8 @@ class Standpoint(_Entry, frozen=True):
 class Reparametrised(_Entry, frozen=True, tag="PARAMS"):
     """The boundary between two versions of the parameters, in every slot at once; it follows its PARAMETERS.
 
-    `seq`: the stream's frame that says so: what is decided on it or later uses `now`, what was decided on an earlier one
-    used `was`. `changed`: the values that differ, before and after; None where there was none, or is none any more.
+    `seq`: the stream's frame that says so: what is decided on a later one uses `now`, on an earlier one it used `was`.
+    `changed`: the values that differ, before and after; None where there was none, or is none any more.
     """
 
     op: str

@@ -13,7 +13,6 @@ from typing import Any, Final
 from msgspec import structs
 
 from shared import entries as e
-from shared.config import digest
 from shared.messages import Outcome
 from shared.slots import parse_slot
 from shared.units import cost_of
@@ -69,7 +68,7 @@ class Paid:
 class Version:
     """A version of the parameters and since when it was in force, market time."""
 
-    set: e.Parameters
+    parameters: e.Parameters
     at_ns: int
 
 
@@ -110,7 +109,7 @@ class Accounts:
     operations: dict[str, Operated] = field(default_factory=dict)
     configuration: str = ""
     strategy: str = ""
-    """The digest of the parameters in the settings as they were last taken."""
+    """The digest of the set that the settings last brought into force."""
     parameters: e.Parameters | None = None
     """The version in force; None before the first reign."""
     versions: dict[int, Version] = field(default_factory=dict)
@@ -254,7 +253,7 @@ class Accounts:
         self.mode = entry.mode
 
     def _on_configuration(self, entry: e.Configuration) -> None:
-        self.configuration, self.strategy = entry.digest, digest(entry.values.get("strategy", {}))
+        self.configuration = entry.digest
 
     def _on_release(self, entry: e.Release) -> None:
         self.releases[entry.release] = entry
@@ -268,6 +267,7 @@ class Accounts:
             del self.versions[old]
         self.owners = {slot: replace(owner, parameters=entry.digest) for slot, owner in self.owners.items()}
         self.generation = max(self.generation, entry.generation)
+        self.strategy = entry.digest if entry.actor == "settings" else self.strategy
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)

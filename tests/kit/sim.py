@@ -315,6 +315,9 @@ class Sim:
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self.now(), effect.slot)
 
+    def _enacted(self, effect: fx.Enacted) -> None:
+        self.desk.tuning.on_durable(self.now(), effect.op)
+
 
 def _welcome(protocol: int) -> m.Welcome:
     return m.Welcome(protocol, "stream", "tape", "ledger")
@@ -325,6 +328,8 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Write: Sim._write,
     fx.WriteFirst: Sim._write_first,
     fx.Grant: Sim._grant,
+    fx.AskRelease: lambda sim, effect: sim.workers.ask(effect),
+    fx.Enacted: Sim._enacted,
     fx.Submit: lambda sim, effect: sim.venue.submit(effect),
     fx.Withdraw: lambda sim, effect: sim.venue.withdraw(effect),
     fx.LookUp: lambda sim, effect: sim.venue.look_up(effect),

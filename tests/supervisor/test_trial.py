@@ -23,9 +23,10 @@ from shared.config import Deploy, Gates, Settings
 from shared.messages import ParametersSet, Tick
 from shared.paths import State
 from supervisor import trial as trials
+from supervisor.aside import NICENESS
 from supervisor.effects import Try
 from supervisor.gates import Tried, trial_gates, worst
-from supervisor.trial import NICENESS, STOPPED, Trial, first_difference
+from supervisor.trial import STOPPED, Trial, first_difference
 
 pytestmark = pytest.mark.system
 
