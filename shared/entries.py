@@ -172,7 +172,7 @@ class Standpoint(_Entry, frozen=True):
     seconds_to_close: int
 
 
-class Reparametrised(_Entry, frozen=True, tag="PARAMS"):
+class Retuned(_Entry, frozen=True, tag="PARAMS"):
     """The boundary between two versions of the parameters, in every slot at once; it follows its PARAMETERS.
 
     `seq`: the stream's frame that says so: what is decided on a later one uses `now`, on an earlier one it used `was`.
@@ -495,7 +495,7 @@ Entry = (
     | Active
     | Step
     | Boundary
-    | Reparametrised
+    | Retuned
     | Placing
     | Cancelling
     | Answered

@@ -600,6 +600,6 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Watch: App._watch,
 }
 _LOGGED: Final = (
-    *(e.Boundary, e.Reparametrised, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
+    *(e.Boundary, e.Retuned, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
     *(e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved),
 )

@@ -193,7 +193,7 @@ def _limits(settings: Settings) -> Limits:
 WORTH_TELLING: Final = (
     e.Term,
     e.Boundary,
-    e.Reparametrised,
+    e.Retuned,
     e.Step,
     e.Active,
     e.Placing,

@@ -391,7 +391,7 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
         f"under epoch {b.now.epoch}, {len(b.positions)} positions and {len(b.orders)} orders open, "
         f"{len(b.changed)} files changed"
     ),
-    e.Reparametrised: lambda r, named: (
+    e.Retuned: lambda r, named: (
         f"parameters p{r.number} {r.now} are in force by {r.actor}, {_changed_words(r.changed)}: "
         f"{r.reason or 'no reason given'}; {len(r.positions)} positions and {len(r.orders)} orders open"
     ),

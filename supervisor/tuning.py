@@ -215,9 +215,9 @@ class Tuning:
         board.write_first((version, boundary), (Enacted(change.op),))
         self.tell()
 
-    def _boundary(self, change: Change, was: e.Parameters) -> e.Reparametrised:
+    def _boundary(self, change: Change, was: e.Parameters) -> e.Retuned:
         accounts = self.board.accounts
-        return e.Reparametrised(
+        return e.Retuned(
             op=change.op,
             number=change.number,
             was=was.digest,
