@@ -173,7 +173,7 @@ class Standpoint(_Entry, frozen=True):
 
 
 class Retuned(_Entry, frozen=True, tag="PARAMS"):
-    """The boundary between two versions of the parameters, in every slot at once; it follows its PARAMETERS.
+    """The boundary between two versions of the parameters, in every slot at once; its PARAMETERS follows at once.
 
     `seq`: the stream's frame that says so: what is decided on a later one uses `now`, on an earlier one it used `was`.
     `changed`: the values that differ, before and after; None where there was none, or is none any more.

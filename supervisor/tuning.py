@@ -210,9 +210,9 @@ class Tuning:
         boundary = self._boundary(change, was)
         told = (change.actor, change.reason, change.op, generation)
         version = e.Parameters(change.digest, change.values, change.number, *told)
-        board.apply(version)
         board.apply(boundary)
-        board.write_first((version, boundary), (Enacted(change.op),))
+        board.apply(version)
+        board.write_first((boundary, version), (Enacted(change.op),))
         self.tell()
 
     def _boundary(self, change: Change, was: e.Parameters) -> e.Retuned:

@@ -130,6 +130,7 @@ class Sim:
     def _appoint(self, accounts: Accounts) -> None:
         """Rebuild a supervisor from what the disk says."""
         taped = {"seq": self.disk.seq, "at_ns": self.disk.at_ns}
+        self.workers.sets = [(seq, digest) for seq, digest in self.workers.sets if seq <= self.disk.seq]
         self.desk = Desk(self.settings, accounts, NamingSigner(), **taped, pid=1, code=CODE)
         self.arrivals = Arrivals(self.desk, self._turn, own_key=lambda: "key", welcome=_welcome)
 
@@ -173,6 +174,7 @@ class Sim:
             (self.weather.feed_drops, self.venue.drop_feed),
             (self.weather.people_act, self.people.act),
             (self.weather.people_stop, self.people.stop_trading),
+            (self.weather.people_tune, self.people.tune),
             (self.weather.desk_sleeps, self._sleep),
             (self.weather.clock_steps, self._step_clock),
             (self.weather.tape_fills, self._fill_tape),
@@ -292,6 +294,8 @@ class Sim:
             self.workers.publish(effect.frame)
         elif isinstance(effect.frame.event, m.Pulse):
             self.workers.pulse(effect.frame)
+        elif isinstance(effect.frame.event, m.ParametersSet):
+            self.workers.sets.append((effect.frame.seq, effect.frame.event.digest))
 
     def _write(self, effect: fx.Write) -> None:
         board = self.desk.board

@@ -80,7 +80,7 @@ def test_everything_goes_wrong_at_least_once() -> None:
         *("operation OK", "operation ABORTED", "operation GATE_FAILED", "operation ROLLED_BACK"),
         *("place unknown", "lookup closed", "lookup open", "cancel canceled", "fill CONFIRMED", "fill FAILED"),
         *("worker lost", "worker retired", "alarm hole", "gap market", "gap user", "gap prices", "gap tape"),
-        *("resolved", "shadow", "alarm tape_unavailable"),
+        *("resolved", "shadow", "alarm tape_unavailable", "retuned", "worker parameters"),
     } - set(seen)
     assert not missing
     assert faults(seen, ROUGH_SEEDS) > 1_000
