@@ -244,7 +244,7 @@ def shadow_orders_sent(patch: pytest.MonkeyPatch) -> None:
     def send(decisions: Decisions, uid: str, decided: Any) -> None:
         shadow(decisions, uid, decided)
         for leg, wish in enumerate(decided.decision.intents):
-            ruling = decisions._rule_on(decided, leg, wish, decisions.board.by(uid, decided.epoch))
+            ruling = decisions._rule_on(decided, leg, wish, decisions.board.by(uid, decided.epoch, decided.parameters))
             if not isinstance(ruling, Denied):
                 decisions._note(ruling)
                 decisions.board.write_first((ruling.entry,), (ruling.request,))
@@ -314,16 +314,16 @@ def one_slot_silent(patch: pytest.MonkeyPatch) -> None:
 def nobody_named(patch: pytest.MonkeyPatch) -> None:
     """Outcomes do not say which release decided."""
     by = Board.by
-    patch.setattr(Board, "by", lambda board, uid, epoch: structs.replace(by(board, uid, epoch), release=""))
+    patch.setattr(Board, "by", lambda board, *who: structs.replace(by(board, *who), release=""))
 
 
 def all_named_for_the_active(patch: pytest.MonkeyPatch) -> None:
     """Whoever decides, the active release is said to have."""
     by = Board.by
 
-    def as_active(board: Board, uid: str, epoch: int) -> e.By:
+    def as_active(board: Board, *who: Any) -> e.By:
         active = board.accounts.active
-        return structs.replace(by(board, uid, epoch), release=active.release) if active else by(board, uid, epoch)
+        return structs.replace(by(board, *who), release=active.release) if active else by(board, *who)
 
     patch.setattr(Board, "by", as_active)
 
