@@ -373,6 +373,16 @@ def test_a_change_that_was_being_asked_about_when_the_supervisor_died_has_change
 # --- bounds ---
 
 
+@pytest.mark.parametrize("values", [{f"p{number}": 1 for number in range(65)}, {f"p{n}": "ü" * 500 for n in range(20)}])
+def test_a_set_that_no_frame_has_room_for_is_refused_before_anybody_is_asked(values: dict[str, Any]) -> None:
+    """Many small changes may add up to it as well."""
+    still = a_trading_desk()
+    change = propose(still, values)
+    assert change.state == "refused"
+    assert change.words == "more than 64 parameters, or more than 16 KiB of them"
+    assert not still.wanted(fx.AskRelease)
+
+
 def test_as_many_changes_are_remembered_as_are_bounded() -> None:
     """The newest."""
     still = a_trading_desk()
