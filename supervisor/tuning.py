@@ -131,6 +131,15 @@ class Tuning:
         self._take(change)
         self._ask_or_enact(change)
 
+    def known(self, op: str) -> Change | None:
+        """A change of this reign, or one before it that the journal has: every worker began with it since."""
+        versions = self.board.accounts.versions.values()
+        entry = next((version.parameters for version in versions if op and version.parameters.op == op), None)
+        if entry is None or op in self.all:
+            return self.all.get(op)
+        told = (entry.actor, entry.reason, 0)
+        return Change(op, entry.values, *told, state="used", number=entry.number, durable=True)
+
     def voters(self) -> tuple[str, ...]:
         """The releases that have to be able to use a set: the one that trades, and the one that is about to."""
         active, running = self.board.accounts.active, self.operations.current
