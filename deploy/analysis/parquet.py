@@ -47,10 +47,17 @@ class Exists(Exception):
     """There is a file of that name, and nothing is overwritten."""
 
 
-def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Path, form: Form) -> int:
+def write(
+    rows: Iterable[Sequence[object]],
+    schema: Mapping[str, Kind],
+    path: Path,
+    form: Form,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
     """Write rows to a new file; return how many.
 
-    Args: schema: the columns, in the order in which each row has its values.
+    Args: schema: the columns, in the order in which each row has its values. metadata: words about it that a Parquet
+    file carries along; CSV has no place for them.
     Raises: Exists; OSError: the disk; duckdb.Error: a value that is not of its column's kind.
     """
     if path.exists():
@@ -58,7 +65,7 @@ def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Pa
     beside, aside = path.with_name(f".{path.name}.rows"), path.with_name(f".{path.name}.new")
     try:
         count = _spool(rows, tuple(schema), beside)
-        _convert(schema, beside, aside, form)
+        _convert(schema, beside, aside, form, metadata or {})
         _settle(aside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -76,14 +83,16 @@ def _spool(rows: Iterable[Sequence[object]], names: Sequence[str], beside: Path)
     return count
 
 
-def _convert(schema: Mapping[str, Kind], beside: Path, aside: Path, form: Form) -> None:
+def _convert(schema: Mapping[str, Kind], beside: Path, aside: Path, form: Form, metadata: Mapping[str, str]) -> None:
     import duckdb
 
     read = ", ".join(f"{_name(name)}: {_text(_COLUMNS[kind][0])}" for name, kind in schema.items())
     made = ", ".join(f"{_COLUMNS[kind][1].format(_name(name))} AS {_name(name)}" for name, kind in schema.items())
     source = f"read_json({_text(str(beside))}, format = 'newline_delimited', columns = {{{read}}})"
+    words = ", ".join(f"{_name(name)}: {_text(value)}" for name, value in metadata.items())
+    options = _OPTIONS[form] + (f", KV_METADATA {{{words}}}" if words and form == "parquet" else "")
     with duckdb.connect(":memory:", config={**_ALONE, "temp_directory": f"{aside}.spill"}) as database:
-        database.execute(f"COPY (SELECT {made} FROM {source}) TO {_text(str(aside))} ({_OPTIONS[form]})")
+        database.execute(f"COPY (SELECT {made} FROM {source}) TO {_text(str(aside))} ({options})")
 
 
 def _settle(aside: Path, path: Path) -> None:
