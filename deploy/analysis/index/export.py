@@ -33,6 +33,8 @@ SCHEMA: Final = "foresight.export/1"
 NAMES: Final = {"operations": "ops"}
 """What an exported table is called where it is not called as in the index."""
 EXPORTED: Final = {NAMES.get(table.name, table.name): table for table in TABLES}
+NOTHING: Final = Path("mode=unknown", "date=1970-01-01")
+"""The part in which a table without rows has its one file."""
 _KIND: Final[dict[str, parquet.Kind]] = {
     **dict.fromkeys(("text", "json"), "text"),
     **dict.fromkeys(("count", "ms", "us"), "integer"),
@@ -149,7 +151,7 @@ def _write(
         yield Part(name, path, parquet.write((row[2] for row in group), schema, path, form, metadata=_metadata()))
         empty = False
     if empty:
-        path = folder / name / f"{name}.{form}"
+        path = folder / name / NOTHING / f"{name}.{form}"
         path.parent.mkdir(parents=True)
         yield Part(name, path, parquet.write([], schema, path, form, metadata=_metadata()))
 
