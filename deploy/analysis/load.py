@@ -37,7 +37,7 @@ def load(folder: str | Path) -> duckdb.DuckDBPyConnection:
     for name, columns in told["tables"].items():
         files = _text(f"{root}/{name}/*/*/*.{told['format']}")
         typed = ", ".join(f"{_text(column)}: {_text(kind)}" for column, kind in columns.items())
-        csv = f"read_csv({files}, header = true, columns = {{{typed}}}, {_HIVE})"
+        csv = f"read_csv({files}, header = true, allow_quoted_nulls = false, columns = {{{typed}}}, {_HIVE})"
         read = csv if told["format"] == "csv" else f"read_parquet({files}, {_HIVE})"
         db.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {read}')
     return db

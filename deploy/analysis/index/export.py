@@ -77,8 +77,8 @@ def exported_name(column: Column) -> str:
     """What a column is called in a file: money without its unit, moments by what they are."""
     if column.kind == "micro":
         return column.name.removesuffix("_micro")
-    if column.kind in {"ns", "s"}:
-        return "at" if column.name == "at_ns" else f"{column.name.removesuffix(f'_{column.kind}')}_at"
+    if column.kind in {"ns", "s"}:  # a column called `at` would have to be quoted
+        return "market_at" if column.name == "at_ns" else f"{column.name.removesuffix(f'_{column.kind}')}_at"
     return column.name
 
 

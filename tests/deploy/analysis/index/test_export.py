@@ -17,7 +17,6 @@ from kit.trading import a_fill, a_placing, an_opening
 from deploy.analysis.index import SCHEMA_VERSION, open_index
 from deploy.analysis.index.export import EXPORTED, SCHEMA_FILE, TYPES, Occupied, Part, export, exported_schema
 from deploy.analysis.index.schema import TABLES, Table
-from deploy.analysis.parquet import Form
 from shared import entries as e
 
 EVER = (0, 2**63 - 1)
@@ -30,6 +29,14 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connecti
     with closing(open_index(a_journal(tmp_path_factory.mktemp("desk"), simulated()))) as connection:
         connection.row_factory = None
         yield connection
+
+
+@pytest.fixture(scope="module")
+def whole(index: sqlite3.Connection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything in it, as Parquet."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    export(index, out, "parquet", list(EXPORTED), *EVER, force=False)
+    return out
 
 
 def read(out: Path, name: str) -> list[tuple[object, ...]]:
@@ -46,39 +53,34 @@ def test_every_exported_column_has_a_name_of_its_own(table: Table) -> None:
     assert not [name for name in schema if name.endswith(("_micro", "_ns", "_s"))]
 
 
-def test_every_row_arrives_and_money_adds_up_exactly(index: sqlite3.Connection, tmp_path: Path) -> None:
+def test_every_row_arrives_and_money_adds_up_exactly(index: sqlite3.Connection, whole: Path) -> None:
     """Of every table; sums of decimals are sums of millionths; moments are the same to the microsecond."""
-    parts = export(index, tmp_path / "out", "parquet", list(EXPORTED), *EVER, force=False)
     for name, table in EXPORTED.items():
-        count = index.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0]
-        assert sum(part.rows for part in parts if part.table == name) == count == len(read(tmp_path / "out", name))
+        assert index.execute(f"SELECT COUNT(*) FROM {table.name}").fetchone()[0] == len(read(whole, name))
     net, first_ns = index.execute("SELECT SUM(net_micro), MIN(first_ns) FROM trades").fetchone()
     with duckdb.connect() as db:
-        files = f"read_parquet('{tmp_path}/out/trades/*/*/*.parquet')"
+        files = f"read_parquet('{whole}/trades/*/*/*.parquet')"
         told = db.execute(f"SELECT SUM(net), epoch_us(MIN(first_at)), MIN(start_at) FROM {files}").fetchone()
         (metadata,) = db.execute(
-            f"SELECT value FROM parquet_kv_metadata('{tmp_path}/out/trades/*/*/*.parquet') WHERE key = 'schema_version'"
+            f"SELECT value FROM parquet_kv_metadata('{whole}/trades/*/*/*.parquet') WHERE key = 'schema_version'"
         ).fetchall()
     assert told is not None
     assert (told[0], told[1]) == (Decimal(net).scaleb(-6), first_ns // 1_000)
     assert metadata == (str(SCHEMA_VERSION).encode(),)
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_columns_are_of_the_types_that_are_promised(index: sqlite3.Connection, tmp_path: Path, form: Form) -> None:
-    """In the folder's own description, and in the files where those have types."""
-    export(index, tmp_path / "out", form, list(EXPORTED), *EVER, force=False)
-    told = msgspec.json.decode((tmp_path / "out" / SCHEMA_FILE).read_bytes())
+def test_columns_are_of_the_types_that_are_promised(whole: Path) -> None:
+    """In the folder's own description, and in the files."""
+    told = msgspec.json.decode((whole / SCHEMA_FILE).read_bytes())
     assert told["schema_version"] == str(SCHEMA_VERSION)
     assert told["tables"].keys() == EXPORTED.keys()
     for name, table in EXPORTED.items():
         promised = {column: TYPES[kind] for column, kind in exported_schema(table).items()}
         assert told["tables"][name] == promised
-        if form == "parquet":
-            with duckdb.connect() as db:
-                files = f"'{tmp_path}/out/{name}/*/*/*.parquet', hive_partitioning = false"
-                query = f"DESCRIBE SELECT * FROM read_parquet({files})"
-                assert {row[0]: row[1] for row in db.execute(query).fetchall()} == promised
+        with duckdb.connect() as db:
+            files = f"'{whole}/{name}/*/*/*.parquet', hive_partitioning = false"
+            described = db.execute(f"DESCRIBE SELECT * FROM read_parquet({files})").fetchall()
+            assert {row[0]: row[1] for row in described} == promised
 
 
 def a_fill_on_day(day: int) -> e.Line:
