@@ -30,8 +30,7 @@ from deploy.analysis.index.store import (
     open_index,
     update,
 )
-from deploy.cli.meter import Meter
-from deploy.cli.show import counted
+from deploy.meter import Meter
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
 
@@ -88,7 +87,7 @@ def index(state_dir: Path | None, rebuild: bool, follow: bool, as_json: bool) ->
             time.sleep(FOLLOW_S)
             built = update(state)
             if built.added or built.anew:
-                click.echo(f"{counted(built.added, 'record')} more, up to record {built.last_n}", err=True)
+                click.echo(f"{built.added} more, up to record {built.last_n}", err=True)
 
 
 def built_index(state: State, rebuild: bool = False) -> Built:
@@ -108,7 +107,7 @@ def _facts(state: State, built: Built) -> dict[str, Any]:
 
 def _words(state: State, built: Built) -> str:
     anew = f", made anew because {built.anew}" if built.anew else ""
-    return f"{state.index}: {counted(built.added, 'record')} read, up to record {built.last_n} of the journal{anew}"
+    return f"{state.index}: {built.added} records read, up to record {built.last_n} of the journal{anew}"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

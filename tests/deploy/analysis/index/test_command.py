@@ -122,7 +122,7 @@ def test_follow_goes_on_until_it_is_interrupted(state: State) -> None:
         assert "records read" in following.stdout.readline()
         write(state, [a_line(len(simulated()) + 1, a_fill(trade_id="late"))])
         assert select.select([following.stderr], [], [], WAIT_S)[0]
-        assert f"1 record more, up to record {len(simulated()) + 1}" in following.stderr.readline()
+        assert f"1 more, up to record {len(simulated()) + 1}" in following.stderr.readline()
         os.kill(following.pid, signal.SIGINT)
         _, said = following.communicate(timeout=WAIT_S)
     finally:

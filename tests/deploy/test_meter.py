@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from deploy.cli.meter import WIDTH, Meter, bar
+from deploy.meter import WIDTH, Meter, bar
 
 
 class Terminal(io.StringIO):
