@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from kit.indexes import an_empty_fold, folded, simulated
+from kit.indexes import an_empty_fold, balanced, folded, simulated
 from kit.trading import BY, a_fill, a_placing, an_answer, an_opening
 
-from deploy.analysis.index.fold import _TAKE, Fold, cash
+from deploy.analysis.index.fold import _TAKE, Fold
 from shared import entries as e
 from shared import messages as m
 from shared import wire
-from supervisor.accounts import rebuild
 
 TICK = 305_000
 NOBODY = e.By("", "", 0, "")
@@ -127,19 +126,12 @@ def test_an_operation_ends_with_its_result() -> None:
 
 
 def test_a_simulated_desk_finds_its_own_books_in_its_index() -> None:
-    """Cash, open orders, one decision for every outcome; and what trades earned is what the cash grew by."""
-    lines, fold = simulated(), an_empty_fold()
-    for line in lines:
-        fold.take(line)
-    fold.settle()
-    rows, books = fold.rows, rebuild(lines)
-    assert cash(rows) == books.cash_micro
-    still_open = {row["order_id"] for row in rows.all("SELECT order_id FROM orders WHERE state <> 'closed'")}
-    assert still_open == {order.order_id for order in books.open_orders()}
-    assert rows.one("SELECT COUNT(*) FROM decisions") == sum(isinstance(line.entry, e.OutcomeOf) for line in lines)
-    opening, net = rows.one("SELECT cash_micro FROM balances"), rows.one("SELECT SUM(net_micro) FROM trades")
-    assert net
-    assert opening + net == books.cash_micro + books.owed()
+    """After every record: cash, shares and open orders; and every outcome is a decision."""
+    rows = balanced(simulated()).rows
+    assert rows.one("SELECT SUM(net_micro) FROM trades")
+    assert rows.one("SELECT COUNT(*) FROM decisions") == sum(
+        isinstance(line.entry, e.OutcomeOf) for line in simulated()
+    )
 
 
 def test_a_simulated_desks_boundaries_hold_what_it_held() -> None:
