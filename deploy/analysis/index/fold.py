@@ -82,9 +82,9 @@ class Fold:
             self._denied(stamp, entry, denied)
 
     def _denied(self, stamp: Row, entry: e.OutcomeOf, denied: str) -> None:
-        """A denial is written `leg reason detail`."""
+        """A denial is written `leg reason: detail`."""
         leg, _, rest = denied.partition(" ")
-        reason, _, detail = rest.partition(" ")
+        reason, _, detail = rest.partition(": ")
         row = {"n": stamp["n"], "slot": entry.slot, "tick": entry.tick, "leg": int(leg), "release": entry.by.release}
         self.rows.add("denials", {**row, "reason": reason, "detail": detail})
 

@@ -13,6 +13,7 @@ from deploy.analysis.index.fold import _TAKE, Fold
 from shared import entries as e
 from shared import messages as m
 from shared import wire
+from supervisor.risk import Denied
 
 TICK = 305_000
 NOBODY = e.By("", "", 0, "")
@@ -49,7 +50,7 @@ def test_every_kind_of_entry_has_its_row() -> None:
 
 def test_a_decision_says_who_decided_what_and_why() -> None:
     """With its window, the probability it had, and everything it weighed."""
-    row = only(folded(an_outcome(denied=("0 max_exposure 12 of 10",))), "decisions")
+    row = only(folded(an_outcome(denied=("0 max_exposure: 12 of 10",))), "decisions")
     assert (row["slot"], row["start_s"], row["tick"], row["outcome"]) == ("BTC/5m", 300, TICK, "ORDER")
     assert (row["release"], row["epoch"], row["regime"]) == (BY.release, 118, 1)
     assert (row["fair_up_micro"], row["verdict"], row["orders"], row["denied"]) == (550_000, "rest", 1, 1)
@@ -58,8 +59,14 @@ def test_a_decision_says_who_decided_what_and_why() -> None:
 
 def test_a_denial_is_a_row_of_its_own() -> None:
     """Which wish, why, and the number behind it."""
-    row = only(folded(an_outcome(denied=("0 max_exposure 12 of 10",))), "denials")
+    row = only(folded(an_outcome(denied=("0 max_exposure: 12 of 10",))), "denials")
     assert (row["leg"], row["reason"], row["detail"]) == (0, "max_exposure", "12 of 10")
+
+
+def test_a_denial_is_read_as_risk_writes_it() -> None:
+    """The word of the desk's own room, and the number behind it."""
+    row = only(folded(an_outcome(denied=(f"3 {Denied('price_band', '0.90 is far from 0.50')}",))), "denials")
+    assert (row["leg"], row["reason"], row["detail"]) == (3, "price_band", "0.90 is far from 0.50")
 
 
 def test_a_skip_holds_neither_wish_nor_reason() -> None:
