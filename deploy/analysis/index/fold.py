@@ -8,7 +8,7 @@ that reading it in one go does. A kind of entry without a row here is passed ove
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -124,23 +124,30 @@ class Fold:
         plain = {name: getattr(entry, name) for name in names}
         wholes = {name: text_of(getattr(entry, name)) for name in ("changed", "steps_ms", "loaded", "evidence")}
         self.rows.add("boundaries", {**stamp, "wall_ns": line.wall_ns, "kind": kind, **plain, **owners, **wholes})
-        for holding in entry.positions:
-            self._held(stamp, _fields(holding))
-        for resting in entry.orders:
-            self.rows.add("orders_at_boundary", {"n": stamp["n"], **_fields(resting)})
+        self._open(stamp, map(_fields, entry.positions), map(_fields, entry.orders))
 
-    def _held(self, stamp: Row, row: Row) -> None:
-        self.rows.add("positions_at_boundary", {"n": stamp["n"], **row})
+    def _on_retuned(self, stamp: Row, line: e.Line) -> None:
+        entry: e.Retuned = line.entry  # type: ignore[assignment]
+        row = {name: getattr(entry, name) for name in ("op", "cash_micro", "actor", "reason")}
+        row |= {"was_parameters": entry.was, "now_parameters": entry.now, "changed": text_of(entry.changed)}
+        slots = text_of([msgspec.structs.asdict(slot) for slot in entry.slots])
+        stamped = {**stamp, "wall_ns": line.wall_ns, "kind": "PARAMS", "slot": "", "slots": slots}
+        self.rows.add("boundaries", {**stamped, **row})
+        self._open(stamp, map(_fields, entry.positions), map(_fields, entry.orders))
+
+    def _open(self, stamp: Row, held: Iterable[Row], resting: Iterable[Row]) -> None:
+        """What was open at a boundary."""
+        for row in held:
+            self.rows.add("positions_at_boundary", {"n": stamp["n"], **row})
+        for row in resting:
+            self.rows.add("orders_at_boundary", {"n": stamp["n"], **row})
 
     def _edge(self, stamp: Row, line: e.Line, kind: str, reason: str, **more: Any) -> None:
         """A boundary of all slots, with what is open by our own books."""
         self.settle()
         row = {**stamp, "wall_ns": line.wall_ns, "kind": kind, "slot": "", "reason": reason}
         self.rows.add("boundaries", {**row, **more})
-        for held in self.rows.all(_OPEN_TRADES):
-            self._held(stamp, held)
-        for resting in self.rows.all(_OPEN_ORDERS):
-            self.rows.add("orders_at_boundary", {"n": stamp["n"], **resting})
+        self._open(stamp, self.rows.all(_OPEN_TRADES), self.rows.all(_OPEN_ORDERS))
 
     def _on_control(self, stamp: Row, line: e.Line) -> None:
         entry: e.Control = line.entry  # type: ignore[assignment]
@@ -188,9 +195,10 @@ class Fold:
 
     def _on_parameters(self, stamp: Row, line: e.Line) -> None:
         entry: e.Parameters = line.entry  # type: ignore[assignment]
-        version = self.rows.one("SELECT COUNT(*) FROM parameters") + 1
+        version = entry.number or self.rows.one("SELECT COUNT(*) FROM parameters") + 1  # old ones are not numbered
         row = {"parameters": entry.digest, "version": version, "vals": text_of(entry.values)}
-        self.rows.add("parameters", {**stamp, **row})
+        more = {name: getattr(entry, name) for name in ("actor", "reason", "op")}
+        self.rows.add("parameters", {**stamp, **row, **more})
 
     def _on_configuration(self, stamp: Row, line: e.Line) -> None:
         entry: e.Configuration = line.entry  # type: ignore[assignment]
@@ -275,6 +283,7 @@ _TAKE: Final[dict[type, Callable[[Fold, Row, e.Line], None]]] = {
     e.Active: _written("activations"),
     e.Step: Fold._on_step,
     e.Boundary: Fold._on_boundary,
+    e.Retuned: Fold._on_retuned,
     e.Placing: _decided("placing"),
     e.Cancelling: _traded("cancelling"),
     e.Answered: _traded("answered"),

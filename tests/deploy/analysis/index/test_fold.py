@@ -112,6 +112,30 @@ def test_a_boundary_keeps_what_was_open() -> None:
     assert (rests["order_id"], rests["open_micro"]) == ("0x1", 6_000_000)
 
 
+def test_a_change_of_parameters_is_a_boundary_of_all_slots() -> None:
+    """What it was and is, what differs, where each slot stood, what was open."""
+    slot = e.Standpoint("BTC/5m", "owned", BY, 0, TICK, 200)
+    held = a_boundary().positions
+    told = e.Retuned(
+        "op9", 2, "aaaa", "bbbb", 77, {"stake_usd": (5, 6)}, (slot,), held, (), 98_000_000, "uid:1", "more"
+    )
+    version = e.Parameters("bbbb", {"stake_usd": 6}, 2, "uid:1", "more", "op9", 4)
+    fold = folded(told, version)
+    row, known = only(fold, "boundaries"), only(fold, "parameters")
+    assert (row["kind"], row["slot"], row["was_parameters"], row["now_parameters"]) == ("PARAMS", "", "aaaa", "bbbb")
+    assert msgspec.json.decode(row["changed"]) == {"stake_usd": [5, 6]}
+    assert msgspec.json.decode(row["slots"])[0]["last_tick"] == TICK
+    assert only(fold, "positions_at_boundary")["size_micro"] == 4_000_000
+    assert (known["version"], known["actor"], known["reason"]) == (2, "uid:1", "more")
+
+
+def test_a_set_that_comes_back_is_another_version() -> None:
+    """Under the same digest; journals of before versions are numbered as they come."""
+    old, new = e.Parameters("aaaa", {}), e.Parameters("bbbb", {"stake_usd": 6})
+    rows = folded(old, new, old).rows.all("SELECT version, parameters FROM parameters ORDER BY n")
+    assert [(row["version"], row["parameters"]) for row in rows] == [(1, "aaaa"), (2, "bbbb"), (3, "aaaa")]
+
+
 def test_a_boundary_of_all_slots_finds_what_was_open_in_the_index() -> None:
     """A pause does not say it itself."""
     pause = e.Control(1, True, "uid:1", "news")

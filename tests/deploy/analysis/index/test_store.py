@@ -135,7 +135,14 @@ def of_another_version(state: State) -> None:
         connection.execute("DROP TABLE fills")
 
 
-@pytest.mark.parametrize("change", [replaced, shortened, pruned, damaged, of_another_version])
+def of_other_code(state: State) -> None:
+    """It has these tables, and rows that this code would not make."""
+    with closing(sqlite3.connect(state.index, isolation_level=None)) as connection:
+        connection.execute("UPDATE state SET code = 'of yesterday'")
+        connection.execute("UPDATE fills SET size_micro = 0")
+
+
+@pytest.mark.parametrize("change", [replaced, shortened, pruned, damaged, of_another_version, of_other_code])
 def test_what_the_journal_does_not_continue_is_made_anew(change: Callable[[State], None], tmp_path: Path) -> None:
     """And then it is what a new index of that journal is."""
     state = a_small_journal(tmp_path)
