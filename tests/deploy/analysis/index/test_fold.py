@@ -57,6 +57,17 @@ def test_a_decision_says_who_decided_what_and_why() -> None:
     assert msgspec.json.decode(row["reasons"])["edge_bp"] == 120
 
 
+@pytest.mark.parametrize("said", ["none", -1, 10_001, 2**63 - 1])
+def test_a_release_may_write_anything_among_its_reasons(said: int | str) -> None:
+    """What is no probability is not taken for one, and stays among the reasons."""
+    raw = msgspec.Raw(
+        wire.encode(m.Decision((), {"fair_up_bp": said, "mid_up_micro": said if said != 10_001 else "?"}))
+    )
+    row = only(folded(an_outcome(decision=raw)), "decisions")
+    assert (row["fair_up_micro"], row["mid_up_micro"]) == (None, None)
+    assert msgspec.json.decode(row["reasons"])["fair_up_bp"] == said
+
+
 def test_a_denial_is_a_row_of_its_own() -> None:
     """Which wish, why, and the number behind it."""
     row = only(folded(an_outcome(denied=("0 max_exposure: 12 of 10",))), "denials")
@@ -100,8 +111,8 @@ def test_release_parameters_and_control_are_a_regime() -> None:
 )
 def test_every_change_and_interruption_is_a_boundary(entry: e.Entry, kind: str) -> None:
     """Of the code, the parameters, the control, the venue; what was not seen; a reign or a worker that began."""
-    fold = folded(entry)
-    assert only(fold, "boundaries")["kind"] == kind
+    row = only(folded(entry), "boundaries")
+    assert (row["kind"], row["at_ns"], row["wall_ns"], row["term"]) == (kind, 10**9, 10**9, 1)
 
 
 def test_a_boundary_keeps_what_was_open() -> None:
