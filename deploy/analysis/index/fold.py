@@ -23,11 +23,12 @@ BP_MICRO: Final = 100
 """A hundredth of a percent, in millionths."""
 _OPEN_TRADES: Final = (
     "SELECT slot, start_s, outcome, release, SUM(left_micro) AS size_micro, SUM(open_cost_micro) AS cost_micro"
-    " FROM trades WHERE NOT resolved AND left_micro <> 0 GROUP BY slot, start_s, outcome, release"
+    " FROM trades WHERE resolved = 0 AND left_micro <> 0 GROUP BY slot, start_s, outcome, release"
 )
 _OPEN_ORDERS: Final = (
     "SELECT order_id, slot, start_s, outcome, side, price_micro, release,"
-    " MAX(size_micro - filled_micro, 0) AS open_micro FROM orders WHERE state <> 'closed'"
+    " MAX(size_micro - filled_micro, 0) AS open_micro FROM orders"
+    " WHERE state IN ('pending', 'open', 'matched', 'unknown')"
 )
 
 _PAID_OUT: Final = (

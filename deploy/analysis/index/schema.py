@@ -290,7 +290,7 @@ TABLES: Final[tuple[Table, ...]] = (
         cancel_cause text who wished to take it back: decision, halt, flatten, standing
         cancel_n count record of the cancel
         """,
-        seek=("slot start_s", "slot tick"),
+        seek=("slot start_s", "slot tick", "state"),
     ),
     _table(
         "fills",
@@ -370,7 +370,7 @@ TABLES: Final[tuple[Table, ...]] = (
         exit_release text another release that sold of it, or person; empty: none
         crossing flag 1 where another than the one who entered sold
         """,
-        seek=("release", "regime"),
+        seek=("release", "regime", "resolved"),
     ),
     _table(
         "balances",
