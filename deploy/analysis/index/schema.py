@@ -493,6 +493,7 @@ TABLES: Final[tuple[Table, ...]] = (
         "n",
         _STAMP,
         "what text feed or file\nfrom_ns ns from\nto_ns ns to\ncause text why\n",
+        "whose text through whom: ours, venue, network or unknown\n",
     ),
     _table("alarms", "What a person should know.", "n", _STAMP, "name text name\ndetail text more\n"),
     _table(
