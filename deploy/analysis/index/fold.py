@@ -213,6 +213,11 @@ class Fold:
         opened = self.rows.one("SELECT COUNT(*) FROM balances WHERE opening")
         self.money.balance(stamp, entry, cash(self.rows) if opened else None)
 
+    def _on_transfer(self, stamp: Row, entry: e.Transfer) -> None:
+        """A person's word that money moved past the desk; the venue's own word on our collateral stands beside it."""
+        moved = {"cash_micro": entry.venue_micro, "opening": 0, "transfer_micro": entry.amount_micro}
+        self.rows.add("balances", {**stamp, **moved})
+
     def _plain(self, table: str, stamp: Row, entry: Any) -> None:
         """A row that has the entry's own fields."""
         values = {k: int(v) if isinstance(v, bool) else v for k, v in _fields(entry).items()}
@@ -286,6 +291,7 @@ _TAKE: Final[dict[type, Callable[[Fold, Row, Any], None]]] = {
     e.Claiming: _traded(Money.claiming),
     e.ClaimMoved: _traded(Money.claim_moved),
     e.Balance: Fold._on_balance,
+    e.Transfer: Fold._on_transfer,
     e.Control: Fold._on_control,
     e.Flatten: Fold._on_flatten,
     e.Flattened: Fold._on_flattened,

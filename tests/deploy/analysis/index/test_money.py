@@ -57,6 +57,15 @@ def test_a_deposit_is_a_transfer() -> None:
     assert cash(rows) == 150_000_000
 
 
+def test_what_a_person_takes_over_is_a_transfer() -> None:
+    """In or out; our cash is what it was and that, and no trade's result."""
+    there = e.Transfer(50_000_000, 148_000_000, "uid:0", "deposit")
+    back = e.Transfer(-20_500_000, 127_500_000, "uid:0", "rent")
+    rows = folded(e.Balance(100_000_000, True), an_opening(), a_placing(), a_fill(), there, back).rows
+    moved = [row["transfer_micro"] for row in rows.all("SELECT transfer_micro FROM balances ORDER BY n")]
+    assert (moved, cash(rows)) == ([0, 50_000_000, -20_500_000], 127_500_000)
+
+
 @pytest.mark.parametrize("run", range(6))
 def test_claims_leave_the_cash_that_the_desk_has(run: int) -> None:
     """After every record of a life of lost answers, reverted transactions and late trades."""
