@@ -15,6 +15,7 @@ when one closes (`technicals`); the functions at the end do the same for a singl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import fsum, log, sqrt
 from typing import Protocol, TypeVar
 
@@ -193,6 +194,13 @@ class Window(msgspec.Struct):
         """Mean and population deviation; None before `period` values."""
         return _spread(self.kept) if len(self.kept) == self.period else None
 
+    @property
+    def score(self) -> float | None:
+        """How many deviations the last value is from the mean; 0.0 where nothing moved, None before `period` values."""
+        if (spread := self.spread) is None:
+            return None
+        return (self.kept[-1] - spread[0]) / spread[1] if spread[1] else 0.0
+
 
 class Band(msgspec.Struct, frozen=True):
     """Bollinger's bands at a moment."""
@@ -222,9 +230,7 @@ class ZScore(Window):
     @property
     def value(self) -> float | None:
         """The score; None before `period` values."""
-        if (spread := self.spread) is None:
-            return None
-        return (self.kept[-1] - spread[0]) / spread[1] if spread[1] else 0.0
+        return self.score
 
 
 class RealisedVolatility(msgspec.Struct):
@@ -241,14 +247,14 @@ class RealisedVolatility(msgspec.Struct):
     def update(self, value: float) -> None:
         """Take the next value, above zero."""
         if self.last is not None:
-            self.squares.update(log(value / self.last) ** 2)
+            self.squares.update(_squared_return(self.last, value))
         self.last = value
 
     @property
     def value(self) -> float | None:
         """Relative, per step; None before a period of returns."""
         kept = self.squares.kept
-        return sqrt(fsum(kept) / len(kept)) if len(kept) == self.squares.period else None
+        return _root_mean(kept) if len(kept) == self.squares.period else None
 
 
 class Vwap(msgspec.Struct):
@@ -295,7 +301,7 @@ def realised_volatility(values: Sequence[float]) -> float | None:
     """The realised volatility of all of a run; None where there is none, or a value that is no price."""
     if len(values) < 2 or min(values) <= 0:
         return None
-    return _fold(RealisedVolatility.over(len(values) - 1), values).value
+    return _root_mean([_squared_return(before, after) for before, after in pairwise(values)])
 
 
 def zscore(values: Sequence[float]) -> float | None:
@@ -321,6 +327,14 @@ def _fold(machine: _M, values: Iterable[float]) -> _M:
     for value in values:
         machine.update(value)
     return machine
+
+
+def _squared_return(before: float, after: float) -> float:
+    return log(after / before) ** 2
+
+
+def _root_mean(squares: Sequence[float]) -> float:
+    return sqrt(fsum(squares) / len(squares))
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

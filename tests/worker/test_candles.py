@@ -16,8 +16,8 @@ def test_a_candle_holds_open_high_low_and_close() -> None:
     candles = Candles(5, 3)
     for at_s, price in ((10, 7), (12, 9), (14, 5)):
         candles.add(at_s * NS, price)
-    assert candles.closed(14 * NS) == []
-    assert candles.closed(15 * NS) == [Candle(10, 7, 9, 5, 5)]
+    assert candles.closed(14 * NS) == ()
+    assert candles.closed(15 * NS) == (Candle(10, 7, 9, 5, 5),)
 
 
 def test_a_price_belongs_to_the_bucket_it_arrived_in() -> None:
@@ -25,7 +25,7 @@ def test_a_price_belongs_to_the_bucket_it_arrived_in() -> None:
     candles = Candles(5, 3)
     candles.add(15 * NS - 1, 1)
     candles.add(15 * NS, 2)
-    assert candles.closed(20 * NS) == [Candle(10, 1, 1, 1, 1), Candle(15, 2, 2, 2, 2)]
+    assert candles.closed(20 * NS) == (Candle(10, 1, 1, 1, 1), Candle(15, 2, 2, 2, 2))
 
 
 def test_silence_makes_flat_candles_at_the_last_close() -> None:
@@ -42,7 +42,7 @@ def test_what_is_older_than_the_series_counts_for_nothing() -> None:
     candles = Candles(5, 2)
     candles.add(0, 4)
     assert [candle.start_s for candle in candles.closed(14 * NS)] == [0, 5]
-    assert candles.closed(15 * NS) == []
+    assert candles.closed(15 * NS) == ()
 
 
 def test_forgetting_changes_no_answer() -> None:
