@@ -9,8 +9,16 @@ from kit.tapes import NS, START_S
 
 from worker.turnover import Turnover
 
+CENT_SHARE = 10_000
+ROUNDED_MICRO = 1_000_000 // CENT_SHARE
+"""What a hundredth of a share cost is known to a millionth: its price to a hundredth of a cent."""
 trades = st.lists(
-    st.tuples(st.integers(0, 20 * NS), st.integers(1, 999).map(lambda n: n * 1_000), st.integers(0, 10**9)), max_size=30
+    st.tuples(
+        st.integers(0, 20 * NS),
+        st.integers(1, 999).map(lambda n: n * 1_000),
+        st.sampled_from([0, CENT_SHARE, 7 * CENT_SHARE, 10**9]),
+    ),
+    max_size=30,
 )
 
 
@@ -42,7 +50,7 @@ def test_the_memory_is_bounded_and_the_average_is_a_price_that_was_paid(steps: l
         paid.append(price_micro)
         assert len(turnover) <= 4
         average = turnover.vwap(at_ns)
-        assert average is None or min(paid) - 10**6 // max(1, size_micro) - 4 <= average <= max(paid) + 1
+        assert average is None or min(paid) - ROUNDED_MICRO <= average <= max(paid)
 
 
 @given(trades, trades)
