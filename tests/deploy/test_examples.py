@@ -1,0 +1,70 @@
+"""deploy/examples: strategies to begin with, each what its guide says and as careful as the worker's own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit.paper import Paper, broken_rules
+from kit.releases import ROOT, stage
+from kit.tapes import Market, Stream
+
+from shared.messages import ParametersSet
+from worker.reading import Reading
+
+FAVOURITE = ROOT / "deploy" / "examples" / "favourite"
+GUIDE = (ROOT / "worker" / "README.md").read_text()
+
+
+def traded(monkeypatch: pytest.MonkeyPatch, seed: int, mode: str = "on") -> Paper:
+    """Half an hour of two lanes on the toy venue."""
+    monkeypatch.syspath_prepend(FAVOURITE)
+    monkeypatch.delitem(sys.modules, "strategy", raising=False)
+    import strategy  # type: ignore[import-not-found]
+
+    monkeypatch.setattr("worker.reading.decide", strategy.decide)
+    paper, reading = Paper(stake_micro=5_000_000, orders_max=1), Reading()
+    market = Market(
+        Stream(),
+        seed=seed,
+        parameters=ParametersSet("p", {"mode": mode}),
+        account=paper.account,
+        seen=lambda frame: paper.watch(reading, frame),
+    )
+    market.run(1_800)
+    return paper
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+def test_the_example_keeps_the_rules_and_trades(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Grid, sizes, stake, closed entries, reasons; and it is no example of doing nothing."""
+    paper = traded(monkeypatch, seed)
+    assert broken_rules(paper) == []
+    assert paper.fills >= 2
+
+
+def test_the_example_obeys_its_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """exit-only and off open nothing."""
+    assert [traded(monkeypatch, 5, mode).placed for mode in ("exit-only", "off")] == [0, 0]
+
+
+def test_the_guide_shows_the_code_that_is_there() -> None:
+    """Every listing of the example in it is a part of the file it is taken from, to the letter."""
+    listings = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    files = "\n".join((FAVOURITE / name).read_text() for name in ("strategy.py", "test_strategy.py"))
+    assert [listing in files for listing in listings[1:]] == [True, True]
+    assert (FAVOURITE / "strategy.py").read_text() in listings
+
+
+@pytest.mark.system
+def test_the_example_is_clean_beside_the_workers_rooms(tmp_path: Path) -> None:
+    """mypy, strict, with the worker's rooms around it."""
+    staged = stage(tmp_path / "r", FAVOURITE / "strategy.py")
+    shutil.copy(ROOT / "pyproject.toml", staged)
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "-p", "worker"]
+    out = subprocess.run(command, cwd=staged, capture_output=True, text=True, check=False)
+    assert out.returncode == 0, out.stdout
