@@ -44,10 +44,14 @@ class Opinion(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """`backers`: the ideas that speak for the bet; `refusal`: why it may not be made, empty when it may."""
+    """`backers`: the ideas that speak for the bet. `refusal`: why it may not be made, empty when it may.
+
+    `refuser`: the idea that will not have it; empty where only nobody speaks for it.
+    """
 
     backers: tuple[str, ...]
     refusal: str
+    refuser: str = ""
 
 
 def judge(evidence: Evidence, outcome: Outcome) -> Judgement:
@@ -59,7 +63,7 @@ def judge(evidence: Evidence, outcome: Outcome) -> Judgement:
             continue
         opinion = ask(evidence, outcome)
         if opinion.refusal:
-            return Judgement((), opinion.refusal)
+            return Judgement((), opinion.refusal, idea)
         if mode == "trade":
             (doubts if opinion.doubt else backers).append(opinion.doubt or idea)
     return Judgement(tuple(backers), "" if backers else "; ".join(doubts) or "no idea is set to trade")

@@ -72,7 +72,9 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def against(self) -> bool:
-        """Whether the move goes against the bet and no idea speaks for it all the same."""
+        """Whether a bid that rests follows a jump, or stands against the move with no idea to speak for it."""
+        if self.judgement.refuser == "overreaction":
+            return True
         way = 1 if self.outcome == "Up" else -1
         heard = self.parameters.momentum != "off" and not self.judgement.backers
         return heard and way * self.evidence.momentum.score < 0

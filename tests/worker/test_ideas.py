@@ -98,7 +98,7 @@ def test_a_shape_against_a_bet_refuses_it_and_a_shape_for_it_may_back_it() -> No
 def test_one_refusal_outweighs_every_backer() -> None:
     """A shape for Down against a rise: nothing is bet, either way."""
     torn = {"shapes": {"rejection": -1}, "patterns": "trade"}
-    assert judged("Up", **torn).refusal == "the last minute turned against Up"
+    assert judged("Up", **torn) == Judgement((), "the last minute turned against Up", "patterns")
     assert judged("Down", **torn).refusal == "momentum 0.50 does not confirm Down"
 
 

@@ -172,6 +172,15 @@ def test_a_fade_does_not_buy_dearer_than_the_last_minutes_trades() -> None:
     assert verdict(decision) == "hold: ask 30000 > 20000 paid in the last minute"
 
 
+def test_a_bid_that_has_come_to_follow_a_leap_is_taken_back() -> None:
+    """However cheap it looks there: a leap is bet against or not at all."""
+    view = a_leap(FADE)
+    view.apply(view.at_ns, a_book(SLOT, START_S, "Up", 50, 60))
+    view.apply(view.at_ns, a_book(SLOT, START_S, "Down", 40, 50))
+    decision = answer(view, with_orders(a_bid(500_000)))
+    assert decision.intents == (Cancel("0x" + "11" * 32),), decision.reasons
+
+
 def test_a_shape_alone_can_make_a_bet() -> None:
     """Three rising minutes, with momentum asked for more than it has; as guard they only do not object."""
     assert verdict(answer(a_view(Parameters(min_momentum=9)))).startswith("hold: momentum")
@@ -297,8 +306,8 @@ def test_on_any_market_the_rules_are_kept(seed: int, rule: str, values: dict[str
 
 def test_it_trades() -> None:
     """The rules above are not kept by doing nothing: every idea bets, and with patience it rests and takes back."""
-    sets = (EAGER, PATIENT, FADING, SHAPED)
-    eager, patient, *others = [[traded(seed, "twap60", values) for seed in range(6)] for values in sets]
+    eager, patient = [[traded(seed, "twap60", values) for seed in range(6)] for values in (EAGER, PATIENT)]
+    others = [[traded(seed, "twap60", values) for seed in range(3)] for values in (FADING, SHAPED)]
     assert all(sum(paper.fills for paper in papers) >= 2 for papers in others)
     assert sum(paper.fills for paper in eager) >= 4
     assert sum(paper.rested_ticks for paper in patient) >= 20
