@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from shared.clock import NS
 
 T = TypeVar("T")
+FOUND_MAX: Final = 64
+"""How many functions' answers are remembered a bucket; a strategy asks a handful, always the same."""
 
 
 class Candle(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,11 +77,17 @@ class Candles:
         return self._now(at_ns).candles
 
     def once(self, at_ns: int, fold: Callable[[tuple[Candle, ...]], T]) -> T:
-        """What a pure function says of the closed candles; asked once a bucket, however often it is wanted."""
+        """What a pure function says of the closed candles; asked once a bucket, however often it is wanted.
+
+        The function itself is the key: one of a module. A lambda made at every tick is a new one at every tick.
+        """
         closed = self._now(at_ns)
-        if fold not in closed.found:
-            closed.found[fold] = fold(closed.candles)
-        found: T = closed.found[fold]
+        if fold in closed.found:
+            found: T = closed.found[fold]
+            return found
+        found = fold(closed.candles)
+        if len(closed.found) < FOUND_MAX:
+            closed.found[fold] = found
         return found
 
     def image(self) -> tuple[Candle, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.candles import Candle, Candles
+from worker.candles import FOUND_MAX, Candle, Candles
 
 NS = 1_000_000_000
 arrivals = st.lists(st.tuples(st.integers(0, 20 * NS), st.integers(1, 10**12)), max_size=60)
@@ -87,3 +87,38 @@ def test_series_that_began_at_different_times_agree_in_the_end(
     younger.forget(at_ns)
     assert older.image() == younger.image()
     assert older.closed(at_ns) == younger.closed(at_ns)
+
+
+# --- what is remembered of closed candles ---------------------------------------------------------------------------
+
+
+def total(candles: tuple[Candle, ...]) -> int:
+    return sum(candle.close_micro for candle in candles)
+
+
+asks = st.lists(st.tuples(st.integers(0, 8 * NS), st.integers(1, 99), st.booleans()), max_size=40)
+
+
+@given(asks)
+def test_remembering_changes_no_answer(steps: list[tuple[int, int, bool]]) -> None:
+    """Whenever it was asked in between: the candles, and what is computed of them, are those of one never asked."""
+    asked, at_ns, added = Candles(5, 3), 100 * NS, list[tuple[int, int]]()
+    for step_ns, price, ask in steps:
+        at_ns += step_ns
+        added.append((at_ns, price))
+        asked.add(at_ns, price)
+        if ask:
+            fresh = Candles(5, 3)
+            for known_ns, known in added:
+                fresh.add(known_ns, known)
+            assert asked.closed(at_ns) == fresh.closed(at_ns)
+            assert asked.once(at_ns, total) == total(fresh.closed(at_ns))
+
+
+def test_functions_without_end_are_answered_and_not_remembered() -> None:
+    """A strategy that makes a function at every tick costs time, never memory."""
+    candles = Candles(5, 3)
+    candles.add(10 * NS, 7)
+    said = {candles.once(15 * NS, lambda closed, n=number: n + len(closed)) for number in range(3 * FOUND_MAX)}
+    assert said == set(range(1, 3 * FOUND_MAX + 1))
+    assert len(candles._closed.found) == FOUND_MAX

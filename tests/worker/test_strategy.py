@@ -23,6 +23,7 @@ from shared.messages import (
     WindowOpened,
 )
 from shared.wire import encode
+from worker.candles import Closed
 from worker.parameters import Parameters
 from worker.reading import Reading
 from worker.strategy import decide
@@ -285,6 +286,21 @@ def test_deciding_changes_nothing_and_repeats_itself() -> None:
     before = view.state()
     assert encode(answer(view)) == encode(answer(view))
     assert view.state() == before
+
+
+def test_what_is_remembered_of_candles_shows_in_no_decision() -> None:
+    """The same bytes at every tick whether what closed candles say was computed then or earlier in their bucket."""
+    kept, anew, ticks = Reading(), Reading(), 0
+    parameters = ParametersSet("", {"patterns": "trade", "overreaction": "trade", "max_jump": 2})
+    for frame in Market(Stream(), slots=(SLOT, "BTC/15m"), seed=3, parameters=parameters).run(600).frames:
+        for reading in (kept, anew):
+            reading.fold(frame)
+        if isinstance(frame.event, Tick):
+            for candles in anew.view._candles.values():
+                candles._closed = Closed(-1, (), {})
+            assert encode(kept.answer(frame.event)) == encode(anew.answer(frame.event))
+            ticks += 1
+    assert ticks > 200
 
 
 EAGER: dict[str, object] = {}
