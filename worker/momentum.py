@@ -17,8 +17,6 @@ from worker.technicals import FAST, SLOW, Technicals
 _EXHAUSTED: Final = 88.0
 """A relative strength beyond this, or below its mirror image, says that the move is spent."""
 
-WITNESSES_MAX: Final = 4
-
 
 class Momentum(msgspec.Struct, frozen=True):
     """`score`: how far the fast average is above the slow one, in standard deviations of the way between them."""
@@ -43,7 +41,7 @@ def confirms(momentum: Momentum, outcome: Outcome, min_score: float) -> bool:
 
 
 def witnesses(technicals: Technicals | None, outcome: Outcome) -> int:
-    """How many of WITNESSES_MAX other looks at the same candles see the move as well.
+    """How many of four other looks at the same candles see the move as well.
 
     The change over the slow period, the strength beside its middle, the place within the band, and whether the move
     still gains speed.

@@ -16,6 +16,7 @@ import msgspec
 from shared.clock import NS
 from shared.messages import BookSeen, Outcome, Terms, Tick
 from shared.slots import parse_slot
+from shared.units import MICRO
 from worker.candles import Candle
 from worker.fair_value import MEAN_OVER_S, known_mean, up_probability
 from worker.indicators import realised_volatility
@@ -61,6 +62,21 @@ class Scene(msgspec.Struct, frozen=True):
     def volatility_bp(self) -> float:
         """Volatility per square root of a minute in ten-thousandths of the price."""
         return self.volatility * sqrt(60.0) * 10_000
+
+    @property
+    def mid_up_micro(self) -> int | None:
+        """What the market gives Up, in millionths: the middle of its book, or of Down's; None where neither has one."""
+        for outcome in OUTCOMES:
+            bid, ask = self.best_bid(outcome), self.best_ask(outcome)
+            if bid is not None and ask is not None:
+                middle = (bid + ask) // 2
+                return middle if outcome == "Up" else MICRO - middle
+        return None
+
+    def odds(self) -> dict[str, int | str]:
+        """Our odds and the market's, for the reasons of a decision: reports hold both against what came true."""
+        ours, market = round(self.fair_up * 10_000), self.mid_up_micro
+        return {"fair_up_bp": ours} if market is None else {"fair_up_bp": ours, "mid_up_micro": market}
 
     def fair_micro(self, outcome: Outcome) -> int:
         """What a share of a token is worth, in millionths."""

@@ -31,7 +31,7 @@ from worker.intents import (
     take,
     unsettled,
 )
-from worker.momentum import WITNESSES_MAX, measure, witnesses
+from worker.momentum import measure, witnesses
 from worker.overreaction import jump
 from worker.parameters import Parameters
 from worker.scene import OUTCOMES, Blind, Scene, look
@@ -119,7 +119,7 @@ def _numbers(evidence: Evidence) -> Reasons:
         "left_ms": round(scene.left_s * 1_000),
         "price_micro": scene.price_micro,
         "strike_micro": scene.strike_micro,
-        "fair_up_bp": round(scene.fair_up * 10_000),
+        **scene.odds(),
         "volatility_bp_e2": round(scene.volatility_bp * 100),
         "momentum_e3": round(momentum.score * 1_000),
         "change_bp_e2": round(momentum.change_percent * 10_000),
@@ -184,7 +184,7 @@ def _of_the_bet(case: Case) -> Reasons:
         "fee_micro": case.fee_micro,
         "edge_bp": case.edge_micro // 100,
         "paid_micro": "no trades" if paid is None else paid,
-        "witnesses": f"{witnesses(case.scene.technicals, case.outcome)} of {WITNESSES_MAX}",
+        "witnesses": witnesses(case.scene.technicals, case.outcome),
         "backers": " ".join(case.judgement.backers),
     }
 

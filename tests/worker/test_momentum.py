@@ -7,7 +7,7 @@ import pytest
 
 from shared.messages import Outcome
 from worker.candles import Candle
-from worker.momentum import WITNESSES_MAX, Momentum, confirms, measure, witnesses
+from worker.momentum import Momentum, confirms, measure, witnesses
 from worker.technicals import CANDLES, Technicals, read
 
 RISE = [60_000_000 + 1_000 * n + 2_500 * (n % 3) for n in range(CANDLES)]
@@ -47,7 +47,6 @@ def test_nobody_bears_witness_to_what_was_not_measured() -> None:
     """Too few candles, or a market that stood still."""
     assert witnesses(None, "Up") == 0
     assert witnesses(technicals([5] * CANDLES), "Up") == 0
-    assert WITNESSES_MAX == 4
 
 
 def test_a_bet_is_confirmed_by_a_move_its_way() -> None:

@@ -276,7 +276,15 @@ def test_reasons_begin_with_the_verdict_and_carry_every_number() -> None:
     """Integers and text only, so that they are the same bytes everywhere."""
     reasons = answer(a_view()).reasons
     assert next(iter(reasons)) == "verdict"
-    assert {"left_ms", "fair_up_bp", "volatility_bp_e2", "momentum_e3", "edge_bp", "gate_timing"} <= reasons.keys()
+    assert {
+        "left_ms",
+        "fair_up_bp",
+        "mid_up_micro",
+        "volatility_bp_e2",
+        "momentum_e3",
+        "edge_bp",
+        "gate_timing",
+    } <= reasons.keys()
     assert all(type(value) in (int, str) for value in reasons.values())
 
 

@@ -35,7 +35,7 @@ def decide(view: View, tick: Tick) -> Decision:
 def _weigh(view: View, tick: Tick, scene: Scene) -> Decision:
     favourite = max(OUTCOMES, key=scene.fair_micro)
     fair, ask = scene.fair_micro(favourite), scene.best_ask(favourite)
-    reasons: Reasons = {"left_ms": round(scene.left_s * 1_000), "favourite": favourite, "fair_micro": fair}
+    reasons: Reasons = {"left_ms": round(scene.left_s * 1_000), "favourite": favourite, **scene.odds()}
     if ask is None:
         return Decision((), {"verdict": "hold: nobody sells it", **reasons})
     cost = ask + fee_per_share(ask, scene.terms)
