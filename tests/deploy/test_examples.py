@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from kit.paper import Paper, broken_rules
-from kit.releases import ROOT, stage
+from kit.releases import ROOT
 from kit.tapes import Market, Stream
 
 from shared.messages import ParametersSet
@@ -58,13 +55,3 @@ def test_the_guide_shows_the_code_that_is_there() -> None:
     files = "\n".join((FAVOURITE / name).read_text() for name in ("strategy.py", "test_strategy.py"))
     assert [listing in files for listing in listings[1:]] == [True, True]
     assert (FAVOURITE / "strategy.py").read_text() in listings
-
-
-@pytest.mark.system
-def test_the_example_is_clean_beside_the_workers_rooms(tmp_path: Path) -> None:
-    """mypy, strict, with the worker's rooms around it."""
-    staged = stage(tmp_path / "r", FAVOURITE / "strategy.py")
-    shutil.copy(ROOT / "pyproject.toml", staged)
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "-p", "worker"]
-    out = subprocess.run(command, cwd=staged, capture_output=True, text=True, check=False)
-    assert out.returncode == 0, out.stdout

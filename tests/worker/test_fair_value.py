@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import sqrt
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.price_days import Forecast, every_day, forecasts
 
 from shared.messages import Rule
 from worker.fair_value import WILD_SHARE, WILD_TIMES, known_mean, up_probability
@@ -205,3 +207,43 @@ def test_up_and_down_share_one_dollar(offset: int, left_s: float, rule: Rule) ->
     up = probability(STRIKE + offset, left_s, rule, float(STRIKE + offset))
     down = probability(STRIKE - offset, left_s, rule, float(STRIKE - offset))
     assert up + down == pytest.approx(1.0, abs=2e-3)
+
+
+# --- whole days, through the scene a strategy decides on ------------------------------------------------------------
+
+DAYS = every_day()
+RULES: tuple[Rule, ...] = ("spot", "twap60")
+LEFTS_S = (90, 45, 15)
+
+
+@cache
+def made(day: str, rule: Rule, left_s: int) -> list[Forecast]:
+    return list(forecasts(DAYS[day], rule, left_s))
+
+
+def brier(given: list[Forecast]) -> float:
+    return sum((forecast.promised - forecast.happened) ** 2 for forecast in given) / len(given)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_days_forecasts_are_worth_more_the_nearer_the_end(day: str) -> None:
+    """By either rule; and a mean that is partly known is known better than a price that may still move."""
+    errors = {rule: [brier(made(day, rule, left_s)) for left_s in LEFTS_S] for rule in RULES}
+    assert all(worth == sorted(worth, reverse=True) for worth in errors.values())
+    assert all(mean < price for price, mean in zip(errors["spot"], errors["twap60"], strict=True))
+    assert errors["spot"][0] < 0.2 and errors["twap60"][-1] < 0.03
+
+
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize("left_s", LEFTS_S)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_days_forecasts_come_true(day: str, rule: Rule, left_s: int) -> None:
+    """In each fifth of the scale, within what chance allows and a tenth: the tails are fatter than any one day's."""
+    given = made(day, rule, left_s)
+    assert len(given) > 80
+    for fifth in range(5):
+        there = [forecast for forecast in given if fifth <= forecast.promised * 5 < fifth + 1]
+        if there:
+            promised, happened = (sum(column) / len(there) for column in zip(*there, strict=True))
+            chance = 3 * sqrt(promised * (1 - promised) / len(there)) + 0.1
+            assert abs(promised - happened) <= chance, (fifth, promised, happened, len(there))
