@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
@@ -55,13 +56,18 @@ def walked_day(hours: int = 9, seed: int = 1) -> list[Arrived]:
     return prices
 
 
-def every_day() -> dict[str, list[Arrived]]:
-    """All days there are, by name."""
-    days = {"walk": walked_day()}
-    if SETTLEMENT_DAY is not None:
-        points = read_day(SETTLEMENT_DAY).points(0)
-        days["recorded"] = [Arrived(p.source_ms, p.value_e18 // 10**12, p.arrival_ms) for p in points]
-    return days
+DAYS: Final = ("walk", "recorded") if SETTLEMENT_DAY is not None else ("walk",)
+"""All days there are, by name."""
+
+
+@cache
+def prices_of(day: str) -> list[Arrived]:
+    """A day's prices, read or made when they are first wanted."""
+    if day == "walk":
+        return walked_day()
+    assert SETTLEMENT_DAY is not None
+    points = read_day(SETTLEMENT_DAY).points(0)
+    return [Arrived(point.source_ms, point.value_e18 // 10**12, point.arrival_ms) for point in points]
 
 
 def forecasts(prices: Sequence[Arrived], rule: Rule, left_s: int) -> Iterator[Forecast]:

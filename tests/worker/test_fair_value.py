@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.price_days import Forecast, every_day, forecasts
+from kit.price_days import DAYS, Forecast, forecasts, prices_of
 
 from shared.messages import Rule
 from worker.fair_value import WILD_SHARE, WILD_TIMES, known_mean, up_probability
@@ -211,14 +211,13 @@ def test_up_and_down_share_one_dollar(offset: int, left_s: float, rule: Rule) ->
 
 # --- whole days, through the scene a strategy decides on ------------------------------------------------------------
 
-DAYS = every_day()
 RULES: tuple[Rule, ...] = ("spot", "twap60")
 LEFTS_S = (90, 45, 15)
 
 
 @cache
 def made(day: str, rule: Rule, left_s: int) -> list[Forecast]:
-    return list(forecasts(DAYS[day], rule, left_s))
+    return list(forecasts(prices_of(day), rule, left_s))
 
 
 def brier(given: list[Forecast]) -> float:
