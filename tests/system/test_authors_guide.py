@@ -17,6 +17,7 @@ pytestmark = pytest.mark.system
 GUIDE = (ROOT / "worker" / "README.md").read_text()
 TAPE = "~/.local/state/foresight/rehearsal/tape"
 STEP_S = 120.0
+SPEED = 5.0
 
 
 def commands(*steps: int) -> str:
@@ -29,8 +30,8 @@ def commands(*steps: int) -> str:
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    """A desk that trades, with orders and positions open."""
-    with a_desk() as desk:
+    """A desk that decides; slower than most, because what is typed takes its time."""
+    with a_desk(speed=SPEED, opened=False) as desk:
         yield desk
 
 
