@@ -77,7 +77,9 @@ def newcombe(hits: int, trials: int, than_hits: int, than_trials: int, level: fl
     return Interval(p - q - below, p - q + above)
 
 
-def clustered(clusters: Sequence[Cluster], chance: Chance, level: float = LEVEL) -> Interval | None:
+def clustered(
+    clusters: Sequence[Cluster], chance: Chance, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval | None:
     """Where the mean of all observations may be when only whole clusters are independent: a percentile bootstrap.
 
     None with fewer than CLUSTERS_MIN clusters: they do not show how far clusters differ.
@@ -85,8 +87,8 @@ def clustered(clusters: Sequence[Cluster], chance: Chance, level: float = LEVEL)
     filled = [cluster for cluster in clusters if cluster.count]
     if len(filled) < CLUSTERS_MIN:
         return None
-    means = sorted(_mean(chance.choices(filled, k=len(filled))) for _ in range(RESAMPLES))
-    tail = round(RESAMPLES * (1 - level) / 2)
+    means = sorted(_mean(chance.choices(filled, k=len(filled))) for _ in range(resamples))
+    tail = round(resamples * (1 - level) / 2)
     return Interval(means[tail], means[-1 - tail])
 
 

@@ -96,7 +96,7 @@ def test_the_clustered_interval_covers_a_known_edge_where_counting_trades_does_n
     edge, chance, by_clusters, by_trades = 0.1, Random(SEED), 0, 0
     for _ in range(200):
         quarters = _quarters(chance, edge)
-        found = clustered(quarters, chance)
+        found = clustered(quarters, chance, resamples=400)
         assert found is not None
         trades = sum(quarter.count for quarter in quarters)
         won = round(sum(quarter.total for quarter in quarters) + 0.5 * trades)
