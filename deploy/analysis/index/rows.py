@@ -34,10 +34,6 @@ class Rows:
         """Insert a row; columns it does not name stay empty, and one that is there already stays as it is."""
         self.connection.execute(_insert(table), [row.get(name) for name in _names(table)])
 
-    def put(self, table: str, row: Row) -> None:
-        """Insert a row, or replace the one with its key."""
-        self.connection.execute(_insert(table, "OR REPLACE"), [row.get(name) for name in _names(table)])
-
     def change(self, table: str, key: tuple[Any, ...], **columns: Any) -> None:
         """Change some columns of the row with this key, if there is one."""
         where = " AND ".join(f"{name} = ?" for name in TABLE[table].key)
