@@ -102,8 +102,19 @@ def _read(state: State, asked: Asked) -> History:
 
 
 def as_json_text(judged: Report) -> str:
-    """The report as one document."""
-    return msgspec.json.encode({"schema": SCHEMA, "report": judged}).decode()
+    """The report as one document: everything but the single values that its rows were made of."""
+    history = judged.history
+    cadence = {name: getattr(history.cadence, name) for name in ("outcomes", "orders", "holds", "skips", "missing")}
+    document = {
+        "schema": SCHEMA,
+        **{name: getattr(history, name) for name in ("mode", "from_ns", "until_ns", "by")},
+        **{name: getattr(judged, name) for name in ("rows", "blended", "versus", "paired")},
+        **{name: getattr(history, name) for name in ("boundaries", "crossings", "phases", "money")},
+        "cadence": {**cadence, "longest_ms": history.cadence.longest_ms},
+        "reconciled": judged.reconciled,
+        "holds": judged.reconciled.holds,
+    }
+    return msgspec.json.encode(document).decode()
 
 
 def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:

@@ -161,10 +161,10 @@ def _release(digest: str, releases: dict[str, Release]) -> Release:
 
 def _windows(index: Index, lots: dict[str, Lot]) -> None:
     query = f"""
-        SELECT d.key, COUNT(*) FROM (SELECT DISTINCT {index.asked.by} AS key, slot, start_s FROM decisions
-        WHERE {_DECIDED}) d JOIN windows w USING (slot, start_s) WHERE w.winner <> '' GROUP BY 1"""
-    for key, count in index.all(query):
-        lots[key].windows = count
+        SELECT d.key, slot, start_s FROM (SELECT DISTINCT {index.asked.by} AS key, slot, start_s FROM decisions
+        WHERE {_DECIDED}) d JOIN windows w USING (slot, start_s) WHERE w.winner <> ''"""
+    for key, slot, start_s in index.all(query):
+        lots[key].windows.add((slot, start_s))
 
 
 def _trades(index: Index, lots: dict[str, Lot]) -> None:

@@ -211,6 +211,7 @@ def blend(lots: Sequence[Lot]) -> Lot:
         key="",
         name="blended",
         trades=trades,
+        windows={window for lot in lots for window in lot.windows},
         ours=ours,
         market=market,
         took_us=sorted(took for lot in lots for took in lot.took_us),
@@ -220,7 +221,7 @@ def blend(lots: Sequence[Lot]) -> Lot:
 
 
 _SUMS: Final = (
-    *("regimes", "active_min", "decisions", "windows", "orders"),
+    *("regimes", "active_min", "decisions", "orders"),
     *("ordered_micro", "filled_micro", "slipped_micro", "slipped_shares_micro"),
 )
 """Of a lot, what adds up."""
@@ -238,7 +239,7 @@ def _row(lot: Lot, ratios: Sequence[float]) -> Row:
         release=lot.release,
         hours=lot.active_min / 60,
         decisions=lot.decisions,
-        windows=lot.windows,
+        windows=len(lot.windows),
         won=won,
         trades=len(trades),
         observations=len(edges),
@@ -258,22 +259,29 @@ def _row(lot: Lot, ratios: Sequence[float]) -> Row:
         slippage=lot.slipped_micro / lot.slipped_shares_micro if lot.slipped_shares_micro else None,
         score=_score(lot),
         odds=_odds(trades, ratios),
-        still_needed=_still_needed(rate, breakeven, len(trades)),
+        still_needed=_still_needed(trades),
         decide=_latency(lot.took_us),
         answer=_latency(lot.answered_us),
-        badges=tuple(_badges(lot, len(edges), wilson(won, len(trades)), breakeven, len(ratios))),
+        badges=tuple(_badges(lot, len(edges), _sure(won, trades, interval), len(ratios))),
     )
 
 
-def _badges(lot: Lot, observations: int, win: Interval, breakeven: float | None, versions: int) -> Iterable[str]:
+def _badges(lot: Lot, observations: int, sure: bool, versions: int) -> Iterable[str]:
     if lot.regimes > 1:
         yield "MIXED"
     if lot.trades and observations < TOO_FEW_BELOW:
         yield "TOO FEW"
-    if breakeven is not None and win.low < breakeven:
+    if lot.trades and not sure:
         yield "BELOW BREAKEVEN?"
     if versions >= MANY_FROM:
         yield "MANY VERSIONS"
+
+
+def _sure(won: int, trades: Sequence[Trade], edge: Interval | None) -> bool:
+    """Whether both lower bounds are above: of the win rate over break-even, of the edge over nothing."""
+    if not trades or edge is None:
+        return False
+    return edge.low > 0 and wilson(won, len(trades)).low > fmean(trade.breakeven for trade in trades)
 
 
 def _edges(trades: Sequence[Trade]) -> tuple[list[Cluster], Interval | None]:
@@ -318,9 +326,13 @@ def _moments(trades: Sequence[Trade]) -> Moments | None:
     return moments([trade.edge for trade in trades])
 
 
-def _still_needed(rate: float | None, breakeven: float | None, trades: int) -> int | None:
-    needed = trades_to_clear(rate, breakeven) if rate is not None and breakeven is not None else None
-    return None if needed is None else max(0, needed - trades)
+def _still_needed(trades: Sequence[Trade]) -> int | None:
+    """Until what a share brings back is above what it costs for sure; that is the win rate where all is held."""
+    if not trades:
+        return None
+    breakeven, edge = fmean(trade.breakeven for trade in trades), fmean(trade.edge for trade in trades)
+    needed = trades_to_clear(breakeven + edge, breakeven)
+    return None if needed is None else max(0, needed - len(trades))
 
 
 def _score(lot: Lot) -> Score | None:
