@@ -28,7 +28,7 @@ from shared.units import MICRO, cost_of
 BEGIN_S: Final = 1_780_012_800
 OPENING_MICRO: Final = 1_000 * MICRO
 _TERMS: Final = m.Terms("0xcondition", 10_000, 5 * MICRO, 0, 1, 0, "twap60")
-_EARLY_S: Final = 40
+_EARLY_S: Final = 70
 _PARAMETERS: Final = "77abc0de"
 
 
@@ -88,7 +88,7 @@ class Made:
         return len(self.frames)
 
     def owner(self, at_s: int) -> int:
-        """Which release decides at a moment: they share the time, and follow one another shortly before a window ends."""
+        """Which release decides at a moment: they share the time, and follow one another just before a window ends."""
         passed_s = at_s - BEGIN_S + _EARLY_S
         return min(passed_s * len(self.releases) // (self.until_s - BEGIN_S), len(self.releases) - 1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +86,8 @@ def _json(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _ledger(state: State) -> Told | None:
     try:
-        picture = Reader(state.ledger_name).read()
+        with closing(Reader(state.ledger_name)) as reader:
+            picture = reader.read()
     except (LedgerMissing, LedgerUnreadable):
         return None
     held = {(each.slot, each.start_s, each.outcome): each.size_micro for each in picture.positions}

@@ -16,7 +16,7 @@ from deploy.analysis.attribution.trades import MICRO
 WIDTH_MAX: Final = 120
 BOUNDARIES_SHOWN: Final = 12
 """The newest; the page and --json have all."""
-REASON_MAX: Final = 40
+REASON_MAX: Final = 32
 
 RESULTS: Final = (
     *("hours", "trades", "win % [95 %]", "paid", "b/e"),
