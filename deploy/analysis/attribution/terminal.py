@@ -45,7 +45,7 @@ def as_text(report: Report, crossing: bool) -> str:
         _boundaries(report.history.boundaries),
         _cadence(report),
         _crossings(report.history.crossings) if crossing else [],
-        _reconciles(report),
+        _reconciles(report, crossing),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -171,8 +171,8 @@ def _crossings(crossings: Sequence[Crossing]) -> list[str]:
     return ["Crossing trades", *(lines or ["  none"])]
 
 
-def _reconciles(report: Report) -> list[str]:
-    found, crossings = report.reconciled, len(report.history.crossings)
+def _reconciles(report: Report, listed: bool) -> list[str]:
+    found, crossings = report.reconciled, 0 if listed else len(report.history.crossings)
     sums = f"{cents(found.net_micro)} net of all trades, transfers {cents(found.transfers_micro)}"
     crossing = [f"Crossing trades: {crossings} (list: --crossing)"] if crossings else []
     if found.holds is None:
@@ -226,7 +226,7 @@ def _latency(latency: Latency) -> str:
 
 def _folded(line: str) -> list[str]:
     """A line in as many as it takes."""
-    return wrap(line, WIDTH_MAX, subsequent_indent=" " * 8, drop_whitespace=False, break_on_hyphens=False)
+    return wrap(line, WIDTH_MAX, subsequent_indent=" " * 8, break_on_hyphens=False)
 
 
 def _many(count: int, one: str, several: str = "") -> str:
