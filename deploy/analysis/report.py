@@ -5,9 +5,11 @@ Reads the index, and the tape for what the market thought; asks the desk nothing
 
 from __future__ import annotations
 
+import csv
 import sqlite3
 import sys
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,8 +18,9 @@ import msgspec
 
 from deploy.analysis.attribution.gather import FOREVER_NS, Asked, gather
 from deploy.analysis.attribution.history import GroupBy, History
-from deploy.analysis.attribution.judged import Report, judge, reconcile
+from deploy.analysis.attribution.judged import Report, Row, judge, reconcile
 from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.page import as_html
 from deploy.analysis.attribution.terminal import as_text
 from deploy.analysis.index import IndexBusy, IndexUnwritable, JournalUnreadable, NoJournal, open_index
 from shared.outcomes import EXIT
@@ -25,6 +28,14 @@ from shared.paths import State, default_state
 from shared.records import Damaged
 from shared.wire import BadFrame
 
+COLUMNS: Final = (
+    *("key", "name", "release", "hours", "decisions", "windows", "won", "trades", "observations", "win_rate"),
+    *("win_interval.low", "win_interval.high", "price", "breakeven", "edge", "edge_interval.low", "edge_interval.high"),
+    *("gross_micro", "fee_micro", "net_micro", "drawdown_micro", "orders", "fill_rate", "slippage", "still_needed"),
+    *("score.decisions", "score.ours", "score.market", "score.skill", "score.error", "odds.probability"),
+    *("odds.deflated", "decide.p50_us", "decide.p99_us", "answer.p50_us", "answer.p99_us", "badges"),
+)
+"""Of --csv: fields of a row, those within another after a dot. Columns are only appended."""
 SCHEMA: Final = "foresight.report/1"
 TRIES: Final = 5
 """Of reading index and account of a desk that goes on trading, until both are of one moment."""
@@ -54,6 +65,8 @@ class Moment(click.ParamType[int]):
 )
 @click.option("--compare", nargs=2, metavar="rA rB", help="Hold these two releases against each other.")
 @click.option("--crossing", is_flag=True, help="List the trades that another release closed than the one that entered.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write one page with plots to this file as well.")
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write the rows to this file as well.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="State folder of the desk.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
 def report(
@@ -62,6 +75,8 @@ def report(
     by: GroupBy,
     compare: tuple[str, str] | None,
     crossing: bool,
+    page: Path | None,
+    table: Path | None,
     state_dir: Path | None,
     as_json: bool,
 ) -> None:
@@ -84,6 +99,9 @@ def report(
     except (IndexBusy, IndexUnwritable, OSError, sqlite3.Error) as error:
         _fail("IOERR", str(error), "the same again, when the folder can be written")
     judged = judge(found, _named(found, compare) if compare else None)
+    for path, write in ((page, as_html), (table, as_csv)):
+        if path is not None:
+            _write(path, write(judged))
     click.echo(as_json_text(judged) if as_json else as_text(judged, crossing))
     sys.exit(EXIT["DRIFT" if judged.reconciled.holds is False else "OK"])
 
@@ -115,6 +133,38 @@ def as_json_text(judged: Report) -> str:
         "holds": judged.reconciled.holds,
     }
     return msgspec.json.encode(document).decode()
+
+
+def as_csv(judged: Report) -> str:
+    """One line a row, money in millionths; what is not known is empty."""
+    told = StringIO()
+    lines = csv.writer(told)
+    lines.writerow(COLUMNS)
+    for row in judged.rows:
+        values = structured(row)
+        lines.writerow([values.get(column, "") for column in COLUMNS])
+    return told.getvalue()
+
+
+def structured(row: Row) -> dict[str, Any]:
+    """A row without its nests: `score.ours` is the field of the field. What is not known is missing."""
+    flat: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(row).items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": each for inner, each in value.items() if not isinstance(each, dict)})
+        elif value is not None:
+            flat[name] = " ".join(value) if isinstance(value, list | tuple) else value
+    return flat
+
+
+def _write(path: Path, text: str) -> None:
+    """Aside, then renamed: nobody finds half a file."""
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        aside.write_text(text)
+        aside.replace(path)
+    except OSError as error:
+        _fail("IOERR", f"{path}: {error.strerror}", "the same with a file in a folder that is there")
 
 
 def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:

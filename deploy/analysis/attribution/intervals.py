@@ -14,8 +14,8 @@ from typing import Final, Protocol, TypeVar
 
 LEVEL: Final = 0.95
 POWER: Final = 0.8
-RESAMPLES: Final = 2_000
-"""Of a bootstrap: enough for the 2.5 % ends to move by less than a tenth of the interval's width."""
+RESAMPLES: Final = 1_000
+"""Of a bootstrap: enough for the ends of an interval to move by a fiftieth of its width."""
 CLUSTERS_MIN: Final = 2
 """Fewer say nothing of how far they differ."""
 

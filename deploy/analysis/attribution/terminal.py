@@ -34,9 +34,9 @@ def as_text(report: Report, crossing: bool) -> str:
     rows = [*report.rows, *([report.blended] if report.blended else [])]
     parts = [
         [_headline(report)],
-        _table(RESULTS, [(row.name, _results(row)) for row in rows]),
-        _table(CONDUCT, [(row.name, _conduct(row)) for row in rows]),
-        [line for row in report.rows for line in _notes(row)],
+        _table(RESULTS, [(row.name, results(row)) for row in rows]),
+        _table(CONDUCT, [(row.name, conduct(row)) for row in rows]),
+        [line for row in report.rows for line in notes(row)],
         [
             line
             for text in (*map(_against, report.versus), *map(_on_same_ticks, report.paired))
@@ -45,7 +45,7 @@ def as_text(report: Report, crossing: bool) -> str:
         _boundaries(report.history.boundaries),
         _cadence(report),
         _crossings(report.history.crossings) if crossing else [],
-        _reconciles(report, crossing),
+        reconciles(report, crossing),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -71,7 +71,8 @@ def _table(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> 
     ]
 
 
-def _results(row: Row) -> list[str]:
+def results(row: Row) -> list[str]:
+    """The cells of RESULTS."""
     return [
         f"{row.hours:.1f}",
         f"{row.won}/{row.trades}",
@@ -86,7 +87,8 @@ def _results(row: Row) -> list[str]:
     ]
 
 
-def _conduct(row: Row) -> list[str]:
+def conduct(row: Row) -> list[str]:
+    """The cells of CONDUCT."""
     score = row.score
     return [
         f"{row.decisions:,}",
@@ -102,7 +104,7 @@ def _conduct(row: Row) -> list[str]:
     ]
 
 
-def _notes(row: Row) -> Iterable[str]:
+def notes(row: Row) -> Iterable[str]:
     """Badges, and what it would take."""
     if not row.trades:
         return
@@ -171,7 +173,8 @@ def _crossings(crossings: Sequence[Crossing]) -> list[str]:
     return ["Crossing trades", *(lines or ["  none"])]
 
 
-def _reconciles(report: Report, listed: bool) -> list[str]:
+def reconciles(report: Report, listed: bool) -> list[str]:
+    """Whether it adds up. Args: listed: whether crossing trades are listed, and need not be counted here."""
     found, crossings = report.reconciled, 0 if listed else len(report.history.crossings)
     sums = f"{cents(found.net_micro)} net of all trades, transfers {cents(found.transfers_micro)}"
     crossing = [f"Crossing trades: {crossings} (list: --crossing)"] if crossings else []
