@@ -17,6 +17,10 @@ from typing import Final
 
 import msgspec
 
+from deploy.analysis.attribution.gather import Asked, gather
+from deploy.analysis.attribution.judged import Report, judge
+from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.index import open_index
 from shared import entries as e
 from shared import messages as m
 from shared import wire
@@ -300,3 +304,13 @@ def a_desk_that_did(folder: Path, made: Made) -> State:
             appender.append(record)
         appender.close()
     return state
+
+
+def judged_history(folder: Path, made: Made) -> Report:
+    """What is reported of a history, over all of its time."""
+    state = a_desk_that_did(folder, made)
+    connection = open_index(state)
+    try:
+        return judge(gather(state, connection, bring_up(state), Asked()))
+    finally:
+        connection.close()

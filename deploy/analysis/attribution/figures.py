@@ -19,7 +19,7 @@ from deploy.analysis.plots import Axis, Estimate, Mark, Series, Span
 
 WIDE_PX: Final = 1_200
 NARROW_PX: Final = 340
-HALF_PX: Final = 420
+HALF_PX: Final = 396
 OPERATIONS_SHOWN: Final = 8
 """The newest, in the timeline."""
 SPANS_MAX: Final = 300

@@ -28,10 +28,11 @@ STYLE: Final = """
 :root{color-scheme:light dark;--edge:#8884}
 body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:1320px;padding:10px}
 h1{font-size:1.3rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.4rem 0 .3rem}p{margin:.3rem 0}
-.grid{display:flex;flex-wrap:wrap;gap:8px 24px}figure{margin:0;max-width:100%}.grid figure{width:420px}figcaption{font-size:.85rem;opacity:.8}
+.grid{display:flex;flex-wrap:wrap;gap:8px 24px}.grid figure{width:396px}
+figure{margin:0;max-width:100%}figcaption{font-size:.85rem;opacity:.8}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:3px 8px;text-align:right;border-bottom:1px solid var(--edge);white-space:nowrap}
-th:first-child,td:first-child,td.l,th.l{text-align:left}td.w{white-space:normal;min-width:16em;text-align:left}
+th:first-child,td:first-child,td.l,th.l{text-align:left}td.w{white-space:normal;min-width:28em;text-align:left}
 .badge{border:1px solid;border-radius:3px;padding:0 5px;font-size:.75rem;margin-right:4px;white-space:nowrap}
 .good,.torn,.unknown{border-left:5px solid #888;padding:4px 10px;font-weight:600}
 .good{border-color:#2a9d6a}.torn{border-color:#c00;background:#c002}.unknown{border-color:#b80}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,21 @@ def test_a_record_that_was_changed_is_not_reported_on(tmp_path: Path, kind: str)
     result = run(state)
     assert result.exit_code == EXIT["IOERR"], result.output
     assert segment.name in result.stderr and "next" in result.stderr
+
+
+def test_the_page_and_the_table_are_files_beside_the_text(desk: State, made: Made, tmp_path: Path) -> None:
+    """Whole ones, with nothing left beside them; the table has a line a row."""
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    result = run(desk, "--html", str(page), "--csv", str(table))
+    assert result.exit_code == EXIT["OK"] and "Attribution" in result.stdout
+    assert page.read_text().startswith("<!doctype html>")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["release"]: int(row["net_micro"]) for row in rows} == dict(made.books.net_micro)
+    assert all(row["badges"].startswith("TOO FEW") for row in rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.csv", "report.html"]
+
+
+def test_a_file_that_cannot_be_written_is_named(desk: State, tmp_path: Path) -> None:
+    """74, and what to do."""
+    result = run(desk, "--html", str(tmp_path / "nowhere" / "report.html"))
+    assert result.exit_code == EXIT["IOERR"] and "nowhere" in result.stderr and "next" in result.stderr

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kit.histories import Made, a_desk_that_did
+from kit.histories import Made, a_desk_that_did, judged_history
 
 from deploy.analysis.attribution.gather import Asked, gather
 from deploy.analysis.attribution.history import Boundary
@@ -23,11 +23,7 @@ SAMPLE = Path(__file__).with_name("report.txt")
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Two hours of three releases."""
-    state = a_desk_that_did(tmp_path_factory.mktemp("desk"), Made(11, quarters=8, rough=True))
-    connection = open_index(state)
-    history = gather(state, connection, bring_up(state), Asked())
-    connection.close()
-    return judge(history)
+    return judged_history(tmp_path_factory.mktemp("desk"), Made(11, quarters=8, rough=True))
 
 
 def test_the_report_reads_as_it_always_did(report: Report) -> None:
