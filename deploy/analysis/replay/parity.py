@@ -180,7 +180,7 @@ class Comparison:
 
 
 def earliest(footage: Footage) -> int:
-    """The first frame on which a decision can be compared: where a tape was cut off, the first ones rest on the rest."""
+    """The first frame whose decisions can be compared: at the beginning of a cut tape they rest on what was cut off."""
     if footage.first.seq == 1:
         return 1
     return footage.seq_at(footage.first.at_ns + WARM_UP_S * NS)
