@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 import msgspec
 
-from deploy.analysis.replay import live, shown
+from deploy.analysis.replay import live, made, shown
 from deploy.analysis.replay.bar import Bar
 from deploy.analysis.replay.engine import Audience, Nobody, replayed
 from deploy.analysis.replay.footage import Footage, NoTape
@@ -20,7 +20,10 @@ from deploy.analysis.replay.job import CASH_MICRO, Fills, Job
 from deploy.analysis.replay.live import NoJournal
 from deploy.analysis.replay.parity import Comparison, earliest
 from deploy.analysis.replay.times import EXAMPLES, Place, PlaceType, stamp
+from deploy.rehearsal.layouts import read_day
+from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index
+from shared.clock import NS
 from shared.fingerprint import PACKAGES
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
@@ -43,9 +46,14 @@ class Faulty(Exception):
 @click.option("--from", "begin", type=PlaceType(), help=f"Where to begin: {EXAMPLES}; default: the tape's beginning.")
 @click.option("--to", "end", type=PlaceType(), help="Where to end; default: the tape's end.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Folder of a tape; default: the desk's.")
+@click.option(
+    "--day", type=click.Path(path_type=Path), help="Folder of a recorded day, whose tape is made first, once."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the crowd in a recorded day's books.")
 @click.option("--params", multiple=True, metavar="K=V", help="A parameter instead of the recorded ones; repeatable.")
 @click.option("--fills", type=click.Choice(["recorded", "rehearsal"]), help="Accounts as recorded, or on paper.")
 @click.option("--verify", is_flag=True, help="Hold what is decided against what was decided live.")
+@click.option("--of", "of", metavar="rN|HASH", help="With --verify: only ticks that this release owned.")
 @click.option("--cash", type=click.FloatRange(1, 1_000_000), default=CASH_MICRO / MICRO, help="Of a paper account.")
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write decisions and fills.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="The desk's folder.")
@@ -59,6 +67,7 @@ def replay(as_json: bool, **asked: Any) -> None:
     \b
       foresight replay --from -2h                               the active release, as it was
       foresight replay --release r7 --fills rehearsal           what r7 would have done with that tape
+      foresight replay --day DIR --from 14:00 --to 16:00        a recorded day, on paper
       foresight replay --params stake_usd=10 --params mode=on   what other parameters would have done
       foresight replay --verify                                 every release decided as it did live?
       foresight replay --verify --release ../variant            where would this code have decided otherwise?
@@ -99,9 +108,12 @@ class _Run:
         begin: Place | None,
         end: Place | None,
         tape: Path | None,
+        day: Path | None,
+        seed: int,
         params: tuple[str, ...],
         fills: Fills | None,
         verify: bool,
+        of: str | None,
         cash: float,
         table: Path | None,
         state_dir: Path | None,
@@ -110,11 +122,14 @@ class _Run:
         self.state = State(state_dir or default_state())
         self.wanted, self.begin, self.end = wanted, begin, end
         self.parameters = _parameters(params)
-        self.fills: Fills = fills or ("rehearsal" if self.parameters else "recorded")
-        self.verify, self.cash, self.table, self.as_json = verify, cash, table, as_json
-        self.footage = Footage(tape or self.state.tape)
-        if verify and (self.parameters or fills or table):
-            raise Faulty("USAGE", "--verify takes live parameters and accounts only", "foresight replay --verify")
+        self.fills: Fills = fills or ("rehearsal" if self.parameters or day else "recorded")
+        self.verify, self.of, self.cash, self.table, self.as_json = verify, of, cash, table, as_json
+        if verify and (self.parameters or fills or table or day):
+            text = "--verify compares what was live: it takes no --params, --fills, --csv or --day"
+            raise Faulty("USAGE", text, "foresight replay --verify")
+        if of and not verify:
+            raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
+        self.footage = Footage(self._made(day, tape, seed) if day is not None else tape or self.state.tape)
 
     def run(self) -> None:
         """Do what was asked, print it, and end with its code. Raises: Faulty and what the rooms below raise."""
@@ -143,10 +158,34 @@ class _Run:
             title = f"{name} on {self._told_range(from_seq, to_seq)}, accounts {self._told_fills()}"
             click.echo(shown.as_text(result, title))
 
+    def _made(self, folder: Path, tape: Path | None, seed: int) -> Path:
+        """The tape of a recorded day, made if it is not there yet. Raises: Faulty."""
+        try:
+            day = read_day(folder)
+        except DayUnreadable as error:
+            raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
+        end_ns = day.span_s[1] * NS
+        begin, end = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (self.begin, self.end))
+        first_ms, until_ms = made.stretch(day, begin, end)
+        if first_ms >= until_ms:
+            span = " to ".join(stamp(second * NS) for second in day.span_s)
+            raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
+        name = f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"
+        target = tape or self.state.root / "tapes" / name
+        if not target.is_dir() or not any(target.iterdir()):
+            with Bar(f"making the tape of {folder.name}") as bar:
+                made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
+        return target
+
     # --- the comparison ---------------------------------------------------------------------------------------------
 
     def _verify(self, from_seq: int, to_seq: int) -> NoReturn:
         said = live.gather(self.state.journal, from_seq, to_seq)
+        if self.of:
+            owner = find(self.state, self.of)
+            if owner is None:
+                raise Faulty("NOINPUT", f"{self.of!r} is no staged release", "foresightctl releases")
+            said.answers = [answer for answer in said.answers if answer.release == owner.release]
         comparison = Comparison(self.footage, self.state.journal)
         names = {known.release: f"r{known.seq} {known.release[:8]}" for known in index(self.state)}
         with Bar("comparing") as bar:

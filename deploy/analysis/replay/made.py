@@ -16,7 +16,8 @@ from random import Random
 from typing import Final, Literal
 
 from deploy.rehearsal.agenda import Agenda
-from deploy.rehearsal.days import Day, Listing, strike_of
+from deploy.rehearsal.bridged import BridgedDay
+from deploy.rehearsal.days import Day, Listing, RecordedDay, strike_of
 from deploy.rehearsal.floor import Floor, Rules
 from deploy.rehearsal.markets import OUTCOMES, Market
 from deploy.rehearsal.matching import Matched, Wish, in_up
@@ -31,6 +32,8 @@ DEPTH: Final = 5
 """Levels of a book that a desk shows."""
 CASH_MICRO: Final = 1_000_000_000
 OWNER: Final = "made"
+WARM_UP_MS: Final = 1_500_000
+"""What is made before the first decision that is asked for: more than any state depends on."""
 RULES: Final[dict[int, m.Rule]] = {0: "spot", 30: "twap30", 60: "twap60"}
 _MS: Final = 1_000_000
 _TWAP_S: Final = 60
@@ -38,6 +41,14 @@ _FEED: Final[dict[int, Literal["spot", "twap"]]] = {0: "spot", _TWAP_S: "twap"}
 _INTERVALS_S: Final = (300, 900)
 _LONGEST_S: Final = 900
 Progress = Callable[[int, int], object]
+
+
+def stretch(day: RecordedDay | BridgedDay, begin_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+    """First and last millisecond to make of a day, so that decisions from `begin_ns` to `end_ns` rest on enough."""
+    last_ms = day.span_s[1] * 1_000 + 1_000
+    first_ms = day.first_ms if begin_ns is None else max(day.first_ms, begin_ns // _MS - WARM_UP_MS)
+    until_ms = last_ms if end_ns is None else min(last_ms, -(-end_ns // _MS))
+    return first_ms, until_ms
 
 
 def make(day: Day, first_ms: int, until_ms: int, folder: Path, *, seed: int, progress: Progress) -> None:

@@ -30,21 +30,21 @@ class Place:
 
     def first(self, footage: Footage) -> int:
         """The first frame that is not before this place."""
-        return self.seq if self.seq is not None else footage.seq_at(self._moment(footage))
+        return self.seq if self.seq is not None else footage.seq_at(self.moment(footage.last.at_ns))
 
     def last(self, footage: Footage) -> int:
         """The last frame that is not behind this place; 0 when all are."""
-        return self.seq if self.seq is not None else footage.seq_at(self._moment(footage) + 1) - 1
+        return self.seq if self.seq is not None else footage.seq_at(self.moment(footage.last.at_ns) + 1) - 1
 
-    def _moment(self, footage: Footage) -> int:
+    def moment(self, end_ns: int) -> int:
+        """The moment of a place that is no frame, on a tape that ends then."""
         if self.at_ns is not None:
             return self.at_ns
         if self.before_s is not None:
-            return footage.last.at_ns - round(self.before_s * NS)
-        assert self.of_day_s is not None
-        day_s = footage.last.at_ns // NS // 86_400 * 86_400
-        at_ns = (day_s + self.of_day_s) * NS
-        return at_ns if at_ns <= footage.last.at_ns else at_ns - 86_400 * NS
+            return end_ns - round(self.before_s * NS)
+        assert self.of_day_s is not None, "a frame's number is no moment"
+        at_ns = (end_ns // NS // 86_400 * 86_400 + self.of_day_s) * NS
+        return at_ns if at_ns <= end_ns else at_ns - 86_400 * NS
 
 
 class PlaceType(click.ParamType[Place]):
