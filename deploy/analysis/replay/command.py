@@ -167,7 +167,7 @@ class _Run:
         end_ns = day.span_s[1] * NS
         begin, end = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (self.begin, self.end))
         first_ms, until_ms = made.stretch(day, begin, end)
-        if first_ms >= until_ms:
+        if first_ms >= until_ms - made.SETTLE_MS:
             span = " to ".join(stamp(second * NS) for second in day.span_s)
             raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
         name = f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"

@@ -30,6 +30,8 @@ Progress = Callable[[int, int], object]
 """Told now and then how many frames are done, and of how many."""
 TOLD_EVERY: Final = 2_000
 """Frames between two words of progress."""
+AFTER_NS: Final = 1_200 * NS
+"""How much tape behind the end is looked at for the winners of windows that were decided in."""
 _PIECE: Final = 32 << 10
 """Frames are handed over in pieces of about so many bytes, so that they are folded while others are read."""
 
@@ -91,6 +93,7 @@ class _Playing:
     _digest: blake2b = field(default_factory=lambda: blake2b(digest_size=16))
     _odds: Odds = field(default_factory=Odds)
     _books: dict[Window, m.BookSeen] = field(default_factory=dict)
+    _end_ns: int = 0
     _piece: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
@@ -106,7 +109,10 @@ class _Playing:
         line = b""
         for payload, frame in self.footage.frames(begin_seq):
             if frame.seq > to_seq:
-                break
+                if not self._still_settles(frame):
+                    break
+                continue
+            self._end_ns = frame.at_ns + AFTER_NS
             if frame.seq % TOLD_EVERY == 0:
                 progress(max(0, frame.seq - begin_seq), to_seq - begin_seq)
             self.paper.pass_time(frame.at_ns)
@@ -183,6 +189,16 @@ class _Playing:
         if now or len(self._piece) > _PIECE:
             hands.hand(bytes(self._piece))
             self._piece.clear()
+
+    def _still_settles(self, frame: m.Streamed) -> bool:
+        """Behind the end only this matters: who won the windows that were decided in. Whether that is still open."""
+        for window, winner in self.ends.see(frame.event):
+            if window in self._unsettled():
+                self._ended(window, winner, frame.at_ns)
+        return bool(self._unsettled()) and frame.at_ns <= self._end_ns
+
+    def _unsettled(self) -> set[Window]:
+        return self._odds.open | self.holdings.held
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ DEPTH: Final = 5
 """Levels of a book that a desk shows."""
 CASH_MICRO: Final = 1_000_000_000
 OWNER: Final = "made"
+SETTLE_MS: Final = 900_000
+"""What is made behind the last decision that is asked for, so that its windows are resolved."""
 WARM_UP_MS: Final = 1_500_000
 """What is made before the first decision that is asked for: more than any state depends on."""
 RULES: Final[dict[int, m.Rule]] = {0: "spot", 30: "twap30", 60: "twap60"}
@@ -48,7 +50,7 @@ def stretch(day: RecordedDay | BridgedDay, begin_ns: int | None, end_ns: int | N
     last_ms = day.span_s[1] * 1_000 + 1_000
     first_ms = day.first_ms if begin_ns is None else max(day.first_ms, begin_ns // _MS - WARM_UP_MS)
     until_ms = last_ms if end_ns is None else min(last_ms, -(-end_ns // _MS))
-    return first_ms, until_ms
+    return first_ms, until_ms + SETTLE_MS
 
 
 def make(day: Day, first_ms: int, until_ms: int, folder: Path, *, seed: int, progress: Progress) -> None:
