@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -13,16 +13,19 @@ import msgspec
 
 from deploy.analysis.replay import live, made, shown
 from deploy.analysis.replay.bar import Bar
-from deploy.analysis.replay.engine import Audience, Nobody, replayed
+from deploy.analysis.replay.engine import Audience, replayed
 from deploy.analysis.replay.footage import Footage, NoTape
 from deploy.analysis.replay.hands import ReleaseFailed
-from deploy.analysis.replay.job import CASH_MICRO, Fills, Job
+from deploy.analysis.replay.holdings import Fill
+from deploy.analysis.replay.job import CASH_MICRO, Fills, Job, Result
 from deploy.analysis.replay.live import NoJournal
+from deploy.analysis.replay.page import Page
 from deploy.analysis.replay.parity import Comparison, earliest
 from deploy.analysis.replay.times import EXAMPLES, Place, PlaceType, stamp
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index
+from shared import messages as m
 from shared.clock import NS
 from shared.fingerprint import PACKAGES
 from shared.outcomes import EXIT
@@ -55,6 +58,7 @@ class Faulty(Exception):
 @click.option("--verify", is_flag=True, help="Hold what is decided against what was decided live.")
 @click.option("--of", "of", metavar="rN|HASH", help="With --verify: only ticks that this release owned.")
 @click.option("--cash", type=click.FloatRange(1, 1_000_000), default=CASH_MICRO / MICRO, help="Of a paper account.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write one page, plots and all.")
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write decisions and fills.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="The desk's folder.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -115,6 +119,7 @@ class _Run:
         verify: bool,
         of: str | None,
         cash: float,
+        page: Path | None,
         table: Path | None,
         state_dir: Path | None,
         as_json: bool,
@@ -123,9 +128,10 @@ class _Run:
         self.wanted, self.begin, self.end = wanted, begin, end
         self.parameters = _parameters(params)
         self.fills: Fills = fills or ("rehearsal" if self.parameters or day else "recorded")
-        self.verify, self.of, self.cash, self.table, self.as_json = verify, of, cash, table, as_json
-        if verify and (self.parameters or fills or table or day):
-            text = "--verify compares what was live: it takes no --params, --fills, --csv or --day"
+        self.verify, self.of, self.cash, self.as_json = verify, of, cash, as_json
+        self.page, self.table = page, table
+        if verify and (self.parameters or fills or table or page or day):
+            text = "--verify compares what was live: it takes no --params, --fills, --html, --csv or --day"
             raise Faulty("USAGE", text, "foresight replay --verify")
         if of and not verify:
             raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
@@ -148,6 +154,8 @@ class _Run:
         )
         with self._audience() as audience, Bar(f"replaying {name}") as bar:
             result = replayed(job, bar, audience)
+            title = f"{name} on {self._told_range(from_seq, to_seq)}, accounts {self._told_fills()}"
+            audience.write(self.page, result, title)
         if not result.ticks:
             raise Faulty(
                 "NOINPUT", f"no tick in {self._told_range(from_seq, to_seq)}", "foresight replay, without a range"
@@ -155,7 +163,6 @@ class _Run:
         if self.as_json:
             click.echo(msgspec.json.encode({"release": name, "job": job, "result": result}))
         else:
-            title = f"{name} on {self._told_range(from_seq, to_seq)}, accounts {self._told_fills()}"
             click.echo(shown.as_text(result, title))
 
     def _made(self, folder: Path, tape: Path | None, seed: int) -> Path:
@@ -237,12 +244,16 @@ class _Run:
             return str(ROOT)
 
     @contextmanager
-    def _audience(self) -> Iterator[Audience]:
-        if self.table is None:
-            yield Nobody()
-            return
-        with self.table.open("w", newline="") as file:
-            yield shown.Table(file)
+    def _audience(self) -> Iterator[_Audiences]:
+        """Who wants to see more than the sums; files are opened before anything is played."""
+        with ExitStack() as open_files:
+            seeing: list[Audience] = []
+            if self.table is not None:
+                seeing.append(shown.Table(open_files.enter_context(self.table.open("w", newline=""))))
+            if self.page is not None:
+                self.page.touch()
+                seeing.append(Page())
+            yield _Audiences(seeing)
 
     def _told_range(self, from_seq: int, to_seq: int) -> str:
         begin, end = stamp(self.footage.at(from_seq)), stamp(self.footage.at(to_seq))
@@ -250,6 +261,31 @@ class _Run:
 
     def _told_fills(self) -> str:
         return "as recorded" if self.fills == "recorded" else "on paper"
+
+
+class _Audiences:
+    """Several audiences as one."""
+
+    def __init__(self, seeing: list[Audience]) -> None:
+        self._seeing = seeing
+
+    def decided(self, frame: m.Streamed, tick: m.Tick, decision: m.Decision) -> None:
+        for each in self._seeing:
+            each.decided(frame, tick, decision)
+
+    def filled(self, at_ns: int, fill: Fill) -> None:
+        for each in self._seeing:
+            each.filled(at_ns, fill)
+
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        for each in self._seeing:
+            each.ended(at_ns, net_micro)
+
+    def write(self, path: Path | None, result: Result, title: str) -> None:
+        """Write the page, if one is wanted."""
+        for each in self._seeing:
+            if path is not None and isinstance(each, Page):
+                path.write_text(each.html(result, title))
 
 
 def _parameters(said: tuple[str, ...]) -> dict[str, Any]:

@@ -45,6 +45,9 @@ class Audience(Protocol):
     def filled(self, at_ns: int, fill: Fill) -> None:
         """A part of an order traded."""
 
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        """A window in which something had filled was resolved: what it earned, fees off."""
+
 
 class Nobody:
     """An audience that looks away."""
@@ -53,6 +56,9 @@ class Nobody:
         pass
 
     def filled(self, at_ns: int, fill: Fill) -> None:
+        pass
+
+    def ended(self, at_ns: int, net_micro: int) -> None:
         pass
 
 
@@ -150,7 +156,9 @@ class _Playing:
 
     def _ended(self, window: Window, winner: m.Outcome, at_ns: int) -> None:
         self._odds.resolved(window, winner)
-        self.holdings.resolve(window, winner, at_ns)
+        earned = self.holdings.resolve(window, winner)
+        if earned is not None:
+            self.audience.ended(at_ns, earned.moved_micro - earned.fees_micro)
 
     def _tick(self, hands: Hands, frame: m.Streamed, tick: m.Tick, payload: bytes, line: bytes) -> bytes:
         """Show a tick, take its answer; a line that was read and belongs to a later tick is given back."""
@@ -211,7 +219,7 @@ class _Playing:
     def _result(self, summary: Summary) -> Result:
         for window, winner in self.ends.by_rule(self.footage.last.at_ns):
             self._ended(window, winner, self.footage.last.at_ns)
-        ended = [earned for _, _, earned in self.holdings.ended]
+        ended = self.holdings.ended
         gross_micro = sum(earned.moved_micro for earned in ended)
         fees_micro = sum(earned.fees_micro for earned in ended)
         return Result(

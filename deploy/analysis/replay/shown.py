@@ -15,7 +15,7 @@ from deploy.analysis.replay.job import Result
 from deploy.analysis.replay.parity import Compared, Difference, Parity
 from deploy.analysis.replay.times import stamp
 from shared import messages as m
-from shared.units import MICRO, show_micro
+from shared.units import MICRO
 
 COLUMNS: Final = (
     "row", "at", "seq", "slot", "tick", "verdict", "fair_up_bp", "ask_micro", "edge_bp", "wishes",
@@ -111,6 +111,9 @@ class Table:
         row: dict[str, Any] = {name: getattr(fill, name) for name in COLUMNS if hasattr(fill, name)}
         self._rows.writerow(row | {"row": "fill", "at": stamp(at_ns, millis=True), "slot": fill.window[0]})
 
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        """What a window earned is the sum of rows that are there already, and its winner's."""
+
 
 def _span(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3_600)
@@ -126,6 +129,3 @@ def _brier(result: Result) -> str:
         return "no decision with a fair value and a winner"
     ours, market = (total / result.brier_count / _ONE_E8 for total in (result.brier_e8, result.brier_market_e8))
     return f"Brier {ours:.4f}, the market's {market:.4f}, on {result.brier_count:,} decisions"
-
-
-__all__ = ["COLUMNS", "Table", "as_text", "parity_text", "show_micro"]

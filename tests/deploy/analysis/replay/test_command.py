@@ -103,13 +103,15 @@ def test_other_parameters_ask_what_if(desk: tuple[State, Stream, str]) -> None:
     assert (wrong.exit_code, "stake_usd" in told(wrong)[0]) == (1, True)
 
 
-def test_decisions_and_fills_are_written_as_a_table(desk: tuple[State, Stream, str], tmp_path: Path) -> None:
+def test_decisions_and_fills_are_written_as_a_table_and_a_page(desk: tuple[State, Stream, str], tmp_path: Path) -> None:
     """As many rows as ticks and fills."""
-    result = run(desk[0], "--release", "r1", "--fills", "rehearsal", "--csv", tmp_path / "t.csv", "--json")
+    files = ("--csv", tmp_path / "t.csv", "--html", tmp_path / "t.html")
+    result = run(desk[0], "--release", "r1", "--fills", "rehearsal", *files, "--json")
     found = msgspec.json.decode(result.stdout)["result"]
     with (tmp_path / "t.csv").open(newline="") as file:
         rows = [row["row"] for row in csv.DictReader(file)]
     assert (rows.count("decision"), rows.count("fill")) == (found["ticks"], found["fills"])
+    assert found["decisions"] in (tmp_path / "t.html").read_text()
 
 
 def test_live_decisions_that_are_the_same_are_verified(desk: tuple[State, Stream, str]) -> None:

@@ -45,12 +45,16 @@ class Audience:
     def __init__(self) -> None:
         self.decisions = list[tuple[Streamed, Tick, Decision]]()
         self.fills = list[tuple[int, Fill]]()
+        self.earned_micro = 0
 
     def decided(self, frame: Streamed, tick: Tick, decision: Decision) -> None:
         self.decisions.append((frame, tick, decision))
 
     def filled(self, at_ns: int, fill: Fill) -> None:
         self.fills.append((at_ns, fill))
+
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        self.earned_micro += net_micro
 
 
 def test_recorded_accounts_give_the_decisions_that_the_release_itself_prints(tape: tuple[Path, Stream]) -> None:
@@ -76,7 +80,7 @@ def test_on_paper_the_account_is_what_the_releases_own_orders_made_it(on_paper: 
     assert sum(held.size_micro for held in after.account.positions) >= first.size_micro
     paid_micro = sum(fill.worth_micro + fill.fee_micro for _, fill in seen.fills)
     won_micro = sum(fill.size_micro for _, fill in seen.fills if fill.outcome == "Up")
-    assert result.net_micro == won_micro - paid_micro
+    assert result.net_micro == won_micro - paid_micro == seen.earned_micro
     assert result.fees_micro == sum(fill.fee_micro for _, fill in seen.fills)
     assert (result.unresolved, result.windows) == (0, 8)
 

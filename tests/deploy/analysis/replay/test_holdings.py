@@ -26,9 +26,9 @@ def test_a_winner_pays_and_its_window_earns_what_is_left() -> None:
     holdings.fill(a_fill())
     assert holdings.cash_micro == 96 * MICRO - 20_000
     assert holdings.positions[(*WINDOW, "Up")] == Position(10 * MICRO, 4 * MICRO + 20_000)
-    holdings.resolve(WINDOW, "Up", 7)
-    [(window, at_ns, earned)] = holdings.ended
-    assert (window, at_ns, earned.moved_micro, earned.fees_micro) == (WINDOW, 7, 6 * MICRO, 20_000)
+    earned = holdings.resolve(WINDOW, "Up")
+    assert earned is not None
+    assert (earned.moved_micro, earned.fees_micro, holdings.ended) == (6 * MICRO, 20_000, [earned])
     assert holdings.cash_micro == 106 * MICRO - 20_000
     assert not holdings.held
 
@@ -37,8 +37,8 @@ def test_a_loser_pays_nothing() -> None:
     """What was paid for it is gone."""
     holdings = Holdings(100 * MICRO)
     holdings.fill(a_fill())
-    holdings.resolve(WINDOW, "Down", 7)
-    assert [earned.moved_micro for _, _, earned in holdings.ended] == [-4 * MICRO]
+    holdings.resolve(WINDOW, "Down")
+    assert [earned.moved_micro for earned in holdings.ended] == [-4 * MICRO]
 
 
 def test_a_sale_takes_its_part_of_the_cost_with_it() -> None:
@@ -56,14 +56,14 @@ def test_what_is_taken_back_has_never_been() -> None:
     holdings.fill(a_fill())
     holdings.take_back(a_fill())
     assert (holdings.cash_micro, holdings.fills, holdings.held) == (100 * MICRO, 0, set())
-    holdings.resolve(WINDOW, "Up", 7)
+    holdings.resolve(WINDOW, "Up")
     assert (holdings.windows, holdings.ended) == (1, [])
 
 
 def test_a_window_without_a_fill_is_resolved_and_not_traded() -> None:
     """It counts, and earns nothing."""
     holdings = Holdings()
-    holdings.resolve(WINDOW, "Down", 7)
+    holdings.resolve(WINDOW, "Down")
     assert (holdings.windows, holdings.ended) == (1, [])
 
 
@@ -80,7 +80,7 @@ def test_cash_is_the_opening_plus_what_windows_earned(fills: list[tuple[Any, int
     holdings = Holdings(10**12)
     for outcome, price_micro, size_micro, fee_micro in fills:
         holdings.fill(a_fill(outcome=outcome, price_micro=price_micro, size_micro=size_micro, fee_micro=fee_micro))
-    holdings.resolve(WINDOW, winner, 7)
-    earned = sum(each.moved_micro - each.fees_micro for _, _, each in holdings.ended)
+    holdings.resolve(WINDOW, winner)
+    earned = sum(each.moved_micro - each.fees_micro for each in holdings.ended)
     assert holdings.cash_micro == 10**12 + earned
     assert not holdings.held

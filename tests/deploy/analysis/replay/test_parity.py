@@ -63,6 +63,9 @@ class Seen:
     def filled(self, at_ns: int, fill: object) -> None:
         pass
 
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        pass
+
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
