@@ -6,31 +6,27 @@ release's own code on the same tape where it is asked to. The desk is not asked,
 
 from __future__ import annotations
 
-import sqlite3
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 import msgspec
 
 from deploy.analysis.attribution.explained import Explained, NotFound, explained, find
-from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.opened import opened
 from deploy.analysis.attribution.terminal import cents, clock, price, stamp
 from deploy.analysis.attribution.trades import MICRO
-from deploy.analysis.index import IndexBusy, IndexUnwritable, JournalUnreadable, NoJournal, open_index
+from deploy.analysis.index.command import fail
 from deploy.analysis.replay.difference import before, wishes
 from deploy.analysis.replay.footage import Footage, NoTape
 from deploy.analysis.replay.hands import Hands, Line, ReleaseFailed
-from deploy.meter import Meter
 from deploy.release import find as find_release
 from shared import wire
-from shared.outcomes import EXIT
 from shared.paths import State, default_state
-from shared.records import Damaged
 
 SCHEMA: Final = "foresight.explain/1"
+VERB: Final = "foresight explain"
 _NAMED: Final = 18
 """Letters of an order's hash that are shown."""
 
@@ -64,29 +60,14 @@ def explain(what: str, other: str | None, state_dir: Path | None, as_json: bool)
     """
     state = State(state_dir or default_state())
     try:
-        found = _read(state, what)
+        with opened(VERB, state) as connection:
+            found = explained(connection, *find(connection, what))
         seen = _seen(state, found)
         otherwise = _otherwise(state, found, other) if other else None
-    except (NoJournal, NotFound) as error:
-        _fail("NOINPUT", str(error), "foresight explain SLOT@TICK, an order's id or a trade's")
-    except (JournalUnreadable, Damaged, wire.BadFrame) as error:
-        _fail("IOERR", str(error), "foresight verify")
-    except (IndexBusy, IndexUnwritable, OSError, sqlite3.Error) as error:
-        _fail("IOERR", str(error), "the same again, when the folder can be written")
+    except NotFound as error:
+        fail(VERB, "NOINPUT", str(error), "foresight explain SLOT@TICK, an order's id or a trade's")
     document = {"schema": SCHEMA, "decision": found, "seen": seen, "otherwise": otherwise and asdict(otherwise)}
     click.echo(msgspec.json.encode(document).decode() if as_json else as_text(found, seen, otherwise))
-
-
-def _read(state: State, what: str) -> Explained:
-    """Raises: as `open_index` and `bring_up`; NotFound."""
-    connection = open_index(state)
-    try:
-        with Meter("tape") as meter:
-            mids = bring_up(state, lambda done, of: meter.tell(done / of, f"{done} of {of} segments"))
-        connection.execute("ATTACH ? AS mids", (str(mids),))
-        return explained(connection, *find(connection, what))
-    finally:
-        connection.close()
 
 
 def _seen(state: State, found: Explained) -> list[str]:
@@ -115,12 +96,6 @@ def _otherwise(state: State, found: Explained, other: str) -> Otherwise:
         return Otherwise(name, "", [], {}, "the tape has a hole before this tick, and no keyframe after it")
     decision = wire.decode_decision(bytes.fromhex(line.decision))
     return Otherwise(name, str(decision.reasons.get("verdict", "")), wishes(decision), dict(decision.reasons))
-
-
-def _fail(code: str, text: str, then: str) -> NoReturn:
-    click.echo(f"foresight explain: {text}", err=True)
-    click.echo(f"  next     {then}", err=True)
-    sys.exit(EXIT[code])
 
 
 # --- in words ---

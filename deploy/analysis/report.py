@@ -6,12 +6,11 @@ Reads the index, and the tape for what the market thought; asks the desk nothing
 from __future__ import annotations
 
 import csv
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 import msgspec
@@ -19,14 +18,12 @@ import msgspec
 from deploy.analysis.attribution.gather import FOREVER_NS, Asked, gather
 from deploy.analysis.attribution.history import GroupBy, History
 from deploy.analysis.attribution.judged import Report, Row, judge, reconcile
-from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.opened import opened
 from deploy.analysis.attribution.page import as_html
 from deploy.analysis.attribution.terminal import as_text
-from deploy.analysis.index import IndexBusy, IndexUnwritable, JournalUnreadable, NoJournal, open_index
+from deploy.analysis.index.command import fail
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
-from shared.records import Damaged
-from shared.wire import BadFrame
 
 COLUMNS: Final = (
     *("key", "name", "release", "hours", "decisions", "windows", "won", "trades", "observations", "win_rate"),
@@ -39,7 +36,7 @@ COLUMNS: Final = (
 SCHEMA: Final = "foresight.report/1"
 TRIES: Final = 5
 """Of reading index and account of a desk that goes on trading, until both are of one moment."""
-NEXT: Final = "foresight report --state-dir FOLDER, the folder of a desk that has run"
+VERB: Final = "foresight report"
 
 
 class Moment(click.ParamType[int]):
@@ -90,14 +87,7 @@ def report(
     release; 74 a record cannot be read.
     """
     state = State(state_dir or default_state())
-    try:
-        found = _read(state, Asked(since or 0, until or FOREVER_NS, by))
-    except NoJournal as error:
-        _fail("NOINPUT", str(error), NEXT)
-    except (JournalUnreadable, Damaged, BadFrame) as error:
-        _fail("IOERR", str(error), "foresight verify")
-    except (IndexBusy, IndexUnwritable, OSError, sqlite3.Error) as error:
-        _fail("IOERR", str(error), "the same again, when the folder can be written")
+    found = _read(state, Asked(since or 0, until or FOREVER_NS, by))
     judged = judge(found, _named(found, compare) if compare else None)
     for path, write in ((page, as_html), (table, as_csv)):
         if path is not None:
@@ -107,14 +97,11 @@ def report(
 
 
 def _read(state: State, asked: Asked) -> History:
-    """The history of a desk, its account of the same moment. Raises: as `open_index` and `bring_up`."""
-    for attempt in range(TRIES):
-        connection = open_index(state)
-        try:
-            found = gather(state, connection, bring_up(state), asked)
-        finally:
-            connection.close()
-        if reconcile(found.money).holds or attempt == TRIES - 1:
+    """The history of a desk, and its account of the same moment if that can be had."""
+    for _ in range(TRIES):
+        with opened(VERB, state) as connection:
+            found = gather(state, connection, asked)
+        if reconcile(found.money).holds:
             break
     return found
 
@@ -164,7 +151,7 @@ def _write(path: Path, text: str) -> None:
         aside.write_text(text)
         aside.replace(path)
     except OSError as error:
-        _fail("IOERR", f"{path}: {error.strerror}", "the same with a file in a folder that is there")
+        fail(VERB, "IOERR", f"{path}: {error.strerror}", "the same with a file in a folder that is there")
 
 
 def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:
@@ -174,12 +161,6 @@ def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:
         fits = [each.digest for each in found.releases.values() if name == each.short or each.digest.startswith(name)]
         if len(fits) != 1:
             known = ", ".join(each.name for each in found.releases.values()) or "none"
-            _fail("NOINPUT", f"{name} names {len(fits)} releases; known are {known}", "foresightctl releases")
+            fail(VERB, "NOINPUT", f"{name} names {len(fits)} releases; known are {known}", "foresightctl releases")
         digests += fits
     return digests[0], digests[1]
-
-
-def _fail(code: str, text: str, then: str) -> NoReturn:
-    click.echo(f"foresight report: {text}", err=True)
-    click.echo(f"  next     {then}", err=True)
-    sys.exit(EXIT[code])

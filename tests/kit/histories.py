@@ -19,7 +19,7 @@ import msgspec
 
 from deploy.analysis.attribution.gather import Asked, gather
 from deploy.analysis.attribution.judged import Report, judge
-from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.mids import attach
 from deploy.analysis.index import open_index
 from shared import entries as e
 from shared import messages as m
@@ -311,6 +311,7 @@ def judged_history(folder: Path, made: Made) -> Report:
     state = a_desk_that_did(folder, made)
     connection = open_index(state)
     try:
-        return judge(gather(state, connection, bring_up(state), Asked()))
+        attach(connection, state)
+        return judge(gather(state, connection, Asked()))
     finally:
         connection.close()

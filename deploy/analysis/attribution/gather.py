@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any, Final
 
 from deploy.analysis.attribution.calibration import BINS, BP
@@ -82,12 +81,10 @@ class Asked:
 
 
 class Index:
-    """An open index with the market's middles beside it. Args: connection: as `open_index` gives it."""
+    """An open index with the market's middles beside it, as `mids.attach` puts them there."""
 
-    def __init__(self, connection: sqlite3.Connection, mids: Path, asked: Asked) -> None:
+    def __init__(self, connection: sqlite3.Connection, asked: Asked) -> None:
         self.connection, self.asked = connection, asked
-        self.connection.row_factory = sqlite3.Row
-        self.connection.execute("ATTACH ? AS mids", (f"{mids}",))
         self.period = {"since": asked.since_ns, "until": asked.until_ns}
 
     def all(self, query: str, **more: Any) -> list[sqlite3.Row]:
@@ -104,9 +101,9 @@ class Index:
         return row[0] if row else None
 
 
-def gather(state: State, connection: sqlite3.Connection, mids: Path, asked: Asked) -> History:
-    """The history of a period."""
-    index = Index(connection, mids, asked)
+def gather(state: State, connection: sqlite3.Connection, asked: Asked) -> History:
+    """The history of a period. Args: connection: as `open_index` gives it, with the middles attached."""
+    index = Index(connection, asked)
     releases = {row["release"]: Release(row["release"], row["seq"]) for row in index.all("SELECT * FROM releases")}
     return History(
         mode=index.one("SELECT mode FROM terms ORDER BY n DESC LIMIT 1") or "",

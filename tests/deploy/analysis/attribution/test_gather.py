@@ -14,7 +14,7 @@ from kit.histories import BEGIN_S, Made, a_desk_that_did
 from deploy.analysis.attribution.calibration import brier, together
 from deploy.analysis.attribution.gather import Asked, gather
 from deploy.analysis.attribution.history import GroupBy, History
-from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.mids import attach
 from deploy.analysis.index import open_index
 from shared import entries as e
 from shared.paths import State
@@ -31,7 +31,8 @@ def _renumbered(made: Made) -> Made:
 @contextmanager
 def _told(state: State, asked: Asked) -> Iterator[History]:
     connection = open_index(state)
-    yield gather(state, connection, bring_up(state), asked)
+    attach(connection, state)
+    yield gather(state, connection, asked)
     connection.close()
 
 

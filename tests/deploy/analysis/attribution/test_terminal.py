@@ -12,7 +12,7 @@ from kit.histories import Made, a_desk_that_did, judged_history
 from deploy.analysis.attribution.gather import Asked, gather
 from deploy.analysis.attribution.history import Boundary
 from deploy.analysis.attribution.judged import Report, judge
-from deploy.analysis.attribution.mids import bring_up
+from deploy.analysis.attribution.mids import attach
 from deploy.analysis.attribution.terminal import WIDTH_MAX, as_text
 from deploy.analysis.index import open_index
 
@@ -77,6 +77,7 @@ def test_a_desk_that_did_nothing_has_a_report(tmp_path: Path) -> None:
     """Nothing decided, no boundary, and no fault."""
     state = a_desk_that_did(tmp_path, Made(1, quarters=1))
     connection = open_index(state)
-    history = gather(state, connection, bring_up(state), Asked(until_ns=1))
+    attach(connection, state)
+    history = gather(state, connection, Asked(until_ns=1))
     connection.close()
     assert "nothing decided" in as_text(judge(history), crossing=True)
