@@ -39,7 +39,7 @@ from deploy.analysis.attribution.sharpe import Moments, deflated, moments, proba
 from deploy.analysis.attribution.trades import Trade, drawdown_micro, percentile
 
 TOO_FEW_BELOW: Final = 30
-"""Quarter hours with trades, from which a result is worth a comparison."""
+"""Quarter hours with trades, and with scored decisions, from which a result is worth a comparison."""
 MANY_FROM: Final = 3
 """Versions side by side, of which the best is the best by luck alone."""
 SEED: Final = 57
@@ -269,7 +269,7 @@ def _row(lot: Lot, ratios: Sequence[float]) -> Row:
 def _badges(lot: Lot, observations: int, sure: bool, versions: int) -> Iterable[str]:
     if lot.regimes > 1:
         yield "MIXED"
-    if lot.trades and observations < TOO_FEW_BELOW:
+    if (lot.trades and observations < TOO_FEW_BELOW) or 0 < len(lot.ours) < TOO_FEW_BELOW:
         yield "TOO FEW"
     if lot.trades and not sure:
         yield "BELOW BREAKEVEN?"

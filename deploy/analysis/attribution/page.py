@@ -61,7 +61,7 @@ DEFINITIONS: Final = (
         "slip",
         "Paid beyond the market's middle at the decision, cents a share. filled: shares traded of shares ordered.",
     ),
-    ("TOO FEW", "Trades in fewer than 30 quarter hours: no comparison is worth anything yet."),
+    ("TOO FEW", "Trades, or scored decisions, in fewer than 30 quarter hours: no comparison is worth anything yet."),
     ("BELOW BREAKEVEN?", "A lower bound is below break-even: it may well be losing."),
     ("NOT SEPARABLE", "The interval of the difference holds nothing, or chance explains it, corrected after Holm."),
     ("MANY VERSIONS", "Three or more are compared: the best looks good by luck. The deflated figure takes that off."),

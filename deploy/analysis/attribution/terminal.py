@@ -106,17 +106,16 @@ def conduct(row: Row) -> list[str]:
 
 def notes(row: Row) -> Iterable[str]:
     """Badges, and what it would take."""
-    if not row.trades:
-        return
     notes = [*row.badges]
     if row.still_needed:
         notes.append(f"{row.still_needed:,} more trades like these until the win rate is above break-even for sure")
-    elif row.still_needed is None:
+    elif row.still_needed is None and row.trades:
         notes.append("no number of trades like these is above break-even")
     if row.odds is not None:
         luck = f", {row.odds.deflated:.0%} against the best by luck" if row.odds.deflated is not None else ""
         notes.append(f"{row.odds.probability:.0%} sure that it earns{luck}")
-    yield from _folded(f"  {row.name}: {'; '.join(notes)}")
+    if notes:
+        yield from _folded(f"  {row.name}: {'; '.join(notes)}")
 
 
 def _against(versus: Versus) -> str:

@@ -131,12 +131,20 @@ def _scored(bias: int) -> Lot:
 
 def test_skill_against_the_market_has_an_interval() -> None:
     """Above zero where the market is wrong on purpose, exactly zero where it says what we say."""
-    score = _row(_scored(1_500)).score
+    row = _row(_scored(1_500))
+    score = row.score
+    assert row.badges == ()
     assert score is not None and score.skill is not None and score.skill_interval is not None
     assert 0 < score.skill_interval.low < score.skill < score.skill_interval.high
     same = _row(_scored(0)).score
     assert same is not None and same.skill == 0.0 and same.skill_interval is not None
     assert same.skill_interval.low == same.skill_interval.high == 0.0
+
+
+def test_scores_of_few_quarter_hours_are_too_few() -> None:
+    """Whatever number of decisions was made in them."""
+    lot = _lot("aaaa", [], ours={1: tally([(5_000, True)] * 10_000)}, market={1: tally([(5_000, True)] * 10_000)})
+    assert _row(lot).badges == ("TOO FEW",)
 
 
 def test_what_was_not_scored_has_no_score() -> None:
