@@ -18,6 +18,7 @@ import msgspec
 from deploy.analysis.attribution.gather import FOREVER_NS, Asked, gather
 from deploy.analysis.attribution.history import GroupBy, History
 from deploy.analysis.attribution.judged import Report, Row, judge, reconcile
+from deploy.analysis.attribution.money import account_version
 from deploy.analysis.attribution.opened import opened
 from deploy.analysis.attribution.page import as_html
 from deploy.analysis.attribution.terminal import as_text
@@ -99,8 +100,9 @@ def report(
 def _read(state: State, asked: Asked) -> History:
     """The history of a desk, and its account of the same moment if that can be had."""
     for _ in range(TRIES):
+        account = account_version(state)
         with opened(VERB, state) as connection:
-            found = gather(state, connection, asked)
+            found = gather(state, connection, asked, account)
         if reconcile(found.money).holds:
             break
     return found

@@ -102,8 +102,11 @@ class Index:
         return row[0] if row else None
 
 
-def gather(state: State, connection: sqlite3.Connection, asked: Asked) -> History:
-    """The history of a period. Args: connection: as `open_index` gives it, with the middles attached."""
+def gather(state: State, connection: sqlite3.Connection, asked: Asked, account: int | None = None) -> History:
+    """The history of a period.
+
+    Args: connection: as `open_index` gives it, with the middles attached. account: its version before that was opened.
+    """
     index = Index(connection, asked)
     releases = {row["release"]: Release(row["release"], row["seq"]) for row in index.all("SELECT * FROM releases")}
     return History(
@@ -118,7 +121,7 @@ def gather(state: State, connection: sqlite3.Connection, asked: Asked) -> Histor
         cadence=_cadence(index),
         pairs=_pairs(index),
         crossings=_crossings(index, releases),
-        money=money(state, connection),
+        money=money(state, connection, account),
     )
 
 

@@ -14,17 +14,17 @@ from kit.histories import OPENING_MICRO, Made, a_desk_that_did
 
 from deploy.analysis.attribution.history import Money
 from deploy.analysis.attribution.judged import reconcile
-from deploy.analysis.attribution.money import money
+from deploy.analysis.attribution.money import account_version, money
 from deploy.analysis.index import open_index
 from shared import entries as e
 from shared import ledger
 from shared.paths import State
 
 
-def _money(state: State) -> Money:
+def _money(state: State, before: int | None = None) -> Money:
     connection = open_index(state)
     try:
-        return money(state, connection)
+        return money(state, connection, before)
     finally:
         connection.close()
 
@@ -99,6 +99,9 @@ def test_the_ledger_is_asked_first(tmp_path: Path) -> None:
         writer.write(_picture(made.books.cash_micro + 7, made.lines[-1].at_ns))
         told = reconcile(_money(state))
         assert (told.source, told.difference_micro) == ("ledger", 7)
+        assert account_version(state) == 1
+        assert reconcile(_money(state, before=1)).difference_micro == 7
+        assert reconcile(_money(state, before=0)).holds is None, "money moved while it was read"
         writer.write(_picture(made.books.cash_micro + 7, 1))
         assert reconcile(_money(state)).source == "last snapshot"
     finally:
