@@ -16,8 +16,8 @@ LEVEL: Final = 0.95
 POWER: Final = 0.8
 RESAMPLES: Final = 1_000
 """Of a bootstrap: enough for the ends of an interval to move by a fiftieth of its width."""
-CLUSTERS_MIN: Final = 2
-"""Fewer say nothing of how far they differ."""
+CLUSTERS_MIN: Final = 8
+"""Of fewer, drawing anew shows a fraction of how far they differ: an interval of three would be a lie."""
 
 CLUSTERS_MAX: Final = 250
 """More are joined with their neighbours: it costs nothing in width, and neighbours are not quite independent either."""

@@ -154,11 +154,15 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """opening + transfers + net - owed = cash, or not. `difference_micro`: None where nobody told the cash."""
+    """Whether net of closed trades + transfers = change of equity: cash, what is owed, and open trades at their outlay.
+
+    difference_micro: by how much the desk's cash is more than it should be; None where nobody told it.
+    """
 
     equity_change_micro: int
     net_micro: int
     transfers_micro: int
+    outlay_micro: int
     difference_micro: int | None
     source: str
     positions: tuple[str, ...]
@@ -182,11 +186,15 @@ class Report:
 
 
 def judge(history: History, compare: tuple[str, str] | None = None) -> Report:
-    """A report of a history. Args: compare: digests of two releases; else each is held against the one before it."""
-    ratios = [seen.ratio for lot in history.lots if (seen := _moments(lot.trades)) is not None]
+    """A report of a history. Slots are not held against each other: they are no versions of anything.
+
+    Args: compare: digests of two releases; else each row is held against the one before it.
+    """
+    versions = history.lots if history.by != "slot" else []
+    ratios = [seen.ratio for lot in versions if (seen := _moments(lot.trades)) is not None]
     rows = [_row(lot, ratios) for lot in history.lots]
     blended = _row(blend(history.lots), []) if len(history.lots) > 1 else None
-    traded = [row for row in rows if row.trades]
+    traded = [row for row in rows if row.trades and history.by != "slot"]
     return Report(
         history=history,
         rows=rows,
@@ -287,13 +295,16 @@ def _sure(won: int, trades: Sequence[Trade], edge: Interval | None) -> bool:
 def _edges(trades: Sequence[Trade]) -> tuple[list[Cluster], Interval | None]:
     """The edge by quarter hour, and where its mean may be.
 
-    Where every trade ended the same way a bootstrap would claim certainty: what Wilson leaves open is taken instead.
+    Where there are few quarter hours, or every trade ended the same way, a bootstrap would claim to be certain: what
+    Wilson leaves open of so many observations is taken instead.
     """
     clusters = _by_quarter(trades, lambda trade: trade.edge)
-    if trades and len({trade.won for trade in trades}) == 1:
-        win, breakeven = wilson(sum(t.won for t in trades), len(clusters)), fmean(t.breakeven for t in trades)
-        return clusters, Interval(win.low - breakeven, win.high - breakeven)
-    return clusters, clustered(clusters, Random(SEED))
+    found = clustered(clusters, Random(SEED)) if len({trade.won for trade in trades}) > 1 else None
+    if found is None and trades:
+        rate, breakeven = fmean(trade.won for trade in trades), fmean(trade.breakeven for trade in trades)
+        win = wilson(round(rate * len(clusters)), len(clusters))
+        found = Interval(win.low - breakeven, win.high - breakeven)
+    return clusters, found
 
 
 def _net_interval(trades: Sequence[Trade]) -> Interval | None:
@@ -442,14 +453,16 @@ def _verdict(interval: Interval | None, ours: str, other: str) -> str:
 
 
 def reconcile(money: Money) -> Reconciled:
-    """Sum of trades, open ones among them, and transfers, against the change of cash and what is owed."""
-    net = money.closed_net_micro + money.open_flow_micro
-    expected = money.opening_micro + money.transfers_micro + net - money.owed_micro
+    """Sum of closed trades and transfers, against the change of equity as the desk's account has it."""
+    traded = money.closed_net_micro + money.open_flow_micro
+    expected = money.opening_micro + money.transfers_micro + traded - money.owed_micro
     told = money.told_micro
+    cash, outlay = told if told is not None else expected, -money.open_flow_micro
     return Reconciled(
-        equity_change_micro=(told if told is not None else expected) + money.owed_micro - money.opening_micro,
-        net_micro=net,
+        equity_change_micro=cash + money.owed_micro + outlay - money.opening_micro,
+        net_micro=money.closed_net_micro,
         transfers_micro=money.transfers_micro,
+        outlay_micro=outlay,
         difference_micro=None if told is None else told - expected,
         source=money.source,
         positions=money.positions_differ,

@@ -175,11 +175,12 @@ def _crossings(crossings: Sequence[Crossing]) -> list[str]:
 def reconciles(report: Report, listed: bool) -> list[str]:
     """Whether it adds up. Args: listed: whether crossing trades are listed, and need not be counted here."""
     found, crossings = report.reconciled, 0 if listed else len(report.history.crossings)
-    sums = f"{cents(found.net_micro)} net of all trades, transfers {cents(found.transfers_micro)}"
+    sums = f"{cents(found.net_micro)} net of closed trades, transfers {cents(found.transfers_micro)}"
     crossing = [f"Crossing trades: {crossings} (list: --crossing)"] if crossings else []
     if found.holds is None:
         return [*crossing, f"Reconciles: NOT KNOWN. {sums}; money moved since the desk last said what it has."]
-    equity = f"equity {cents(found.equity_change_micro)} by the desk's {found.source}"
+    still = f", {found.outlay_micro / MICRO:,.2f} of it in open trades" if found.outlay_micro else ""
+    equity = f"equity {cents(found.equity_change_micro)} by the desk's {found.source}{still}"
     if found.holds:
         return [*crossing, f"Reconciles: {sums} = {equity}."]
     lines = [f"DOES NOT RECONCILE: {sums}, but {equity}"]

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from deploy.analysis.attribution.intervals import (
+    CLUSTERS_MIN,
     Cluster,
     clustered,
     holm,
@@ -122,9 +123,11 @@ def test_very_many_clusters_are_joined_and_say_the_same() -> None:
     assert found.holds(sum(cluster.total for cluster in clusters) / 10_000)
 
 
-def test_one_cluster_has_no_interval() -> None:
-    """It does not show how far clusters differ; empty ones are none."""
-    assert clustered([Cluster(40, 12.0), Cluster(0, 0.0)], Random(1)) is None
+def test_few_clusters_have_no_interval() -> None:
+    """They do not show how far clusters differ; empty ones are none."""
+    few = [Cluster(40, 12.0 + n) for n in range(CLUSTERS_MIN - 1)]
+    assert clustered([*few, Cluster(0, 0.0)], Random(1)) is None
+    assert clustered([*few, Cluster(40, 13.0)], Random(1)) is not None
 
 
 def test_holm_is_the_textbooks() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
+from kit.histories import Made, judged_history
 
 from deploy.analysis.attribution.calibration import tally
 from deploy.analysis.attribution.history import Cadence, History, Lot, Money, Pairs, Release
@@ -81,6 +84,20 @@ def test_ten_wins_of_ten_are_not_certainty() -> None:
     assert row.edge_interval is not None
     assert row.edge_interval.low == pytest.approx(0.7225 - 0.88, abs=1e-3)
     assert row.edge_interval.high == pytest.approx(0.12)
+
+
+def test_three_quarter_hours_are_no_narrow_interval() -> None:
+    """Whatever number of trades they hold: what three observations leave open is nearly everything."""
+    row = _row(_lot("aaaa", _trades(88, 12, quarters=3)))
+    assert row.observations == 3 and row.edge_interval is not None
+    assert row.edge_interval.high - row.edge_interval.low > 0.4
+
+
+def test_slots_are_no_versions(tmp_path: Path) -> None:
+    """They are laid side by side, and nobody asks which of them is luck."""
+    report = judged_history(tmp_path, Made(11, quarters=4, assets=("BTC", "ETH")))
+    by_slot = judge(replace(report.history, by="slot"))
+    assert not by_slot.versus and not any("MANY VERSIONS" in row.badges for row in by_slot.rows)
 
 
 def test_trades_still_needed_count_down() -> None:
@@ -179,6 +196,7 @@ def test_nothing_is_lost_in_a_blend() -> None:
 
 
 def test_the_sum_of_everything_is_the_change_of_equity() -> None:
-    """What is owed is ours, what is open stands at what it cost, what people moved is told apart."""
+    """What is owed is ours, what is open stands at its outlay, what people moved is told apart."""
     told = reconcile(Money(1_000, 50, 30, -20, 10, 1_050, "ledger"))
-    assert told.holds and (told.net_micro, told.transfers_micro, told.equity_change_micro) == (10, 50, 60)
+    assert told.holds and (told.net_micro, told.transfers_micro, told.equity_change_micro) == (30, 50, 80)
+    assert told.outlay_micro == 20
