@@ -17,13 +17,13 @@ from deploy.analysis.attribution.terminal import WIDTH_MAX, as_text
 from deploy.analysis.index import open_index
 
 SAMPLE = Path(__file__).with_name("report.txt")
-"""What the made-up history of seed 11 reads like; written anew by deleting it and running this test twice."""
+"""What nine made-up hours of seed 11 read like; written anew by deleting it and running this test twice."""
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Two hours of three releases."""
-    return judged_history(tmp_path_factory.mktemp("desk"), Made(11, quarters=8, rough=True))
+    """Nine hours of three releases."""
+    return judged_history(tmp_path_factory.mktemp("desk"), Made(11, quarters=36, rough=True))
 
 
 def test_the_report_reads_as_it_always_did(report: Report) -> None:
