@@ -183,8 +183,8 @@ class _Run:
             day = read_day(folder)
         except DayUnreadable as error:
             raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-        end_ns = day.span_s[1] * NS
-        begin, end = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (self.begin, self.end))
+        self.begin, self.end = (_fixed(place, day.span_s[1] * NS) for place in (self.begin, self.end))
+        begin, end = (None if place is None else place.at_ns for place in (self.begin, self.end))
         first_ms, until_ms = made.stretch(day, begin, end)
         if first_ms >= until_ms - made.SETTLE_MS:
             span = " to ".join(stamp(second * NS) for second in day.span_s)
@@ -274,6 +274,11 @@ class _Run:
 
     def _told_fills(self) -> str:
         return "as recorded" if self.fills == "recorded" else "on paper"
+
+
+def _fixed(place: Place | None, end_ns: int) -> Place | None:
+    """A place of a day as a moment, so that it means the same on the tape, which ends later; a frame stays one."""
+    return place if place is None or place.seq is not None else Place(at_ns=place.moment(end_ns))
 
 
 class _Audiences:
