@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kit.clocks import eventually
 from kit.days import START_S, WINDOW_S, write_day
-from kit.lived import OUTCOME, live
+from kit.lived import OUTCOME, live, planted
 from kit.releases import ROOT, STRATEGY, a_checkout
 from kit.tapes import Stream
 
@@ -127,13 +127,10 @@ def test_code_that_would_have_decided_otherwise_is_shown_at_its_first_tick(
     desk: tuple[State, Stream, str], tmp_path: Path
 ) -> None:
     """1: which tick, which field, both values, and the frames before."""
-    source = (ROOT / STRATEGY).read_text()
-    changed = source.replace("round(scene.fair_up * 10_000)", "round(scene.fair_up * 10_000) + 1")
-    assert changed != source
-    result = run(desk[0], "--verify", "--release", a_checkout(tmp_path / "mutant", {STRATEGY: changed}))
+    result = run(desk[0], "--verify", "--release", planted(tmp_path / "mutant", "1"))
     assert result.exit_code == 1
     assert "first difference: BTC/5m tick " in result.stdout
-    assert "  fair_up_bp  live      " in result.stdout
+    assert "  rsi_e2  live      " in result.stdout
     assert result.stdout.splitlines()[-1] == "NOT IDENTICAL"
 
 
