@@ -114,7 +114,7 @@ def test_what_a_release_would_have_earned_is_the_same_each_time(lived: Desk) -> 
 def test_ten_deploys_of_different_strategies_are_replayed_byte_for_byte(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a recorded day where there is one: another strategy each time, retuned while it trades; killed once, all of it."""
+    """On a recorded day where there is one: another strategy each time, retuned as it trades; all of it killed once."""
     with a_desk(settings=f"{TWO_ASSETS}[deploy]\nshadow_pairs = 10\n", opened=False, start=_on_a_recorded_day) as desk:
         strategies = sorted(PLAYBOOK.glob("*.py"))
         for number in range(DEPLOYS_AT_NIGHT):
@@ -137,9 +137,7 @@ def test_ten_deploys_of_different_strategies_are_replayed_byte_for_byte(
     owners, shadows = (sum(each[part] for each in parity["releases"]) for part in ("ticks", "shadows"))
     assert owners > 40 * DEPLOYS_AT_NIGHT
     with capsys.disabled():
-        print(
-            f"\n{len(parity['releases'])} releases: {owners:,} decisions of owners and {shadows:,} beside them, all identical"
-        )
+        print(f"\n{owners:,} decisions of owners and {shadows:,} beside them are identical")
 
 
 def _on_a_recorded_day(desk: Desk) -> None:
