@@ -103,6 +103,18 @@ def _fail(code: str, text: str, hint: str) -> NoReturn:
     sys.exit(EXIT[code])
 
 
+class _Active(msgspec.Struct):
+    """The active release, as far as it matters here."""
+
+    hash: str = ""
+
+
+class _Status(msgspec.Struct):
+    """The desk's status, as far as it matters here."""
+
+    release: _Active
+
+
 class _Run:
     """One call of the command."""
 
@@ -171,8 +183,8 @@ class _Run:
             day = read_day(folder)
         except DayUnreadable as error:
             raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-        end_ns = day.span_s[1] * NS
-        begin, end = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (self.begin, self.end))
+        self.begin, self.end = (_fixed(place, day.span_s[1] * NS) for place in (self.begin, self.end))
+        begin, end = (None if place is None else place.at_ns for place in (self.begin, self.end))
         first_ms, until_ms = made.stretch(day, begin, end)
         if first_ms >= until_ms - made.SETTLE_MS:
             span = " to ".join(stamp(second * NS) for second in day.span_s)
@@ -238,9 +250,10 @@ class _Run:
         return f"r{known.seq} {known.release[:8]}", self.state.releases / known.release
 
     def _active(self) -> str:
+        """The release that trades or traded last, as the desk's status has it; this checkout where there was none."""
         try:
-            return live.gather(self.state.journal, 0, 0).active or str(ROOT)
-        except NoJournal:
+            return msgspec.json.decode(self.state.status.read_bytes(), type=_Status).release.hash or str(ROOT)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return str(ROOT)
 
     @contextmanager
@@ -261,6 +274,11 @@ class _Run:
 
     def _told_fills(self) -> str:
         return "as recorded" if self.fills == "recorded" else "on paper"
+
+
+def _fixed(place: Place | None, end_ns: int) -> Place | None:
+    """A place of a day as a moment, so that it means the same on the tape, which ends later; a frame stays one."""
+    return place if place is None or place.seq is not None else Place(at_ns=place.moment(end_ns))
 
 
 class _Audiences:

@@ -71,7 +71,10 @@ def replayed(
     """Play a job to its end. Raises: NoTape, ReleaseFailed."""
     clock = clock or SystemClock()
     began_ns = clock.monotonic_ns()
-    playing = _Playing(job, Footage(Path(job.tape)), audience or Nobody())
+    footage = Footage(Path(job.tape))
+    if job.to_seq is None:  # a tape may grow while it is played
+        job = msgspec.structs.replace(job, to_seq=footage.last.seq)
+    playing = _Playing(job, footage, audience or Nobody())
     with _begun(job) as hands:
         result = playing.through(hands, progress)
     return msgspec.structs.replace(result, took_ms=(clock.monotonic_ns() - began_ns) // 1_000_000)
@@ -80,7 +83,7 @@ def replayed(
 def _begun(job: Job) -> Hands:
     tape = "-" if job.fills == "rehearsal" else str(Path(job.tape).absolute())
     arguments = ["--replay", tape, "--from", str(job.from_seq)]
-    if job.to_seq is not None and job.fills == "recorded":
+    if job.fills == "recorded":
         arguments += ["--to", str(job.to_seq)]
     if job.parameters is not None:
         arguments += ["--parameters", msgspec.json.encode(job.parameters).decode()]
@@ -111,8 +114,8 @@ class _Playing:
 
     def through(self, hands: Hands, progress: Progress) -> Result:
         """Play everything; what came of it."""
-        begin_seq, to_seq = self._begin(hands), self.job.to_seq or self.footage.last.seq
-        line = b""
+        begin_seq, to_seq, line = self._begin(hands), self.job.to_seq, b""
+        assert to_seq is not None, "every job that is played has an end"
         for payload, frame in self.footage.frames(begin_seq):
             if frame.seq > to_seq:
                 if not self._still_settles(frame):
@@ -213,8 +216,7 @@ class _Playing:
     def _end(self, hands: Hands, line: bytes) -> Summary:
         hands.hand(bytes(self._piece))
         hands.finish()
-        summary: Summary = hands.understood(line or hands.line(), Summary)
-        return summary
+        return hands.understood(line or hands.line(), Summary)
 
     def _result(self, summary: Summary) -> Result:
         for window, winner in self.ends.by_rule(self.footage.last.at_ns):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit.releases import ROOT, STRATEGY, a_checkout
+from kit.lived import raising
+from kit.releases import ROOT
 from kit.tapes import START_S, Market, Stream
 
-from deploy.analysis.replay import Fills, Job, Result, replayed
+from deploy.analysis.replay import Fills, Job, Result, engine, replayed
 from deploy.analysis.replay.footage import NoTape
 from deploy.analysis.replay.hands import ReleaseFailed
 from deploy.analysis.replay.holdings import Fill
@@ -100,6 +101,26 @@ def test_other_parameters_decide_otherwise(tape: tuple[Path, Stream]) -> None:
         replayed(Job(release=str(ROOT), tape=str(tape[0]), parameters={"no_such": 1}))
 
 
+def test_a_tape_that_grows_is_played_to_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk that trades on writes on, also before the release has begun to read."""
+    stream = Stream(tmp_path / "tape")
+    Market(stream, slots=("BTC/5m",)).run(60)
+    ticks = [frame.event for frame in stream.frames if isinstance(frame.event, Tick)]
+
+    class Late(engine.Hands):
+        def __init__(self, release: Path, arguments: list[str]) -> None:
+            stream.say(stream.at_ns, ticks[-1])
+            stream.flush()
+            super().__init__(release, arguments)
+
+    monkeypatch.setattr(engine, "Hands", Late)
+    ways: tuple[Fills, Fills] = ("recorded", "rehearsal")
+    for way in ways:
+        played = len([frame for frame in stream.frames if isinstance(frame.event, Tick)])
+        assert replayed(Job(release=str(ROOT), tape=str(tmp_path / "tape"), fills=way)).ticks == played
+    assert played == len(ticks) + 1
+
+
 def test_progress_comes_to_its_end(tape: tuple[Path, Stream]) -> None:
     """Shares of the whole that only grow."""
     told = list[float]()
@@ -126,10 +147,7 @@ def test_holes_are_named_and_end_nothing(tmp_path: Path) -> None:
 
 def test_a_release_that_raises_is_told_with_its_place(tape: tuple[Path, Stream], tmp_path: Path) -> None:
     """In the middle of a replay, in either way."""
-    source = (
-        (ROOT / STRATEGY).read_text().replace("    parameters = view.parameters\n", "    raise KeyError('oops')\n", 1)
-    )
-    broken = a_checkout(tmp_path / "broken", {STRATEGY: source})
+    broken = raising(tmp_path / "broken", "KeyError('oops')")
     ways: tuple[Fills, Fills] = ("recorded", "rehearsal")
     for fills in ways:
         with pytest.raises(ReleaseFailed, match=r"KeyError.*worker/strategy.py"):
