@@ -232,21 +232,28 @@ def _boundaries(index: Index, releases: dict[str, Release]) -> list[Boundary]:
 
 def _boundary(index: Index, releases: dict[str, Release], number: int, rows: list[sqlite3.Row]) -> Boundary:
     last = rows[-1]
-    now, was = ({row[f"{side}_release"]: None for row in rows if row[f"{side}_release"]} for side in ("now", "was"))
     return Boundary(
         number=number,
         at_ns=last["at_ns"],
         kind=last["kind"],
         op=last["op"] or "",
         slots=len({row["slot"] for row in rows if row["slot"]}),
-        was=" ".join(_release(digest, releases).short for digest in was),
-        now=" ".join(_release(digest, releases).short for digest in now),
+        was=_owners(rows, "was", releases),
+        now=_owners(rows, "now", releases),
         actor=last["actor"] or "",
         reason=last["reason"] or "",
         until_ns=last["until_ns"] or 0,
         holdings=_holdings(index, releases, rows),
         resting=_resting(index, rows),
     )
+
+
+def _owners(rows: list[sqlite3.Row], side: str, releases: dict[str, Release]) -> str:
+    """Who decided before a boundary, or after it: releases, or parameter sets where these changed."""
+    if rows[-1]["kind"] == "PARAMS":
+        return " ".join(dict.fromkeys(f"p:{row[f'{side}_parameters'][:4]}" for row in rows))
+    digests = dict.fromkeys(row[f"{side}_release"] for row in rows if row[f"{side}_release"])
+    return " ".join(_release(digest, releases).short for digest in digests)
 
 
 def _holdings(index: Index, releases: dict[str, Release], rows: list[sqlite3.Row]) -> tuple[Holding, ...]:

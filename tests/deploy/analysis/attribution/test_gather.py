@@ -101,6 +101,16 @@ def test_slots_that_passed_together_are_one_boundary_with_what_they_held(made: M
         assert sum(each.size_micro for each in boundary.holdings) == sum(holding.size_micro for holding in held)
 
 
+def test_a_change_of_parameters_is_a_boundary_between_two_sets(tmp_path: Path) -> None:
+    """Named by their digests, with who changed them and why."""
+    made = Made(12, quarters=1, releases=1)
+    changed = {"stake_usd": (5, 4)}
+    made.write(e.Retuned("op", 2, "77abc0de", "88cdef01", 1, changed, (), (), (), 0, "uid:0", "smaller"))
+    (boundary,) = _history(tmp_path, made).boundaries
+    assert (boundary.kind, boundary.was, boundary.now) == ("PARAMS", "p:77ab", "p:88cd")
+    assert (boundary.actor, boundary.reason, boundary.slots) == ("uid:0", "smaller", 0)
+
+
 def test_pairs_are_the_same_ticks_of_two_releases(made: Made, history: History) -> None:
     """The sum of differences of squared errors is that of the single ones."""
     assert {(pairs.first, pairs.second) for pairs in history.pairs} == {
