@@ -15,6 +15,7 @@ VERBS: Final = {
     "verify": "deploy.analysis.command",
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
+    "sweep": "deploy.analysis.sweep.command",
     "venue": "deploy.rehearsal.command",
 }
 """The module of each verb; the command in it has the verb's name."""

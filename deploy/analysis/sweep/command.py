@@ -1,0 +1,214 @@
+"""`foresight sweep`: which release, with which parameters, would have earned what, over which days.
+
+Everything is checked before the first cell is replayed, and a cell that is done is kept at once: whatever interrupts a
+sweep, the same command goes on with what is left.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from deploy.analysis.replay import Fills
+from deploy.analysis.sweep import grid, inputs
+from deploy.analysis.sweep.cells import Cell, cells
+from deploy.analysis.sweep.pool import PROCESSES_MAX, ROOT, Pool
+from deploy.analysis.sweep.progress import Progress
+from deploy.analysis.sweep.store import InUse, Store, opened
+from deploy.analysis.sweep.stretches import NoTape, Span, stretches
+from deploy.analysis.sweep.table import Table, as_csv, as_json, as_text, table
+from deploy.analysis.sweep.tasks import task
+from deploy.ranges import DAY_S, Duration
+from deploy.release import NotFound, Rejected
+from deploy.running import CannotRun
+from shared.clock import NS, SystemClock
+from shared.fingerprint import code_hash
+from shared.outcomes import EXIT
+from shared.paths import State, default_state
+
+ENGINE: Final = ("shared", "deploy/rehearsal", "deploy/analysis/replay")
+"""The code that decides what a cell's result is, beside the release."""
+FAULTS_MAX: Final = 5
+"""Reasons for failed cells that are told."""
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+@dataclass
+class Outcome:
+    """What a sweep has come to: every cell with a result, and why the others have none."""
+
+    table: Table
+    done_before: int
+    faults: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def code(self) -> str:
+        """The name of the exit code."""
+        return "INTERRUPTED" if self.interrupted else "INTERNAL" if self.faults else "OK"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--release", "wanted", multiple=True, help="r41, a hash, a folder or a git revision; several times.")
+@click.option("--param", "axes", multiple=True, metavar="NAME=VALUES", help="stake_usd=1:5:1 or mode=on,off; ditto.")
+@click.option(
+    "--tape", "tapes", multiple=True, type=_FOLDER, help="Folder of a tape; several times; else the desk's."
+)
+@click.option("--from", "since", type=_TIME, help="Leave out what was before, UTC.")
+@click.option("--to", "until", type=_TIME, help="Leave out this moment and what came after, UTC.")
+@click.option("--piece", "piece_s", type=Duration(DAY_S, least_s=1), default="1d", show_default=True, help="Of a cell.")
+@click.option("--split", type=click.IntRange(1), help="Choose on the first so many days; report the others beside it.")
+@click.option("--fills", type=click.Choice(["rehearsal", "recorded"]), default="rehearsal", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the fills.")
+@click.option("--processes", type=click.IntRange(1, PROCESSES_MAX), help="At once; default: one for each core.")
+@click.option("--store", type=_FILE, help="Where results are kept and found again; default: sweep.jsonl of the desk.")
+@click.option("--csv", "csv_file", type=_FILE, help="Write the whole table to a file as well.")
+@click.option("--state-dir", type=_FOLDER, help="State folder of the desk whose releases and tape are meant.")
+@click.option("-j", "--json", "as_document", is_flag=True, help="Print one JSON document.")
+def sweep(
+    wanted: tuple[str, ...],
+    axes: tuple[str, ...],
+    tapes: tuple[Path, ...],
+    since: datetime | None,
+    until: datetime | None,
+    piece_s: float,
+    split: int | None,
+    fills: Fills,
+    seed: int,
+    processes: int | None,
+    store: Path | None,
+    csv_file: Path | None,
+    state_dir: Path | None,
+    as_document: bool,
+) -> None:
+    """Replay releases with every combination of parameters over days of tape, and print one table, best first.
+
+    \b
+      foresight sweep --release r41 --release . --param stake_usd=1:5:1 --param mode=on,exit-only
+      foresight sweep --param min_edge_bp=50:400:50 --tape NOVEMBER --split 20
+
+    A cell is one release with one set of parameters over one day. What is done is kept: the same command after Ctrl-C
+    goes on where it was, and re-uses whatever another sweep has replayed already. Exit codes: 0 every cell is in the
+    table; 1 some failed, and the text says why; 2 a release refuses parameters; 10 a release does not pass its checks;
+    14 another sweep writes there; 66 no such release or tape; 74 a file cannot be read or written; 130 interrupted.
+    """
+    state = State(state_dir or default_state())
+    try:
+        with _told():
+            points = grid.points(map(grid.axis, axes))
+            span = Span(_ns(since, 0), _ns(until, Span().until_ns), round(piece_s))
+            plan = _planned(state, wanted, points, tapes or (state.tape,), span, fills=fills, seed=seed)
+            _check(split, plan)
+            with opened(store or state.root / "sweep.jsonl") as kept:
+                outcome = run(plan, kept, Pool(processes or os.cpu_count() or 1), split)
+            if csv_file is not None:
+                csv_file.write_text(as_csv(outcome.table))
+    except CannotRun as error:
+        click.echo(error.lines("foresight sweep"), err=True)
+        sys.exit(EXIT[error.code])
+    document = {**as_json(outcome.table), "faults": outcome.faults}
+    click.echo(msgspec.json.encode(document).decode() if as_document else as_text(outcome.table))
+    sys.exit(EXIT[outcome.code])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What people can do something about, as what they are told."""
+    try:
+        yield
+    except (grid.BadGrid, inputs.Refused) as error:
+        raise CannotRun("USAGE", str(error), "foresight sweep --help shows how a grid is written") from error
+    except NotFound as error:
+        raise CannotRun("NOINPUT", str(error), "foresightctl releases names what is staged") from error
+    except Rejected as error:
+        raise CannotRun("REJECTED", str(error), "mend that release, then the same command again") from error
+    except NoTape as error:
+        raise CannotRun("NOINPUT", str(error), "name a folder of segments with --tape") from error
+    except InUse as error:
+        raise CannotRun("LOCKED", str(error), "wait for it, or name another file with --store") from error
+    except OSError as error:
+        raise CannotRun("IOERR", f"{error.filename or 'the disk'}: {error.strerror}") from error
+
+
+def _planned(
+    state: State,
+    wanted: Sequence[str],
+    points: Sequence[grid.Point],
+    tapes: Iterable[Path],
+    span: Span,
+    *,
+    fills: Fills,
+    seed: int,
+) -> list[Cell]:
+    """Every cell, once all that can be refused before the first one is not."""
+    pieces = [stretch for folder in tapes for stretch in stretches(folder, span)]
+    releases = inputs.staged(state, wanted, lambda step: None)
+    for release in releases:
+        inputs.ask(state, release, points)
+    plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
+    click.echo(
+        f"{len(plan)} cells: {_counted(len(releases), 'release')} x {_counted(len(points), 'set')} of parameters "
+        f"x {_counted(len(pieces), 'piece')} of tape",
+        err=True,
+    )
+    return plan
+
+
+def _check(split: int | None, plan: Sequence[Cell]) -> None:
+    days = len({cell.stretch.at for cell in plan})
+    if split is not None and split >= days:
+        text = f"--split {split} leaves nothing to report on: there are {days} pieces of tape"
+        raise CannotRun("USAGE", text, "a smaller number, or smaller pieces with --piece")
+
+
+def run(plan: Sequence[Cell], store: Store, pool: Pool, split: int | None) -> Outcome:
+    """Replay what is not in the store yet, and keep each result as it comes. Ctrl-C ends it with what is done."""
+    left = {cell.name: cell for cell in plan if cell.name not in store.done}
+    faults: dict[str, str] = {}
+    progress = Progress(len(left), SystemClock())
+    interrupted = False
+    try:
+        for number, answer in enumerate(pool.run(map(task, left.values())), 1):
+            if answer.result is not None:
+                store.add(left[answer.cell], answer.result)
+            else:
+                faults[_named(left[answer.cell])] = answer.fault
+            progress.moved(number, len(faults))
+    except KeyboardInterrupt:
+        interrupted = True
+    progress.end()
+    _explain(faults, interrupted, sum(cell.name not in store.done for cell in plan))
+    return Outcome(table(plan, store.done, split), len(plan) - len(left), faults, interrupted)
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.release.name} {grid.shown(cell.point)} {cell.stretch.at}"
+
+
+def _explain(faults: dict[str, str], interrupted: bool, missing: int) -> None:
+    for cell, why in sorted(faults.items())[:FAULTS_MAX]:
+        click.echo(f"foresight sweep: {cell}: {why}", err=True)
+    if len(faults) > FAULTS_MAX:
+        click.echo(f"foresight sweep: and {len(faults) - FAULTS_MAX} more", err=True)
+    if interrupted:
+        click.echo(f"foresight sweep: interrupted; {_counted(missing, 'cell')} left", err=True)
+        click.echo("  next     the same command goes on with them", err=True)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _ns(moment: datetime | None, otherwise: int) -> int:
+    return otherwise if moment is None else int(moment.replace(tzinfo=UTC).timestamp()) * NS

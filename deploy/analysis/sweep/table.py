@@ -1,0 +1,192 @@
+"""The one table of a sweep: a row for each release with each set of parameters, best first, and what to think of it.
+
+Pure. Leaves to others how cells are replayed. What always holds: the same results give the same table, byte for byte,
+in whatever order and wherever they were computed; a row that lacks a cell is never ranked; a choice and its report are
+of different stretches when a split is asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from deploy.analysis.attribution.intervals import wilson
+from deploy.analysis.replay import Result
+from deploy.analysis.sweep.cells import Cell
+from deploy.analysis.sweep.figures import Figures, figures
+from deploy.analysis.sweep.grid import Point, shown
+from shared.units import MICRO
+
+SHOWN_MAX: Final = 30
+"""Rows of a terminal's table; files have all."""
+FEW_WINDOWS: Final = 30
+"""Traded windows below which a row says nothing yet."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One combination. `chosen` is what it did on the stretches by which rows are sorted, `held_out` on the later ones.
+
+    `missing` is how many cells failed or were not done.
+    """
+
+    release: str
+    hash: str
+    point: Point
+    chosen: Figures
+    held_out: Figures | None
+    missing: int
+
+
+class Table(msgspec.Struct, frozen=True):
+    """All of it. `chosen_on` and `held_out_on` name the stretches."""
+
+    rows: list[Row]
+    chosen_on: list[str]
+    held_out_on: list[str]
+
+
+def table(cells: Iterable[Cell], done: Mapping[str, Result], split: int | None = None) -> Table:
+    """Sum up every combination. Args: split: how many of the first days are for choosing; None for all."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.release.hash, shown(cell.point)), []).append(cell)
+    times = sorted({cell.stretch.at for group in groups.values() for cell in group})
+    first = times[:split]
+    rows = sorted((_row(group, done, set(first), split is not None) for group in groups.values()), key=_rank)
+    return Table(rows, first, times[len(first) :])
+
+
+def _row(group: Sequence[Cell], done: Mapping[str, Result], choosing: set[str], split: bool) -> Row:
+    release = group[0].release
+    chosen = (done.get(cell.name) for cell in group if cell.stretch.at in choosing)
+    later = (done.get(cell.name) for cell in group if cell.stretch.at not in choosing)
+    missing = sum(cell.name not in done for cell in group)
+    return Row(release.name, release.hash, group[0].point, _sum(chosen), _sum(later) if split else None, missing)
+
+
+def _sum(results: Iterable[Result | None]) -> Figures:
+    return figures(result for result in results if result is not None)
+
+
+def _rank(row: Row) -> tuple[bool, int, str, str]:
+    """Whole rows first, then by what they earned; the rest of the key makes the order one, whatever came first."""
+    return bool(row.missing), -row.chosen.net_micro, row.hash, shown(row.point)
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+_COLUMNS: Final = ("WINDOWS", "TRADES", "WIN RATE [95 %]", "NET", "FEES", "BRIER", "SKILL")
+
+
+def as_text(found: Table) -> str:
+    """The table of a terminal, without escape codes, and what to think of it below."""
+    split = bool(found.held_out_on)
+    head = ["RELEASE", "PARAMETERS", *_COLUMNS, *(["HELD OUT", "TRADES"] if split else [])]
+    lines = [head, *(_line(row, split) for row in found.rows[:SHOWN_MAX])]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = ["  ".join(map(_fitted, line, widths, range(len(head)))).rstrip() for line in lines]
+    return "\n".join([*text, "", *remarks(found)])
+
+
+def _fitted(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < 2 else cell.rjust(width)
+
+
+def _line(row: Row, split: bool) -> list[str]:
+    if row.missing:
+        dashes = ["-"] * (len(_COLUMNS) + 2 * split - 1)
+        return [row.release, shown(row.point), f"{row.missing} cells missing", *dashes]
+    later = row.held_out
+    held_out = [] if later is None else [_usd(later.net_micro), str(later.traded)]
+    return [row.release, shown(row.point), *_cells(row.chosen), *held_out]
+
+
+def _cells(did: Figures) -> list[str]:
+    range_ = wilson(did.wins, did.traded)
+    rate = f"{did.wins}/{did.traded} [{range_.low:.0%}..{range_.high:.0%}]" if did.traded else "-"
+    brier = "-" if did.brier is None else f"{did.brier:.4f}"
+    skill = "-" if did.skill is None else f"{did.skill:+.3f}"
+    return [str(did.windows), str(did.traded), rate, _usd(did.net_micro), _cents(did.fees_micro), brier, skill]
+
+
+def _usd(micro: int) -> str:
+    return f"{micro / MICRO:+.2f}"
+
+
+def _cents(micro: int) -> str:
+    return f"{micro / MICRO:.2f}"
+
+
+def remarks(found: Table) -> list[str]:
+    """What a person should think of before believing the first row."""
+    whole = [row for row in found.rows if not row.missing]
+    said = []
+    if len(found.rows) > SHOWN_MAX:
+        said.append(f"{SHOWN_MAX} of {len(found.rows)} rows are shown; --csv and --json have all")
+    if len(whole) > 1:
+        said.append(
+            f"{len(whole)} combinations were compared: the best of them is partly the luckiest. "
+            + ("Believe the column HELD OUT." if found.held_out_on else "--split N chooses on the first N days only.")
+        )
+    few = sum(row.chosen.traded < FEW_WINDOWS for row in whole)
+    if few:
+        said.append(f"{few} of {len(whole)} rows traded in fewer than {FEW_WINDOWS} windows: too few to tell anything")
+    holes = sum(row.chosen.holes for row in whole)
+    if holes:
+        said.append("the tape has holes: ticks behind one are not decided until the next keyframe")
+    if found.held_out_on:
+        said.append(f"chosen on {_span(found.chosen_on)}; held out {_span(found.held_out_on)}")
+    return said
+
+
+def _span(stretches: Sequence[str]) -> str:
+    return stretches[0] if len(stretches) == 1 else f"{stretches[0]} .. {stretches[-1]}"
+
+
+# --- for programs -----------------------------------------------------------------------------------------------------
+
+
+def as_json(found: Table) -> dict[str, Any]:
+    """The table as one document."""
+    return {
+        "schema": "foresight.sweep/1",
+        "chosen_on": found.chosen_on,
+        "held_out_on": found.held_out_on,
+        "remarks": remarks(found),
+        "rows": [
+            {
+                "release": row.release,
+                "hash": row.hash,
+                "parameters": row.point,
+                "missing": row.missing,
+                "chosen": _document(row.chosen),
+                "held_out": None if row.held_out is None else _document(row.held_out),
+            }
+            for row in found.rows
+        ],
+    }
+
+
+def as_csv(found: Table) -> str:
+    """The table as a spreadsheet reads it: a column for each parameter of the grid and each figure."""
+    names = list(dict.fromkeys(name for row in found.rows for name in row.point))
+    names_of = list(_document(Figures()))
+    held_out = [f"held_out_{name}" for name in names_of] if found.held_out_on else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["release", "hash", *names, "missing", *names_of, *held_out])
+    for row in found.rows:
+        later = [] if row.held_out is None else list(_document(row.held_out).values())
+        point = [row.point.get(name, "") for name in names]
+        writer.writerow([row.release, row.hash, *point, row.missing, *_document(row.chosen).values(), *later])
+    return text.getvalue()
+
+
+def _document(did: Figures) -> dict[str, Any]:
+    rate = wilson(did.wins, did.traded)
+    more = {"win_rate_low": rate.low, "win_rate_high": rate.high, "brier": did.brier, "skill": did.skill}
+    return msgspec.structs.asdict(did) | more
