@@ -19,12 +19,13 @@ import click
 import msgspec
 
 from deploy.analysis.replay import Fills
+from deploy.analysis.replay.footage import NoTape
 from deploy.analysis.sweep import grid, inputs
 from deploy.analysis.sweep.cells import Cell, cells
 from deploy.analysis.sweep.pool import PROCESSES_MAX, ROOT, Pool
 from deploy.analysis.sweep.progress import Progress
 from deploy.analysis.sweep.store import InUse, Store, opened
-from deploy.analysis.sweep.stretches import NoTape, Span, stretches
+from deploy.analysis.sweep.stretches import Span, stretches
 from deploy.analysis.sweep.table import Table, as_csv, as_json, as_text, table
 from deploy.analysis.sweep.tasks import task
 from deploy.ranges import DAY_S, Duration
@@ -62,9 +63,7 @@ class Outcome:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--release", "wanted", multiple=True, help="r41, a hash, a folder or a git revision; several times.")
 @click.option("--param", "axes", multiple=True, metavar="NAME=VALUES", help="stake_usd=1:5:1 or mode=on,off; ditto.")
-@click.option(
-    "--tape", "tapes", multiple=True, type=_FOLDER, help="Folder of a tape; several times; else the desk's."
-)
+@click.option("--tape", "tapes", multiple=True, type=_FOLDER, help="Folder of a tape; several times; else the desk's.")
 @click.option("--from", "since", type=_TIME, help="Leave out what was before, UTC.")
 @click.option("--to", "until", type=_TIME, help="Leave out this moment and what came after, UTC.")
 @click.option("--piece", "piece_s", type=Duration(DAY_S, least_s=1), default="1d", show_default=True, help="Of a cell.")
@@ -157,11 +156,8 @@ def _planned(
     for release in releases:
         inputs.ask(state, release, points)
     plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
-    click.echo(
-        f"{len(plan)} cells: {_counted(len(releases), 'release')} x {_counted(len(points), 'set')} of parameters "
-        f"x {_counted(len(pieces), 'piece')} of tape",
-        err=True,
-    )
+    axes = (len(releases), "release"), (len(points), "parameter set"), (len(pieces), "piece of tape")
+    click.echo(f"{_counted(len(plan), 'cell')}: {' x '.join(_counted(*axis) for axis in axes)}", err=True)
     return plan
 
 
@@ -207,7 +203,8 @@ def _explain(faults: dict[str, str], interrupted: bool, missing: int) -> None:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    first, *rest = noun.split(" of ")
+    return " of ".join([f"{count} {first}{'' if count == 1 else 's'}", *rest])
 
 
 def _ns(moment: datetime | None, otherwise: int) -> int:

@@ -16,7 +16,9 @@ from typing import BinaryIO, NoReturn
 
 import msgspec
 
-from deploy.analysis.replay import CannotReplay, replayed
+from deploy.analysis.replay import replayed
+from deploy.analysis.replay.footage import NoTape
+from deploy.analysis.replay.hands import ReleaseFailed
 from deploy.analysis.sweep.tasks import Answer, Task
 
 
@@ -37,7 +39,7 @@ def answered(task: Task) -> Answer:
     """Replay one cell. What cannot be replayed is an answer as well; a fault of ours ends the process."""
     try:
         return Answer(task.cell, replayed(task.job))
-    except CannotReplay as error:
+    except (NoTape, ReleaseFailed) as error:
         return Answer(task.cell, fault=str(error))
 
 

@@ -159,8 +159,9 @@ class _Hand:
 
     def ask_to_end(self) -> None:
         """Tell it that nobody waits for it any more."""
-        self._tasks_end()
-        self._process.terminate()
+        with contextlib.suppress(BrokenPipeError):
+            self._tasks.close()
+        os.kill(self._process.pid, signal.SIGTERM)  # not terminate(), which may give its number away
 
     def end(self) -> None:
         """Wait until it is gone, for a while; then it is killed. Whatever it has started in its group goes with it."""
@@ -170,10 +171,6 @@ class _Hand:
         self.last_words = self.last_words or self._told(code)
         self.answers.close()
         self._log.close()
-
-    def _tasks_end(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._tasks.close()
 
     def _told(self, code: int) -> str:
         """How it ended, and the last line it printed."""

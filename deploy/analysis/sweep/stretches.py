@@ -14,17 +14,13 @@ from typing import Final
 
 import msgspec
 
+from deploy.analysis.replay.footage import KIND, NoTape
 from deploy.analysis.sweep.cells import Stretch
 from shared.clock import NS
 from shared.records import Damaged, Segment, segments
 
-KIND: Final = "tape"
 _BEFORE: Final = -1
 _AFTER: Final = 1 << 62
-
-
-class NoTape(Exception):
-    """There is no tape in a folder, or none of the time that was asked for, or it is damaged."""
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):

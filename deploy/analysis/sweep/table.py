@@ -135,9 +135,10 @@ def remarks(found: Table) -> list[str]:
     few = sum(row.chosen.traded < FEW_WINDOWS for row in whole)
     if few:
         said.append(f"{few} of {len(whole)} rows traded in fewer than {FEW_WINDOWS} windows: too few to tell anything")
-    holes = sum(row.chosen.holes for row in whole)
-    if holes:
+    if any(row.chosen.holes for row in whole):
         said.append("the tape has holes: ticks behind one are not decided until the next keyframe")
+    if any(row.chosen.unresolved for row in whole):
+        said.append("windows that were open when a piece of the tape ended count for nothing")
     if found.held_out_on:
         said.append(f"chosen on {_span(found.chosen_on)}; held out {_span(found.held_out_on)}")
     return said
