@@ -13,6 +13,7 @@ VERBS: Final = {
     "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
     "verify": "deploy.analysis.command",
+    "report": "deploy.analysis.report",
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
     "sweep": "deploy.analysis.sweep.command",
