@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from deploy.analysis.sweep.progress import Progress
 from deploy.analysis.sweep.store import InUse, Store, opened
 from deploy.analysis.sweep.stretches import Span, stretches
 from deploy.analysis.sweep.table import Table, as_csv, as_json, as_text, table
-from deploy.analysis.sweep.tasks import task
+from deploy.analysis.sweep.tasks import Answer, task
 from deploy.ranges import DAY_S, Duration
 from deploy.release import NotFound, Rejected
 from deploy.running import CannotRun
@@ -45,14 +45,25 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
-@dataclass
+Runner = Callable[[Iterable[Cell]], Iterator[Answer]]
+"""Who replays cells: processes of this machine, or a cluster."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to do. `warm_s`: seconds of tape before a stretch that the releases have to read."""
+
+    cells: list[Cell]
+    warm_s: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a sweep has come to: every cell with a result, and why the others have none."""
 
     table: Table
-    done_before: int
-    faults: dict[str, str] = field(default_factory=dict)
-    interrupted: bool = False
+    faults: dict[str, str]
+    interrupted: bool
 
     @property
     def code(self) -> str:
@@ -71,6 +82,9 @@ class Outcome:
 @click.option("--fills", type=click.Choice(["rehearsal", "recorded"]), default="rehearsal", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the fills.")
 @click.option("--processes", type=click.IntRange(1, PROCESSES_MAX), help="At once; default: one for each core.")
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Replay on the Dask cluster of this scheduler, like tcp://HOST:8786."
+)
 @click.option("--store", type=_FILE, help="Where results are kept and found again; default: sweep.jsonl of the desk.")
 @click.option("--csv", "csv_file", type=_FILE, help="Write the whole table to a file as well.")
 @click.option("--state-dir", type=_FOLDER, help="State folder of the desk whose releases and tape are meant.")
@@ -86,6 +100,7 @@ def sweep(
     fills: Fills,
     seed: int,
     processes: int | None,
+    cluster: str | None,
     store: Path | None,
     csv_file: Path | None,
     state_dir: Path | None,
@@ -100,17 +115,20 @@ def sweep(
     A cell is one release with one set of parameters over one day. What is done is kept: the same command after Ctrl-C
     goes on where it was, and re-uses whatever another sweep has replayed already. Exit codes: 0 every cell is in the
     table; 1 some failed, and the text says why; 2 a release refuses parameters; 10 a release does not pass its checks;
-    14 another sweep writes there; 66 no such release or tape; 74 a file cannot be read or written; 130 interrupted.
+    14 another sweep writes there; 16 a machine of the cluster runs other code; 66 no such release or tape; 69 no
+    cluster answers; 74 a file cannot be read or written; 130 interrupted.
     """
     state = State(state_dir or default_state())
     try:
         with _told():
             points = grid.points(map(grid.axis, axes))
             span = Span(_ns(since, 0), _ns(until, Span().until_ns), round(piece_s))
+            if processes is not None and cluster is not None:
+                raise click.UsageError("--processes is of this machine, --cluster says how many it has")
             plan = _planned(state, wanted, points, tapes or (state.tape,), span, fills=fills, seed=seed)
-            _check(split, plan)
+            _check(split, plan.cells)
             with opened(store or state.root / "sweep.jsonl") as kept:
-                outcome = run(plan, kept, Pool(processes or os.cpu_count() or 1), split)
+                outcome = run(plan, kept, _runner(plan, processes, cluster), split)
             if csv_file is not None:
                 csv_file.write_text(as_csv(outcome.table))
     except CannotRun as error:
@@ -149,16 +167,25 @@ def _planned(
     *,
     fills: Fills,
     seed: int,
-) -> list[Cell]:
+) -> Plan:
     """Every cell, once all that can be refused before the first one is not."""
     pieces = [stretch for folder in tapes for stretch in stretches(folder, span)]
     releases = inputs.staged(state, wanted, lambda step: None)
-    for release in releases:
-        inputs.ask(state, release, points)
+    warm_s = max(inputs.ask(state, release, points) for release in releases)
     plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
     axes = (len(releases), "release"), (len(points), "parameter set"), (len(pieces), "piece of tape")
     click.echo(f"{_counted(len(plan), 'cell')}: {' x '.join(_counted(*axis) for axis in axes)}", err=True)
-    return plan
+    return Plan(plan, warm_s)
+
+
+def _runner(plan: Plan, processes: int | None, cluster: str | None) -> Runner:
+    """Who replays the cells. Raises: CannotRun: nobody answers there."""
+    if cluster is None:
+        pool = Pool(processes or os.cpu_count() or 1)
+        return lambda cells: pool.run(map(task, cells))
+    from deploy.analysis.sweep.cluster import Cluster
+
+    return Cluster(cluster, plan.warm_s, lambda line: click.echo(line, err=True)).run
 
 
 def _check(split: int | None, plan: Sequence[Cell]) -> None:
@@ -168,14 +195,14 @@ def _check(split: int | None, plan: Sequence[Cell]) -> None:
         raise CannotRun("USAGE", text, "a smaller number, or smaller pieces with --piece")
 
 
-def run(plan: Sequence[Cell], store: Store, pool: Pool, split: int | None) -> Outcome:
+def run(plan: Plan, store: Store, runner: Runner, split: int | None) -> Outcome:
     """Replay what is not in the store yet, and keep each result as it comes. Ctrl-C ends it with what is done."""
-    left = {cell.name: cell for cell in plan if cell.name not in store.done}
+    left = {cell.name: cell for cell in plan.cells if cell.name not in store.done}
     faults: dict[str, str] = {}
     progress = Progress(len(left), SystemClock())
     interrupted = False
     try:
-        for number, answer in enumerate(pool.run(map(task, left.values())), 1):
+        for number, answer in enumerate(runner(left.values()), 1):
             if answer.result is not None:
                 store.add(left[answer.cell], answer.result)
             else:
@@ -184,8 +211,8 @@ def run(plan: Sequence[Cell], store: Store, pool: Pool, split: int | None) -> Ou
     except KeyboardInterrupt:
         interrupted = True
     progress.end()
-    _explain(faults, interrupted, sum(cell.name not in store.done for cell in plan))
-    return Outcome(table(plan, store.done, split), len(plan) - len(left), faults, interrupted)
+    _explain(faults, interrupted, sum(cell.name not in store.done for cell in plan.cells))
+    return Outcome(table(plan.cells, store.done, split), faults, interrupted)
 
 
 def _named(cell: Cell) -> str:

@@ -25,14 +25,14 @@ TOLD_MAX: Final = 5
 _ASK: Final = """
 import json, sys
 from worker.parameters import BadParameters, read_json
-from worker.view import LOOKBACK_S
+from worker.reading import WARM_UP_S
 refused = {}
 for line in open(sys.argv[1]):
     try:
         read_json(line)
     except BadParameters as error:
         refused[str(error)] = True
-print(json.dumps({"lookback_s": LOOKBACK_S, "refused": list(refused)}))
+print(json.dumps({"warm_s": WARM_UP_S, "refused": list(refused)}))
 """
 """What a release is asked, in its own words: any one that trades has these two rooms."""
 
@@ -42,7 +42,7 @@ class Refused(ValueError):
 
 
 class _Said(msgspec.Struct, frozen=True):
-    lookback_s: int
+    warm_s: int
     refused: list[str]
 
 
@@ -63,7 +63,7 @@ def staged(state: State, wanted: Iterable[str], progress: Callable[[str], None])
 
 
 def ask(state: State, release: Release, points: Sequence[Point]) -> int:
-    """Let a release look at every set; how many seconds of tape it looks back. Raises: Refused; OSError."""
+    """Let a release look at every set; how many seconds of tape it has to read before. Raises: Refused; OSError."""
     lock = next(known.lock for known in index(state) if known.release == release.hash)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(b"".join(msgspec.json.encode(point) + b"\n" for point in points))
@@ -78,4 +78,4 @@ def ask(state: State, release: Release, points: Sequence[Point]) -> int:
         more = len(answer.refused) - TOLD_MAX
         lines = [f"{release.name}: {why}" for why in answer.refused[:TOLD_MAX]]
         raise Refused("\n".join([*lines, *([f"and {more} more"] if more > 0 else [])]))
-    return answer.lookback_s
+    return answer.warm_s

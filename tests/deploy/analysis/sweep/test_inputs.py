@@ -44,7 +44,7 @@ def test_what_is_no_release_is_refused(state: State, tmp_path: Path) -> None:
 
 
 def test_a_release_is_asked_itself_which_parameters_it_takes(state: State) -> None:
-    """It says how far it looks back; every fault of the grid is told, each with what may be."""
+    """It says how much tape it reads before; every fault of the grid is told, each with what may be."""
     release = staged(state, ["r1"], _quiet)[0]
     assert ask(state, release, [{}, {"stake_usd": 5, "mode": "off"}]) > 0
     with pytest.raises(Refused) as refused:
