@@ -63,7 +63,7 @@ class Cluster:
         try:
             places = self._places()
             self._supply(places, list(self._waiting))
-            while self._submit(len(self._threads())):
+            while self._submit(self._threads()):
                 yield from self._heard()
         finally:
             self._client.cancel(list(self._running))
@@ -71,9 +71,9 @@ class Cluster:
 
     # --- machines -------------------------------------------------------------------------------------------------
 
-    def _threads(self) -> list[str]:
-        """The address of each worker, once for each cell it does at a time."""
-        return [address for address, count in self._client.nthreads().items() for _ in range(count)]
+    def _threads(self) -> int:
+        """How many cells the cluster does at a time."""
+        return sum(self._client.nthreads().values())
 
     def _places(self) -> dict[str, str]:
         """One worker's address for each machine. Raises: CannotRun: there is none, or one is not like us."""

@@ -14,6 +14,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,9 @@ from deploy.release import Stager
 from shared.fingerprint import code_hash, modules, release_hash
 from shared.paths import State
 
+_CODE: Final = code_hash(ROOT, ("shared", "deploy"))
+"""What was on the disk when this was loaded: a worker that outlived an upgrade says what it is."""
+
 
 class NotWhole(Exception):
     """What arrived is not what was sent, by its content."""
@@ -32,8 +36,7 @@ class NotWhole(Exception):
 
 def testimony() -> dict[str, str]:
     """What this process runs, and which machine's cache it uses: in plain words, so that any version understands."""
-    place = f"{socket.gethostname()}:{cache().root}"
-    return {"code": code_hash(ROOT, ("shared", "deploy")), "python": platform.python_version(), "place": place}
+    return {"code": _CODE, "python": platform.python_version(), "place": f"{socket.gethostname()}:{cache().root}"}
 
 
 def cache() -> State:

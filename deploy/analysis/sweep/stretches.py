@@ -65,7 +65,8 @@ def stretches(folder: Path, span: Span) -> list[Stretch]:
     found = [piece for piece in ends if piece not in {_BEFORE, _AFTER}]
     if not found:
         raise NoTape(f"{folder} has no frame of the time that was asked for")
-    return [Stretch(span.name(piece), ends[piece][1], begins[piece], ends[piece][0], str(folder)) for piece in found]
+    where = str(folder.absolute())
+    return [Stretch(span.name(piece), ends[piece][1], begins[piece], ends[piece][0], where) for piece in found]
 
 
 def content(folder: Path, to_seq: int) -> str:
