@@ -12,6 +12,7 @@ VERBS: Final = {
     "run": "deploy.run",
     "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
+    "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
     "report": "deploy.analysis.report",
     "day": "deploy.analysis.day",

@@ -35,20 +35,25 @@ class Decisions:
         if uid not in board.crew.members:
             self._refuse(uid, decided, "no_such_worker")
             return
-        board.crew.hear(uid, board.mono_ns, decided.read_seq)
+        board.crew.hear(uid, board.mono_ns, decided.read_seq, decided.parameters)
         state = self.turns.slots.get(decided.slot)
         if state is None:
             self._refuse(uid, decided, "unknown_slot")
         elif uid != state.owner and decided.epoch == state.epoch:
             self._shadow(uid, decided)
         else:
-            refusal = slotstate.admits(state, uid, decided.epoch, decided.tick)
-            if not refusal and not board.crew.members[uid].whole:
-                refusal = "hole_in_stream"
+            refusal = slotstate.admits(state, uid, decided.epoch, decided.tick) or self._unsound(uid, decided)
             if refusal:
                 self._refuse(uid, decided, refusal)
             else:
                 self._admit(uid, decided)
+
+    def _unsound(self, uid: str, decided: m.Decided) -> str:
+        """Why the owner's answer to what it was asked may not count all the same; empty when it may."""
+        if not self.board.crew.members[uid].whole:
+            return "hole_in_stream"
+        same = decided.parameters == self.turns.shown_with(decided.slot, decided.tick)
+        return "" if same else "other_parameters"
 
     def _refuse(self, uid: str, decided: m.Decided, reason: str) -> None:
         self.board.count(f"refused:{reason}")
@@ -56,7 +61,7 @@ class Decisions:
 
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
-        by = self.board.by(uid, decided.epoch)
+        by = self.board.by(uid, decided.epoch, decided.parameters)
         if self.turns.was_shown(decided.slot, decided.tick):  # an answer to nothing shows nothing
             self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
@@ -64,7 +69,7 @@ class Decisions:
 
     def _admit(self, uid: str, decided: m.Decided) -> None:
         """The one place where a decision becomes orders: judged, durable, then sent. Indivisible."""
-        by = self.board.by(uid, decided.epoch)
+        by = self.board.by(uid, decided.epoch, decided.parameters)
         self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
         requests: list[Submit | Withdraw] = []

@@ -78,7 +78,9 @@ def _play(
         reading.fold(frame)
         if type(event) is Tick and seq >= from_seq:
             ticks += reading.whole
-            write(_line(seq, event, reading) if reading.whole else unanswered(seq))
+            line = _line(seq, event, reading) if reading.whole else unanswered(seq)
+            if line:
+                write(line)
     summary = {
         "frames": reading.events,
         "ticks": ticks,

@@ -443,6 +443,7 @@ def test_every_verb_is_on_this_page() -> None:
     assert set(verbs.VERBS) == {
         *("status", "slots", "claims", "releases", "events", "operations", "operation"),
         *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
+        *("params", "params_set", "params_rollback"),
     }
     assert a_release(9).seq == 9
 

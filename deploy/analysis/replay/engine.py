@@ -30,6 +30,8 @@ Progress = Callable[[int, int], object]
 """Told now and then how many frames are done, and of how many."""
 TOLD_EVERY: Final = 2_000
 """Frames between two words of progress."""
+AFTER_NS: Final = 1_200 * NS
+"""How much tape behind the end is looked at for the winners of windows that were decided in."""
 _PIECE: Final = 32 << 10
 """Frames are handed over in pieces of about so many bytes, so that they are folded while others are read."""
 
@@ -43,6 +45,9 @@ class Audience(Protocol):
     def filled(self, at_ns: int, fill: Fill) -> None:
         """A part of an order traded."""
 
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        """A window in which something had filled was resolved: what it earned, fees off."""
+
 
 class Nobody:
     """An audience that looks away."""
@@ -51,6 +56,9 @@ class Nobody:
         pass
 
     def filled(self, at_ns: int, fill: Fill) -> None:
+        pass
+
+    def ended(self, at_ns: int, net_micro: int) -> None:
         pass
 
 
@@ -91,6 +99,7 @@ class _Playing:
     _digest: blake2b = field(default_factory=lambda: blake2b(digest_size=16))
     _odds: Odds = field(default_factory=Odds)
     _books: dict[Window, m.BookSeen] = field(default_factory=dict)
+    _end_ns: int = 0
     _piece: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
@@ -106,7 +115,10 @@ class _Playing:
         line = b""
         for payload, frame in self.footage.frames(begin_seq):
             if frame.seq > to_seq:
-                break
+                if not self._still_settles(frame):
+                    break
+                continue
+            self._end_ns = frame.at_ns + AFTER_NS
             if frame.seq % TOLD_EVERY == 0:
                 progress(max(0, frame.seq - begin_seq), to_seq - begin_seq)
             self.paper.pass_time(frame.at_ns)
@@ -144,7 +156,9 @@ class _Playing:
 
     def _ended(self, window: Window, winner: m.Outcome, at_ns: int) -> None:
         self._odds.resolved(window, winner)
-        self.holdings.resolve(window, winner, at_ns)
+        earned = self.holdings.resolve(window, winner)
+        if earned is not None:
+            self.audience.ended(at_ns, earned.moved_micro - earned.fees_micro)
 
     def _tick(self, hands: Hands, frame: m.Streamed, tick: m.Tick, payload: bytes, line: bytes) -> bytes:
         """Show a tick, take its answer; a line that was read and belongs to a later tick is given back."""
@@ -184,6 +198,16 @@ class _Playing:
             hands.hand(bytes(self._piece))
             self._piece.clear()
 
+    def _still_settles(self, frame: m.Streamed) -> bool:
+        """Behind the end only this matters: who won the windows that were decided in. Whether that is still open."""
+        for window, winner in self.ends.see(frame.event):
+            if window in self._unsettled():
+                self._ended(window, winner, frame.at_ns)
+        return bool(self._unsettled()) and frame.at_ns <= self._end_ns
+
+    def _unsettled(self) -> set[Window]:
+        return self._odds.open | self.holdings.held
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _end(self, hands: Hands, line: bytes) -> Summary:
@@ -195,7 +219,7 @@ class _Playing:
     def _result(self, summary: Summary) -> Result:
         for window, winner in self.ends.by_rule(self.footage.last.at_ns):
             self._ended(window, winner, self.footage.last.at_ns)
-        ended = [earned for _, _, earned in self.holdings.ended]
+        ended = self.holdings.ended
         gross_micro = sum(earned.moved_micro for earned in ended)
         fees_micro = sum(earned.fees_micro for earned in ended)
         return Result(

@@ -25,9 +25,12 @@ class ReleaseFailed(Exception):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What a release says of one tick. `decision` is hexadecimal, empty where it cannot answer: after a hole."""
+    """What a release says of one tick. `decision` is hexadecimal, empty where it cannot answer: after a hole.
 
-    seq: int
+    The last line has no `seq`.
+    """
+
+    seq: int = 0
     decision: str = ""
 
 

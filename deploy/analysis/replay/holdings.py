@@ -57,7 +57,7 @@ class Holdings:
     cash_micro: int = 0
     positions: dict[tuple[str, int, Outcome], Position] = field(default_factory=dict)
     earned: dict[Window, Earned] = field(default_factory=dict)
-    ended: list[tuple[Window, int, Earned]] = field(default_factory=list)
+    ended: list[Earned] = field(default_factory=list)
     windows: int = 0
     fills: int = 0
 
@@ -69,16 +69,18 @@ class Holdings:
         """A fill that was booked has failed at the venue."""
         self._move(fill, -1)
 
-    def resolve(self, window: Window, winner: Outcome, at_ns: int) -> None:
-        """A window ended: a share of the winner is worth 1, of the other nothing."""
+    def resolve(self, window: Window, winner: Outcome) -> Earned | None:
+        """A window ended: a share of the winner is worth 1, of the other nothing. What it earned, if it was traded."""
         self.windows += 1
         held = self.positions.pop((*window, winner), Position())
         self.positions.pop((*window, "Down" if winner == "Up" else "Up"), None)
         self.cash_micro += held.size_micro
         earned = self.earned.pop(window, None)
-        if earned is not None and earned.fills:
-            earned.moved_micro += held.size_micro
-            self.ended.append((window, at_ns, earned))
+        if earned is None or not earned.fills:
+            return None
+        earned.moved_micro += held.size_micro
+        self.ended.append(earned)
+        return earned
 
     @property
     def held(self) -> set[Window]:

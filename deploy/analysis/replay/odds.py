@@ -56,6 +56,11 @@ class Odds:
             self.ours_e8 += sums.ours[end]
             self.market_e8 += sums.market[end]
 
+    @property
+    def open(self) -> set[_Window]:
+        """Windows with decisions that nobody has judged yet."""
+        return set(self._open)
+
 
 def middle_bp(seen: BookSeen | None) -> int | None:
     """The probability of Up in the middle of a token's best prices; None where a side is empty."""

@@ -43,7 +43,7 @@ class Pit:
     def show(self, seen: BookSeen, at_ns: int) -> list[Fill]:
         """A book was recorded; our orders that it crosses have traded."""
         self.seen = seen
-        return self._follow(at_ns) if self._mine or self._outside else []
+        return self._follow(at_ns) if self._mine or self._outside or self._taken else []
 
     def trade(self, trade: TradeSeen, at_ns: int) -> list[Fill]:
         """Others traded: whoever stood first at that price is served, perhaps we."""

@@ -21,9 +21,9 @@ from shared.paths import State
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> State:
-    """The machine on which the sweep is typed: one release, ten minutes of tape."""
+    """The machine on which the sweep is typed: one release, three quarters of an hour of tape."""
     state = State(tmp_path_factory.mktemp("home"))
-    Market(Stream(state.tape, segment_keyframes=1), slots=("BTC/5m",)).run(1_500)
+    Market(Stream(state.tape, segment_keyframes=1), slots=("BTC/5m",)).run(2_700)
     staged(state, [str(ROOT)], lambda step: None)
     return state
 
@@ -82,7 +82,7 @@ def test_a_tape_that_is_there_already_is_used_where_it_is(home: State, there: Pa
     """A shared disk saves the sending; a folder of that name with another tape does not pass."""
     assert not node.lacks_tape(_last(home, str(home.tape)))
     other = there / "other"
-    Market(Stream(other), slots=("BTC/5m",), seed=2).run(900, START_S)
+    Market(Stream(other), slots=("BTC/5m",), seed=2).run(60, START_S)
     assert node.lacks_tape(_last(home, str(other)))
 
 
