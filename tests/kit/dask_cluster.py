@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from kit.clocks import eventually
 from kit.releases import ROOT
 
@@ -41,15 +40,16 @@ class Cluster:
         name = f"worker{len(self.workers)}"
         scratch = ["--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--local-directory", str(self.folder / name)]
         self.workers.append(self._start(name, [self.address, *scratch], checkout))
+        log = self.folder / f"{name}.log"
+        assert eventually(lambda: "Starting established connection" in log.read_text(), START_S), log.read_text()
+
+    def lose(self, number: int) -> None:
+        """A machine is gone from one moment to the next."""
+        _ended(self.workers[number])
 
     def cache(self, number: int) -> Path:
         """What the sweeps' rooms keep on that machine."""
         return self.folder / f"worker{number}-cache" / "foresight" / "sweep"
-
-    def hands(self) -> list[psutil.Process]:
-        """Processes of the workers that replay a cell now."""
-        alive = [psutil.Process(worker.pid) for worker in self.workers if worker.poll() is None]
-        return [child for worker in alive for child in worker.children()]
 
     def end(self) -> None:
         """Stop what was started."""

@@ -135,7 +135,9 @@ class _Run:
             raise Faulty("USAGE", text, "foresight replay --verify")
         if of and not verify:
             raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
-        self.footage = Footage(self._made(day, tape, seed) if day is not None else tape or self.state.tape)
+        self.footage = Footage(
+            made_tape(self.state, day, begin, end, seed, tape) if day is not None else tape or self.state.tape
+        )
 
     def run(self) -> None:
         """Do what was asked, print it, and end with its code. Raises: Faulty and what the rooms below raise."""
@@ -164,25 +166,6 @@ class _Run:
             click.echo(msgspec.json.encode({"release": name, "job": job, "result": result}))
         else:
             click.echo(shown.as_text(result, title))
-
-    def _made(self, folder: Path, tape: Path | None, seed: int) -> Path:
-        """The tape of a recorded day, made if it is not there yet. Raises: Faulty."""
-        try:
-            day = read_day(folder)
-        except DayUnreadable as error:
-            raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-        end_ns = day.span_s[1] * NS
-        begin, end = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (self.begin, self.end))
-        first_ms, until_ms = made.stretch(day, begin, end)
-        if first_ms >= until_ms - made.SETTLE_MS:
-            span = " to ".join(stamp(second * NS) for second in day.span_s)
-            raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
-        name = f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"
-        target = tape or self.state.root / "tapes" / name
-        if not target.is_dir() or not any(target.iterdir()):
-            with Bar(f"making the tape of {folder.name}") as bar:
-                made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
-        return target
 
     # --- the comparison ---------------------------------------------------------------------------------------------
 
@@ -286,6 +269,27 @@ class _Audiences:
         for each in self._seeing:
             if path is not None and isinstance(each, Page):
                 path.write_text(each.html(result, title))
+
+
+def made_tape(
+    state: State, folder: Path, begin: Place | None, end: Place | None, seed: int, tape: Path | None = None
+) -> Path:
+    """The tape of a recorded day, made if it is not there yet. Raises: Faulty."""
+    try:
+        day = read_day(folder)
+    except DayUnreadable as error:
+        raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
+    end_ns = day.span_s[1] * NS
+    begin_ns, last_ns = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (begin, end))
+    first_ms, until_ms = made.stretch(day, begin_ns, last_ns)
+    if first_ms >= until_ms - made.SETTLE_MS:
+        span = " to ".join(stamp(second * NS) for second in day.span_s)
+        raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
+    target = tape or state.root / "tapes" / f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"
+    if not target.is_dir() or not any(target.iterdir()):
+        with Bar(f"making the tape of {folder.name}") as bar:
+            made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
+    return target
 
 
 def _parameters(said: tuple[str, ...]) -> dict[str, Any]:

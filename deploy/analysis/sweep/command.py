@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +18,11 @@ import click
 import msgspec
 
 from deploy.analysis.replay import Fills
-from deploy.analysis.replay.footage import NoTape
+from deploy.analysis.replay.command import Faulty, made_tape
+from deploy.analysis.replay.footage import Footage, NoTape
+from deploy.analysis.replay.times import Place, PlaceType
 from deploy.analysis.sweep import grid, inputs
-from deploy.analysis.sweep.cells import Cell, cells
+from deploy.analysis.sweep.cells import Cell, Stretch, cells
 from deploy.analysis.sweep.pool import PROCESSES_MAX, ROOT, Pool
 from deploy.analysis.sweep.progress import Progress
 from deploy.analysis.sweep.store import InUse, Store, opened
@@ -31,7 +32,6 @@ from deploy.analysis.sweep.tasks import Answer, task
 from deploy.ranges import DAY_S, Duration
 from deploy.release import NotFound, Rejected
 from deploy.running import CannotRun
-from shared.clock import NS, SystemClock
 from shared.fingerprint import code_hash
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
@@ -42,7 +42,6 @@ FAULTS_MAX: Final = 5
 """Reasons for failed cells that are told."""
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 Runner = Callable[[Iterable[Cell]], Iterator[Answer]]
@@ -75,8 +74,9 @@ class Outcome:
 @click.option("--release", "wanted", multiple=True, help="r41, a hash, a folder or a git revision; several times.")
 @click.option("--param", "axes", multiple=True, metavar="NAME=VALUES", help="stake_usd=1:5:1 or mode=on,off; ditto.")
 @click.option("--tape", "tapes", multiple=True, type=_FOLDER, help="Folder of a tape; several times; else the desk's.")
-@click.option("--from", "since", type=_TIME, help="Leave out what was before, UTC.")
-@click.option("--to", "until", type=_TIME, help="Leave out this moment and what came after, UTC.")
+@click.option("--day", "days", multiple=True, type=_FOLDER, help="Folder of a recorded day, whose tape is made; ditto.")
+@click.option("--from", "since", type=PlaceType(), help="Leave out what was before: 2026-07-24T14:00 (UTC), or -2h.")
+@click.option("--to", "until", type=PlaceType(), help="Leave out this moment and what came after.")
 @click.option("--piece", "piece_s", type=Duration(DAY_S, least_s=1), default="1d", show_default=True, help="Of a cell.")
 @click.option("--split", type=click.IntRange(1), help="Choose on the first so many days; report the others beside it.")
 @click.option("--fills", type=click.Choice(["rehearsal", "recorded"]), default="rehearsal", show_default=True)
@@ -93,8 +93,9 @@ def sweep(
     wanted: tuple[str, ...],
     axes: tuple[str, ...],
     tapes: tuple[Path, ...],
-    since: datetime | None,
-    until: datetime | None,
+    days: tuple[Path, ...],
+    since: Place | None,
+    until: Place | None,
     piece_s: float,
     split: int | None,
     fills: Fills,
@@ -122,10 +123,12 @@ def sweep(
     try:
         with _told():
             points = grid.points(map(grid.axis, axes))
-            span = Span(_ns(since, 0), _ns(until, Span().until_ns), round(piece_s))
             if processes is not None and cluster is not None:
                 raise click.UsageError("--processes is of this machine, --cluster says how many it has")
-            plan = _planned(state, wanted, points, tapes or (state.tape,), span, fills=fills, seed=seed)
+            made = [made_tape(state, day, since, until, seed) for day in days]
+            folders = [*tapes, *made] or [state.tape]
+            pieces = [piece for folder in folders for piece in _pieces(folder, since, until, round(piece_s))]
+            plan = _planned(state, wanted, points, pieces, fills=fills, seed=seed)
             _check(split, plan.cells)
             with opened(store or state.root / "sweep.jsonl") as kept:
                 outcome = run(plan, kept, _runner(plan, processes, cluster), split)
@@ -146,6 +149,8 @@ def _told() -> Iterator[None]:
         yield
     except (grid.BadGrid, inputs.Refused) as error:
         raise CannotRun("USAGE", str(error), "foresight sweep --help shows how a grid is written") from error
+    except Faulty as error:
+        raise CannotRun(error.code, str(error), error.hint) from error
     except NotFound as error:
         raise CannotRun("NOINPUT", str(error), "foresightctl releases names what is staged") from error
     except Rejected as error:
@@ -162,14 +167,12 @@ def _planned(
     state: State,
     wanted: Sequence[str],
     points: Sequence[grid.Point],
-    tapes: Iterable[Path],
-    span: Span,
+    pieces: Sequence[Stretch],
     *,
     fills: Fills,
     seed: int,
 ) -> Plan:
     """Every cell, once all that can be refused before the first one is not."""
-    pieces = [stretch for folder in tapes for stretch in stretches(folder, span)]
     releases = inputs.staged(state, wanted, lambda step: None)
     warm_s = max(inputs.ask(state, release, points) for release in releases)
     plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
@@ -199,18 +202,17 @@ def run(plan: Plan, store: Store, runner: Runner, split: int | None) -> Outcome:
     """Replay what is not in the store yet, and keep each result as it comes. Ctrl-C ends it with what is done."""
     left = {cell.name: cell for cell in plan.cells if cell.name not in store.done}
     faults: dict[str, str] = {}
-    progress = Progress(len(left), SystemClock())
     interrupted = False
-    try:
-        for number, answer in enumerate(runner(left.values()), 1):
-            if answer.result is not None:
-                store.add(left[answer.cell], answer.result)
-            else:
-                faults[_named(left[answer.cell])] = answer.fault
-            progress.moved(number, len(faults))
-    except KeyboardInterrupt:
-        interrupted = True
-    progress.end()
+    with Progress(len(left)) as progress:
+        try:
+            for number, answer in enumerate(runner(left.values()), 1):
+                if answer.result is not None:
+                    store.add(left[answer.cell], answer.result)
+                else:
+                    faults[_named(left[answer.cell])] = answer.fault
+                progress(number, len(faults))
+        except KeyboardInterrupt:
+            interrupted = True
     _explain(faults, interrupted, sum(cell.name not in store.done for cell in plan.cells))
     return Outcome(table(plan.cells, store.done, split), faults, interrupted)
 
@@ -234,5 +236,13 @@ def _counted(count: int, noun: str) -> str:
     return " of ".join([f"{count} {first}{'' if count == 1 else 's'}", *rest])
 
 
-def _ns(moment: datetime | None, otherwise: int) -> int:
-    return otherwise if moment is None else int(moment.replace(tzinfo=UTC).timestamp()) * NS
+def _pieces(folder: Path, since: Place | None, until: Place | None, piece_s: int) -> list[Stretch]:
+    """The pieces of a tape, of one that is still written as far as it is now. Raises: NoTape."""
+    footage, usual = Footage(folder), Span()
+    since_ns = usual.since_ns if since is None else _moment(since, footage)
+    until_ns = usual.until_ns if until is None else _moment(until, footage)
+    return stretches(folder, Span(since_ns, until_ns, piece_s))
+
+
+def _moment(place: Place, footage: Footage) -> int:
+    return footage.at(place.seq) if place.seq is not None else place.moment(footage.last.at_ns)

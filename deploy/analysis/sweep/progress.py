@@ -5,41 +5,43 @@ What always holds: nothing is drawn anew unless standard error is a terminal and
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Final
 
 import click
 
-from shared.clock import NS, Clock
+from deploy.analysis.replay.bar import Bar
+from shared.clock import NS, Clock, SystemClock
 
-REDRAW_NS: Final = NS // 5
-"""Between two drawings of a line."""
 LINE_NS: Final = 30 * NS
 """Between two lines that stay."""
 
 
 class Progress:
-    """Args: total: cells to be done; from_store: cells that were done before."""
+    """A context; calling it says how many cells are over, failed ones among them. Args: total: how many there are."""
 
-    def __init__(self, total: int, clock: Clock) -> None:
-        self._total, self._clock = total, clock
-        self._animated = sys.stderr.isatty() and not os.environ.get("CI")
-        self._began_ns = self._told_ns = clock.monotonic_ns()
+    def __init__(self, total: int, clock: Clock | None = None) -> None:
+        self._total, self._clock = total, clock or SystemClock()
+        self._bar = Bar("sweeping", clock=self._clock)
+        self._began_ns = self._told_ns = self._clock.monotonic_ns()
+        self._words = ""
 
-    def moved(self, done: int, failed: int) -> None:
-        """So many cells are over, failed ones among them."""
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.__exit__(None, None, None)
+        if self._words:
+            click.echo(self._words, err=True)
+
+    def __call__(self, done: int, failed: int) -> None:
+        """So many cells are over."""
         now_ns = self._clock.monotonic_ns()
-        if done < self._total and now_ns - self._told_ns < (REDRAW_NS if self._animated else LINE_NS):
-            return
-        self._told_ns = now_ns
-        words = told(done, self._total, failed, (now_ns - self._began_ns) / NS)
-        click.echo(f"\r\x1b[K{words}" if self._animated else words, err=True, nl=not self._animated)
-
-    def end(self) -> None:
-        """Leave the line that is drawn anew."""
-        if self._animated:
-            click.echo(err=True)
+        self._words = told(done, self._total, failed, (now_ns - self._began_ns) / NS)
+        if self._bar.animated:
+            self._bar(done, self._total)
+        elif now_ns - self._told_ns >= LINE_NS and done < self._total:
+            self._told_ns = now_ns
+            click.echo(self._words, err=True)
 
 
 def told(done: int, total: int, failed: int, took_s: float) -> str:

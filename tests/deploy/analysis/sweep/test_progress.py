@@ -27,11 +27,17 @@ def test_the_rest_is_foretold_from_what_was_done() -> None:
 def test_a_pipeline_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     """The last one always, and none is drawn anew."""
     clock = _Stopwatch()
-    progress = Progress(100, clock)
-    for done in range(1, 101):
-        clock.now_ns = done * NS
-        progress.moved(done, 0)
-    progress.end()
+    with Progress(100, clock) as progress:
+        for done in range(1, 101):
+            clock.now_ns = done * NS
+            progress(done, 0)
     said = capsys.readouterr()
     assert said.out == "" and "\r" not in said.err and "\x1b" not in said.err
     assert [line.split()[0] for line in said.err.splitlines()] == ["30", "60", "90", "100"]
+
+
+def test_of_nothing_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every cell was done before."""
+    with Progress(0):
+        pass
+    assert not capsys.readouterr().err
