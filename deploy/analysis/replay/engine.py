@@ -213,8 +213,7 @@ class _Playing:
     def _end(self, hands: Hands, line: bytes) -> Summary:
         hands.hand(bytes(self._piece))
         hands.finish()
-        summary: Summary = hands.understood(line or hands.line(), Summary)
-        return summary
+        return hands.understood(line or hands.line(), Summary)
 
     def _result(self, summary: Summary) -> Result:
         for window, winner in self.ends.by_rule(self.footage.last.at_ns):

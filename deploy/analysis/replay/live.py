@@ -42,22 +42,19 @@ class Answer:
 @dataclass(slots=True)
 class Live:
     """`releases`: how often each release answered as an owner, in the order in which they began. skipped: ticks that
-    nobody decided. active: the release that owned every slot last.
+    nobody decided.
     """
 
     answers: list[Answer] = field(default_factory=list)
     releases: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
-    active: str = ""
 
 
 def gather(folder: Path, from_seq: int = 1, to_seq: int | None = None) -> Live:
     """Every decision that was made on a frame of a range. Raises: NoJournal."""
     live = Live()
     for number, entry in _entries(folder):
-        if isinstance(entry, e.Active):
-            live.active = entry.release
-        elif isinstance(entry, e.OutcomeOf | e.Shadow):
+        if isinstance(entry, e.OutcomeOf | e.Shadow):
             if isinstance(entry, e.OutcomeOf) and entry.kind == "SKIP":
                 live.skipped += 1
             elif from_seq <= entry.read_seq and (to_seq is None or entry.read_seq <= to_seq):

@@ -21,10 +21,8 @@ from kit.tapes import Stream
 
 from deploy.analysis.replay.command import replay
 from deploy.release import Stager
-from shared import entries as e
 from shared.messages import Tick
 from shared.paths import State
-from shared.records import Appender
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +79,9 @@ def test_the_result_is_one_document(desk: tuple[State, Stream, str]) -> None:
 def test_without_a_name_it_is_the_active_release_or_this_checkout(
     desk: tuple[State, Stream, str], tmp_path: Path
 ) -> None:
-    """As the journal says; where nobody traded, what the command itself stands in."""
+    """As the desk's status says; where nobody traded, what the command itself stands in."""
     state, _, release = desk
-    journal = Appender(State(tmp_path).journal, "journal")
-    journal.append(e.encode_line(e.Line(1, 1, 1, 1, e.Active(release, "op"))))
-    journal.close()
+    State(tmp_path).status.write_text(f'{{"release": {{"hash": "{release}", "seq": 1}}, "mode": "rehearsal"}}')
     for name in ("releases", "environments", "tape"):
         (tmp_path / name).symlink_to(state.root / name)
     assert run(State(tmp_path), "--to", "200").stdout.startswith(f"r1 {release[:8]} on")
@@ -180,7 +176,7 @@ def test_no_journal_proves_nothing(desk: tuple[State, Stream, str], tmp_path: Pa
 
 def test_a_recorded_day_is_made_once_and_replayed(tmp_path: Path) -> None:
     """On paper; the second time its tape is there, and gives the same."""
-    day, state = write_day(tmp_path / "day", windows=3), State(tmp_path / "s")
+    day, state = write_day(tmp_path / "day", windows=2), State(tmp_path / "s")
     arguments = ("--day", day, "--release", ROOT, "--to", "00:09", "--json")
     first, again = (msgspec.json.decode(run(state, *arguments).stdout) for _ in range(2))
     assert first["job"]["fills"] == "rehearsal"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kit.releases import MAIN, ROOT, a_checkout
 
+from deploy.analysis.replay import hands as hands_room
 from deploy.analysis.replay.hands import Hands, Line, ReleaseFailed, interpreter
 from deploy.release import Stager
 from shared.paths import State
@@ -19,7 +20,7 @@ def test_a_release_runs_its_own_code(tmp_path: Path) -> None:
     """From its own folder; what it reads is what it was handed."""
     with Hands(a_checkout(tmp_path / "r", {MAIN: PRINTS}), []) as hands:
         hands.hand(b"hello\n")
-        assert hands.line() == b"hello!\n"
+        assert hands.line() == b"hello!"
 
 
 def test_what_is_no_answer_is_named(tmp_path: Path) -> None:
@@ -36,6 +37,27 @@ def test_a_release_that_fails_says_why(tmp_path: Path) -> None:
     with (
         Hands(a_checkout(tmp_path / "r"), ["--replay", str(tmp_path / "nowhere")]) as hands,
         pytest.raises(ReleaseFailed, match="holds no segment"),
+    ):
+        hands.line()
+
+
+def test_a_release_that_says_and_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its answer is waited for, or its hands are full."""
+    monkeypatch.setattr(hands_room, "SILENCE_S", 0.2)
+    checkout = a_checkout(tmp_path / "r", {MAIN: "import time\ntime.sleep(600)\n"})
+    with Hands(checkout, []) as hands:
+        with pytest.raises(ReleaseFailed, match=r"nothing for 0\.2 s"):
+            hands.line()
+        with pytest.raises(ReleaseFailed, match=r"nothing for 0\.2 s"):
+            hands.hand(bytes(1 << 20))
+
+
+def test_a_line_without_an_end_is_given_up(tmp_path: Path) -> None:
+    """It would fill the memory of whoever listens."""
+    babbling = "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)\n"
+    with (
+        Hands(a_checkout(tmp_path / "r", {MAIN: babbling}), []) as hands,
+        pytest.raises(ReleaseFailed, match="a line of more than"),
     ):
         hands.line()
 

@@ -34,13 +34,13 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_every_decision_is_found_with_who_made_it(journal: Path) -> None:
-    """Owners and shadows; skipped ticks are counted, and the last active release is known."""
+    """Owners and shadows; skipped ticks are counted."""
     live = gather(journal)
     name = digest(bytes(RAW))
     assert live.answers[0] == Answer(2, 10, "BTC/5m", 5_000, "aaaa", "p1", "w1", False, name)
     assert live.answers[1] == Answer(3, 10, "BTC/5m", 5_000, "bbbb", "p1", "w2", True, name)
     assert [answer.seq for answer in live.answers] == [10, 10, 30]
-    assert (live.releases, live.skipped, live.active) == ({"aaaa": 2, "bbbb": 0}, 1, "bbbb")
+    assert (live.releases, live.skipped) == ({"aaaa": 2, "bbbb": 0}, 1)
 
 
 def test_a_range_of_frames_is_both_ends_included(journal: Path) -> None:
