@@ -17,8 +17,8 @@ R2: Final = Release("r2 bbbb", "b" * 12, "releases/b")
 
 def a_stretch(day: int = 1, **changes: Any) -> Stretch:
     """A day of November."""
-    usual = {"at": f"2026-11-{day:02}", "content": f"{day:032x}", "from_seq": 1, "to_seq": 100, "folder": "tape"}
-    return Stretch(**(usual | changes))
+    usual = {"at": f"2026-11-{day:02}", "content": f"{day:032x}", "from_seq": 1, "to_seq": 90, "folder": "tape"}
+    return Stretch(**({**usual, "until_seq": 100} | changes))
 
 
 def a_cell(point: Point | None = None, release: Release = R1, day: int = 1, **changes: Any) -> Cell:

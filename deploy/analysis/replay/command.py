@@ -219,7 +219,7 @@ class _Run:
 
     def _release(self) -> tuple[str, Path]:
         """How people call the release, and its folder. Raises: Faulty."""
-        wanted = self.wanted or self._active()
+        wanted = self.wanted or active(self.state) or str(ROOT)
         folder = Path(wanted)
         if folder.is_dir():
             if not all((folder / package).is_dir() for package in PACKAGES):
@@ -231,13 +231,6 @@ class _Run:
         if known is None or not (self.state.releases / known.release).is_dir():
             raise Faulty("NOINPUT", f"{wanted!r} is no folder and no staged release", "foresightctl releases")
         return f"r{known.seq} {known.release[:8]}", self.state.releases / known.release
-
-    def _active(self) -> str:
-        """The release that trades or traded last, as the desk's status has it; this checkout where there was none."""
-        try:
-            return msgspec.json.decode(self.state.status.read_bytes(), type=_Status).release.hash or str(ROOT)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return str(ROOT)
 
     @contextmanager
     def _audience(self) -> Iterator[_Audiences]:
@@ -282,6 +275,14 @@ class _Audiences:
         for each in self._seeing:
             if path is not None and isinstance(each, Page):
                 path.write_text(each.html(result, title))
+
+
+def active(state: State) -> str:
+    """The release that trades or traded last, as the desk's status has it; empty where there was none."""
+    try:
+        return msgspec.json.decode(state.status.read_bytes(), type=_Status).release.hash
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def made_tape(

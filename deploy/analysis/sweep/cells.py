@@ -28,14 +28,16 @@ class Release(msgspec.Struct, frozen=True):
 class Stretch(msgspec.Struct, frozen=True):
     """A part of a tape: frames `from_seq` to `to_seq`, both among them.
 
-    `content` is the tape's hash chain after its last frame, which names all before it too. `at` is for people: the day,
-    or the hour, as UTC text; `folder` where the tape is on this machine.
+    A replay looks on to `until_seq` for the winners of windows that were open. `content` is the tape's hash chain after
+    that frame, which names all before it too. `at` is for people: the day, or the hour, as UTC text; `folder` where the
+    tape is on this machine.
     """
 
     at: str
     content: str
     from_seq: int
     to_seq: int
+    until_seq: int
     folder: str
 
 
@@ -64,6 +66,7 @@ class Cell(msgspec.Struct, frozen=True):
             "tape": self.stretch.content,
             "from_seq": self.stretch.from_seq,
             "to_seq": self.stretch.to_seq,
+            "until_seq": self.stretch.until_seq,
             "fills": self.fills,
             "seed": self.seed,
             "engine": self.engine,

@@ -6,7 +6,6 @@ the release's own reader, in its own environment; if one set is refused by one r
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from deploy.analysis.replay.live import NoJournal, gather
+from deploy.analysis.replay.command import active
 from deploy.analysis.sweep.cells import Release
 from deploy.analysis.sweep.grid import Point
 from deploy.release import NotFound, Stager, index, run_alone
@@ -53,7 +52,7 @@ def staged(state: State, wanted: Iterable[str], progress: Callable[[str], None])
 
     Raises: NotFound, Rejected; OSError.
     """
-    names = list(wanted) or _usual(state)
+    names = list(wanted) or [active(state) or f"r{known.seq}" for known in index(state)[-1:]]
     if not names:
         raise NotFound("no release was named, and none is staged here")
     stager = Stager(state, progress=progress)
@@ -62,13 +61,6 @@ def staged(state: State, wanted: Iterable[str], progress: Callable[[str], None])
         Release(f"r{each.seq} {each.release[:8]}", each.release, str(state.releases / each.release)) for each in found
     )
     return list({release.hash: release for release in releases}.values())
-
-
-def _usual(state: State) -> list[str]:
-    with contextlib.suppress(NoJournal):
-        if active := gather(state.journal, 0, 0).active:
-            return [active]
-    return [f"r{known.seq}" for known in index(state)[-1:]]
 
 
 def ask(state: State, release: Release, points: Sequence[Point]) -> int:

@@ -81,7 +81,7 @@ def take_piece(wanted: Stretch, file: str, offset: int, data: bytes) -> None:
 def tape_is_whole(wanted: Stretch) -> None:
     """All pieces were sent: check what they are, and give them their name. Raises: NotWhole."""
     aside, there = _arriving(wanted), _kept(wanted)
-    if content(aside, wanted.to_seq) != wanted.content:
+    if content(aside, wanted.until_seq) != wanted.content:
         shutil.rmtree(aside, ignore_errors=True)
         if not there.is_dir():
             raise NotWhole(f"the tape of {wanted.at} did not arrive as it was sent")
@@ -110,7 +110,7 @@ def _release(wanted: Release) -> Path | None:
 
 def _tape(wanted: Stretch) -> Path | None:
     for folder in (Path(wanted.folder), _kept(wanted)):
-        if folder.is_dir() and content(folder, wanted.to_seq) == wanted.content:
+        if folder.is_dir() and content(folder, wanted.until_seq) == wanted.content:
             return folder
     return None
 

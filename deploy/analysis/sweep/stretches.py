@@ -1,8 +1,8 @@
 """Stretches of a tape: whole days, or hours, each with the name of its content.
 
-Reads segments through `shared.records`. Leaves to the replay to check every record: here only the segments in which a
-stretch begins or ends are walked. What always holds: stretches follow one another without a gap; where frames lie -
-in which segment, compressed or not, on which machine - changes no name.
+Leaves to the replay to check every record: here only the segments in which a stretch begins or ends are walked. What
+always holds: stretches follow one another without a gap; where frames lie - in which segment, on which machine -
+changes no name; a name stands for everything that a replay of the stretch looks at, what comes shortly behind it too.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
-from deploy.analysis.replay.footage import KIND, NoTape
+from deploy.analysis.replay.engine import AFTER_NS
+from deploy.analysis.replay.footage import KIND, Footage, NoTape
 from deploy.analysis.sweep.cells import Stretch
 from shared.clock import NS
 from shared.records import Damaged, Segment, segments
 
-_BEFORE: Final = -1
-_AFTER: Final = 1 << 62
+_FOR_EVER_NS: Final = 1 << 62
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
@@ -34,14 +34,8 @@ class Span(msgspec.Struct, frozen=True):
     """Which part of a tape: from `since_ns`, before `until_ns`; its pieces begin at whole multiples of `piece_s`."""
 
     since_ns: int = 0
-    until_ns: int = _AFTER
+    until_ns: int = _FOR_EVER_NS
     piece_s: int = 86_400
-
-    def piece(self, at_ns: int) -> int:
-        """The piece a moment is in; _BEFORE or _AFTER when it is in none."""
-        if at_ns < self.since_ns:
-            return _BEFORE
-        return at_ns // (self.piece_s * NS) if at_ns < self.until_ns else _AFTER
 
     def name(self, piece: int) -> str:
         """When a piece begins, for people: the day alone where that says it."""
@@ -51,73 +45,57 @@ class Span(msgspec.Struct, frozen=True):
 
 def stretches(folder: Path, span: Span) -> list[Stretch]:
     """Every piece of a span of which the tape has a frame, in the order of time. Raises: NoTape."""
-    begins: dict[int, int] = {}
-    ends: dict[int, tuple[int, str]] = {}
-    for segment, first, following in _with_following(folder):
-        piece = span.piece(first.at_ns)
-        begins.setdefault(piece, first.seq)
-        if following is not None and span.piece(following.at_ns) == piece:
-            continue
-        for stamp, link in _walked(segment):
-            piece = span.piece(stamp.at_ns)
-            begins.setdefault(piece, stamp.seq)
-            ends[piece] = stamp.seq, link
-    found = [piece for piece in ends if piece not in {_BEFORE, _AFTER}]
+    footage, size_ns = Footage(folder), span.piece_s * NS
+    first_ns, last_ns = max(span.since_ns, footage.first.at_ns), min(span.until_ns - 1, footage.last.at_ns)
+    found = []
+    for piece in range(first_ns // size_ns, last_ns // size_ns + 1):
+        begin_ns, end_ns = max(first_ns, piece * size_ns), min(last_ns, (piece + 1) * size_ns - 1)
+        from_seq, (last, _) = footage.seq_at(begin_ns), _newest(footage, end_ns)
+        if from_seq <= last.seq:
+            behind, link = _newest(footage, last.at_ns + AFTER_NS)
+            where = str(folder.absolute())
+            found.append(Stretch(span.name(piece), link, from_seq, last.seq, behind.seq, where))
     if not found:
         raise NoTape(f"{folder} has no frame of the time that was asked for")
-    where = str(folder.absolute())
-    return [Stretch(span.name(piece), ends[piece][1], begins[piece], ends[piece][0], where) for piece in found]
+    return found
 
 
-def content(folder: Path, to_seq: int) -> str:
-    """The chain after frame `to_seq`, empty where the folder has no such frame, or no tape at all."""
+def content(folder: Path, seq: int) -> str:
+    """The chain after a frame, empty where the folder has no such frame, or no tape at all."""
     try:
-        for segment, _, following in _with_following(folder):
-            if following is None or following.seq > to_seq:
-                return next((link for stamp, link in _walked(segment) if stamp.seq == to_seq), "")
+        return next((link for stamp, link in _walked(Footage(folder).segment(seq)) if stamp.seq == seq), "")
     except NoTape:
-        pass
-    return ""
+        return ""
 
 
 def files(folder: Path, stretch: Stretch, warm_s: int) -> list[Path]:
     """The segments that a replay of a stretch reads, with so many seconds before it. Raises: NoTape."""
-    found = list(_with_following(folder))
-    begins = next((first for _, first, after in found if after is None or after.seq > stretch.from_seq), None)
-    assert begins is not None, "a stretch is of frames that are there"
-    read = []
-    for segment, first, following in found:
-        early = following is not None and following.at_ns <= begins.at_ns - warm_s * NS
-        if not early and first.seq <= stretch.to_seq:
-            read.append(segment.path)
-    return read
+    footage, paths = Footage(folder), segments(folder)
+    begins, _ = next(_walked(footage.segment(stretch.from_seq)))
+    first = paths.index(footage.segment(from_ns=begins.at_ns - warm_s * NS))
+    last = paths.index(footage.segment(stretch.until_seq))
+    return paths[first : last + 1]
 
 
-def _with_following(folder: Path) -> Iterator[tuple[Segment, Stamp, Stamp | None]]:
-    """Every segment that has a frame, with its first one and that of the next segment. Raises: NoTape."""
-    found = [(path, next((stamp for stamp, _ in _walked(_open(path))), None)) for path in segments(folder)]
-    firsts = [(path, stamp) for path, stamp in found if stamp is not None]
-    if not firsts:
-        raise NoTape(f"{folder} holds no tape")
-    followers = [*(stamp for _, stamp in firsts[1:]), None]
-    for (path, first), following in zip(firsts, followers, strict=True):
-        yield _open(path), first, following
-
-
-def _open(path: Path) -> Segment:
-    try:
-        return Segment(path, KIND)
-    except (OSError, Damaged) as error:
-        raise NoTape(str(error)) from error
+def _newest(footage: Footage, at_ns: int) -> tuple[Stamp, str]:
+    """The last frame that is not after a moment - or the tape's first one - and the chain after it."""
+    walked = _walked(footage.segment(from_ns=at_ns))
+    newest = next(walked)
+    for stamp, link in walked:
+        if stamp.at_ns > at_ns:
+            break
+        newest = stamp, link
+    return newest
 
 
 _stamp: Final = msgspec.msgpack.Decoder(Stamp)
 
 
-def _walked(segment: Segment) -> Iterator[tuple[Stamp, str]]:
-    """The frames of a segment that was just opened, each with the chain after it."""
-    for number, payload in segment:
-        try:
+def _walked(path: Path) -> Iterator[tuple[Stamp, str]]:
+    """The frames of a segment, each with the chain after it. Raises: NoTape."""
+    try:
+        segment = Segment(path, KIND)
+        for _, payload in segment:
             yield _stamp.decode(payload), segment.chain.hex()
-        except msgspec.DecodeError as error:
-            raise NoTape(f"{segment.path}: record {number} is no frame: {error}") from error
+    except (OSError, Damaged, msgspec.DecodeError) as error:
+        raise NoTape(f"{path}: {error}") from error

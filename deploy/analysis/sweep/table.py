@@ -138,7 +138,7 @@ def remarks(found: Table) -> list[str]:
     if any(row.chosen.holes for row in whole):
         said.append("the tape has holes: ticks behind one are not decided until the next keyframe")
     if any(row.chosen.unresolved for row in whole):
-        said.append("windows that were open when a piece of the tape ended count for nothing")
+        said.append("windows that nobody named a winner of on the tape count for nothing")
     if found.held_out_on:
         said.append(f"chosen on {_span(found.chosen_on)}; held out {_span(found.held_out_on)}")
     return said

@@ -19,6 +19,7 @@ from deploy.analysis.sweep.cells import cells
         {"stretch": a_stretch(content="f" * 32)},
         {"stretch": a_stretch(from_seq=2)},
         {"stretch": a_stretch(to_seq=99)},
+        {"stretch": a_stretch(until_seq=101)},
         {"fills": "recorded"},
         {"seed": 2},
         {"engine": "f" * 12},

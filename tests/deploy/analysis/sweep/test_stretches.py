@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from kit.tapes import START_S, Market, Stream
+from msgspec.structs import replace
 
+from deploy.analysis.replay.engine import AFTER_NS
+from deploy.analysis.replay.footage import Footage
 from deploy.analysis.sweep.stretches import NoTape, Span, content, files, stretches
 from shared.clock import NS
 from shared.records import read
@@ -65,26 +68,35 @@ def test_a_stretch_is_named_by_what_is_in_it_and_before_it(tape: Path, tmp_path:
 
 
 def test_a_tape_that_goes_on_does_not_change_what_was(tape: Path, tmp_path: Path) -> None:
-    """The pieces that are over keep their names."""
+    """But for pieces so near its end that the winners of their windows may have come since."""
     longer = tmp_path / "longer"
-    Market(Stream(longer, segment_keyframes=2), slots=("BTC/5m",)).run(1_500, START_S + 300)
-    assert stretches(longer, PIECES)[:2] == [
-        type(each)(each.at, each.content, each.from_seq, each.to_seq, str(longer))
-        for each in stretches(tape, PIECES)[:2]
-    ]
+    Market(Stream(longer, segment_keyframes=2), slots=("BTC/5m",)).run(2_000, START_S + 300)
+    before, since = stretches(tape, PIECES), stretches(longer, PIECES)
+    assert (before[0].from_seq, before[0].to_seq) == (since[0].from_seq, since[0].to_seq)
+    assert before[0].until_seq == before[-1].to_seq
+    assert _moment(longer, since[0].until_seq) == START_S + 600 + AFTER_NS // NS - 1
+    much_longer = tmp_path / "much longer"
+    Market(Stream(much_longer, segment_keyframes=2), slots=("BTC/5m",)).run(2_100, START_S + 300)
+    assert [replace(each, folder="") for each in stretches(much_longer, PIECES)[:1]] == [replace(since[0], folder="")]
+    assert stretches(much_longer, PIECES)[1].content != since[1].content
+
+
+def _moment(folder: Path, seq: int) -> int:
+    (frame,) = (frame for _, frame in Footage(folder).frames(seq) if frame.seq == seq)
+    return frame.at_ns // NS
 
 
 def test_the_content_at_a_frame_tells_whether_a_folder_has_it(tape: Path, tmp_path: Path) -> None:
     """Without an error where there is nothing."""
     for stretch in stretches(tape, PIECES):
-        assert content(tape, stretch.to_seq) == stretch.content
+        assert content(tape, stretch.until_seq) == stretch.content
     assert content(tape, 10**9) == content(tmp_path, 1) == ""
 
 
 def test_a_replay_reads_from_far_enough_before(tape: Path) -> None:
     """And not what comes after."""
     second = stretches(tape, PIECES)[1]
-    needed = files(tape, second, 120)
+    needed = files(tape, replace(second, until_seq=second.to_seq), 120)
     assert 1 < len(needed) < len(list(tape.glob("*.seg")))
     partial = [decode_streamed(p) for path in needed[:1] for _, p in read(path.parent, "tape", int(path.stem))]
     first = next(frame for frame in partial if frame.seq == second.from_seq)
