@@ -9,7 +9,7 @@ from typing import Any, Final
 from deploy.analysis.replay import Job, Result
 from deploy.analysis.sweep.cells import Cell, Release, Stretch
 from deploy.analysis.sweep.grid import Point
-from deploy.analysis.sweep.tasks import Task
+from deploy.analysis.sweep.tasks import Done, Task
 
 R1: Final = Release("r1 aaaa", "a" * 12, "releases/a")
 R2: Final = Release("r2 bbbb", "b" * 12, "releases/b")
@@ -33,6 +33,11 @@ def a_result(net_micro: int = 0, **changes: Any) -> Result:
     return Result(**(usual | {"net_micro": net_micro, "gross_micro": net_micro} | changes))
 
 
+def done(net_micro: int = 0, *nets: int, **changes: Any) -> Done:
+    """A cell that was replayed."""
+    return Done(a_result(net_micro, **changes), nets)
+
+
 def a_task(name: str, **parameters: Any) -> Task:
     """A task for a hand of `a_hand`."""
     return Task(name, Job(release="", tape="", parameters=parameters))
@@ -44,7 +49,7 @@ def a_hand(lines: str) -> list[str]:
 import json, os, signal, sys, time
 def answer(net_micro=0, **more):
     result = dict(ticks=1, frames=1, decisions="", state="", net_micro=net_micro)
-    print(json.dumps({{"cell": task["cell"], "result": result, **more}}), flush=True)
+    print(json.dumps({{"cell": task["cell"], "done": {{"result": result}}, **more}}), flush=True)
 for line in sys.stdin:
     task = json.loads(line)
     parameters = task["job"]["parameters"]

@@ -206,8 +206,8 @@ def run(plan: Plan, store: Store, runner: Runner, split: int | None) -> Outcome:
     with Progress(len(left)) as progress:
         try:
             for number, answer in enumerate(runner(left.values()), 1):
-                if answer.result is not None:
-                    store.add(left[answer.cell], answer.result)
+                if answer.done is not None:
+                    store.add(left[answer.cell], answer.done)
                 else:
                     faults[_named(left[answer.cell])] = answer.fault
                 progress(number, len(faults))

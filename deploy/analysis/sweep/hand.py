@@ -17,9 +17,10 @@ from typing import BinaryIO, NoReturn
 import msgspec
 
 from deploy.analysis.replay import replayed
+from deploy.analysis.replay.engine import Nobody
 from deploy.analysis.replay.footage import NoTape
 from deploy.analysis.replay.hands import ReleaseFailed
-from deploy.analysis.sweep.tasks import Answer, Task
+from deploy.analysis.sweep.tasks import Answer, Done, Task
 
 
 def main() -> None:
@@ -35,10 +36,22 @@ def main() -> None:
         answers.flush()
 
 
+class Nets(Nobody):
+    """An audience that writes down what each window earned."""
+
+    def __init__(self) -> None:
+        self.micro: list[int] = []
+
+    def ended(self, at_ns: int, net_micro: int) -> None:
+        """A window in which something had filled was resolved."""
+        self.micro.append(net_micro)
+
+
 def answered(task: Task) -> Answer:
     """Replay one cell. What cannot be replayed is an answer as well; a fault of ours ends the process."""
+    nets = Nets()
     try:
-        return Answer(task.cell, replayed(task.job))
+        return Answer(task.cell, Done(replayed(task.job, audience=nets), tuple(nets.micro)))
     except (NoTape, ReleaseFailed) as error:
         return Answer(task.cell, fault=str(error))
 

@@ -21,7 +21,7 @@ import msgspec
 from deploy.analysis.sweep.cells import Release, Stretch
 from deploy.analysis.sweep.pool import ROOT, Pool
 from deploy.analysis.sweep.stretches import content
-from deploy.analysis.sweep.tasks import Answer, Task
+from deploy.analysis.sweep.tasks import Task
 from deploy.release import Stager
 from shared.fingerprint import code_hash, modules, release_hash
 from shared.paths import State
@@ -97,7 +97,7 @@ def replay(task: Task, release: Release, stretch: Stretch) -> bytes | None:
         return None
     job = msgspec.structs.replace(task.job, release=str(code), tape=str(tape))
     (answer,) = Pool(1).run([Task(task.cell, job)])
-    return msgspec.json.encode(Answer(answer.cell, answer.result, answer.fault))
+    return msgspec.json.encode(answer)
 
 
 def _release(wanted: Release) -> Path | None:

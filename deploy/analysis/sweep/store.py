@@ -1,6 +1,6 @@
 """The store of a sweep: one line for each cell that is done, appended and never changed.
 
-    {"cell": "3f9c...", "inputs": {...}, "result": {...}}
+    {"cell": "3f9c...", "inputs": {...}, "done": {...}}
 
 A cell is found again by its name, the hash of its inputs; so the same command goes on where it was interrupted, another
 grid re-uses what is there, and what depends on a changed input is not found. Leaves to others what to do about cells
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.analysis.replay import Result
 from deploy.analysis.sweep.cells import Cell
+from deploy.analysis.sweep.tasks import Done
 
 
 class InUse(Exception):
@@ -31,7 +31,7 @@ class Line(msgspec.Struct, frozen=True):
 
     cell: str
     inputs: dict[str, object]
-    result: Result
+    done: Done
 
 
 class Store:
@@ -39,14 +39,14 @@ class Store:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self._descriptor = path, descriptor
-        self.done = {line.cell: line.result for line in read(path)}
+        self.done = {line.cell: line.done for line in read(path)}
 
-    def add(self, cell: Cell, result: Result) -> None:
+    def add(self, cell: Cell, done: Done) -> None:
         """Keep a result; it is on the disk when this returns. Raises: OSError."""
-        line = msgspec.json.encode(Line(cell.name, cell.inputs, result)) + b"\n"
+        line = msgspec.json.encode(Line(cell.name, cell.inputs, done)) + b"\n"
         os.write(self._descriptor, line)
         os.fdatasync(self._descriptor)
-        self.done[cell.name] = result
+        self.done[cell.name] = done
 
 
 def read(path: Path) -> Iterator[Line]:

@@ -15,10 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from deploy.analysis.attribution.intervals import wilson
-from deploy.analysis.replay import Result
+from deploy.analysis.attribution.sharpe import Moments, deflated, moments
 from deploy.analysis.sweep.cells import Cell
 from deploy.analysis.sweep.figures import Figures, figures
 from deploy.analysis.sweep.grid import Point, shown
+from deploy.analysis.sweep.tasks import Done
 from shared.units import MICRO
 
 SHOWN_MAX: Final = 30
@@ -30,7 +31,9 @@ FEW_WINDOWS: Final = 30
 class Row(msgspec.Struct, frozen=True):
     """One combination. `chosen` is what it did on the stretches by which rows are sorted, `held_out` on the later ones.
 
-    `missing` is how many cells failed or were not done.
+    `missing` is how many cells failed or were not done. `moments` are of what its windows earned on the stretches that
+    choose, None where they are too few; `not_luck` is the probability that its ratio is above what the best of all rows
+    would show by luck (the deflated Sharpe ratio).
     """
 
     release: str
@@ -39,6 +42,8 @@ class Row(msgspec.Struct, frozen=True):
     chosen: Figures
     held_out: Figures | None
     missing: int
+    moments: Moments | None = None
+    not_luck: float | None = None
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -49,27 +54,46 @@ class Table(msgspec.Struct, frozen=True):
     held_out_on: list[str]
 
 
-def table(cells: Iterable[Cell], done: Mapping[str, Result], split: int | None = None) -> Table:
+def table(cells: Iterable[Cell], done: Mapping[str, Done], split: int | None = None) -> Table:
     """Sum up every combination. Args: split: how many of the first days are for choosing; None for all."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.release.hash, shown(cell.point)), []).append(cell)
     times = sorted({cell.stretch.at for group in groups.values() for cell in group})
     first = times[:split]
-    rows = sorted((_row(group, done, set(first), split is not None) for group in groups.values()), key=_rank)
-    return Table(rows, first, times[len(first) :])
+    rows = [_row(group, done, set(first), split is not None) for group in groups.values()]
+    return Table(sorted(_weighed(rows), key=_rank), first, times[len(first) :])
 
 
-def _row(group: Sequence[Cell], done: Mapping[str, Result], choosing: set[str], split: bool) -> Row:
+def _row(group: Sequence[Cell], done: Mapping[str, Done], choosing: set[str], split: bool) -> Row:
     release = group[0].release
-    chosen = (done.get(cell.name) for cell in group if cell.stretch.at in choosing)
-    later = (done.get(cell.name) for cell in group if cell.stretch.at not in choosing)
-    missing = sum(cell.name not in done for cell in group)
-    return Row(release.name, release.hash, group[0].point, _sum(chosen), _sum(later) if split else None, missing)
+    by_time = sorted((cell for cell in group if cell.name in done), key=lambda cell: (cell.stretch.at, cell.name))
+    chosen = [done[cell.name] for cell in by_time if cell.stretch.at in choosing]
+    later = [done[cell.name] for cell in by_time if cell.stretch.at not in choosing]
+    nets = [net_micro for each in chosen for net_micro in each.nets]
+    return Row(
+        release=release.name,
+        hash=release.hash,
+        point=group[0].point,
+        chosen=_sum(chosen),
+        held_out=_sum(later) if split else None,
+        missing=len(group) - len(by_time),
+        moments=moments(nets) if len(nets) >= FEW_WINDOWS else None,
+    )
 
 
-def _sum(results: Iterable[Result | None]) -> Figures:
-    return figures(result for result in results if result is not None)
+def _weighed(rows: Iterable[Row]) -> list[Row]:
+    """Say of each how likely it is more than luck, now that all that were tried are known."""
+    rows = list(rows)
+    ratios = sorted(row.moments.ratio for row in rows if row.moments is not None)
+    return [
+        row if row.moments is None else msgspec.structs.replace(row, not_luck=deflated(row.moments, ratios))
+        for row in rows
+    ]
+
+
+def _sum(done: Iterable[Done]) -> Figures:
+    return figures(each.result for each in done)
 
 
 def _rank(row: Row) -> tuple[bool, int, str, str]:
@@ -79,7 +103,7 @@ def _rank(row: Row) -> tuple[bool, int, str, str]:
 
 # --- for people -------------------------------------------------------------------------------------------------------
 
-_COLUMNS: Final = ("WINDOWS", "TRADES", "WIN RATE [95 %]", "NET", "FEES", "BRIER", "SKILL")
+_COLUMNS: Final = ("WINDOWS", "TRADES", "WIN RATE [95 %]", "NET", "FEES", "BRIER", "SKILL", "NOT LUCK")
 
 
 def as_text(found: Table) -> str:
@@ -102,7 +126,7 @@ def _line(row: Row, split: bool) -> list[str]:
         return [row.release, shown(row.point), f"{row.missing} cells missing", *dashes]
     later = row.held_out
     held_out = [] if later is None else [_usd(later.net_micro), str(later.traded)]
-    return [row.release, shown(row.point), *_cells(row.chosen), *held_out]
+    return [row.release, shown(row.point), *_cells(row.chosen), _share(row.not_luck), *held_out]
 
 
 def _cells(did: Figures) -> list[str]:
@@ -111,6 +135,10 @@ def _cells(did: Figures) -> list[str]:
     brier = "-" if did.brier is None else f"{did.brier:.4f}"
     skill = "-" if did.skill is None else f"{did.skill:+.3f}"
     return [str(did.windows), str(did.traded), rate, _usd(did.net_micro), _cents(did.fees_micro), brier, skill]
+
+
+def _share(probability: float | None) -> str:
+    return "-" if probability is None else f"{probability:.0%}"
 
 
 def _usd(micro: int) -> str:
@@ -130,6 +158,7 @@ def remarks(found: Table) -> list[str]:
     if len(whole) > 1:
         said.append(
             f"{len(whole)} combinations were compared: the best of them is partly the luckiest. "
+            "NOT LUCK is how likely a row is better than that. "
             + ("Believe the column HELD OUT." if found.held_out_on else "--split N chooses on the first N days only.")
         )
     few = sum(row.chosen.traded < FEW_WINDOWS for row in whole)
@@ -164,6 +193,7 @@ def as_json(found: Table) -> dict[str, Any]:
                 "hash": row.hash,
                 "parameters": row.point,
                 "missing": row.missing,
+                "not_luck": row.not_luck,
                 "chosen": _document(row.chosen),
                 "held_out": None if row.held_out is None else _document(row.held_out),
             }
@@ -179,11 +209,13 @@ def as_csv(found: Table) -> str:
     held_out = [f"held_out_{name}" for name in names_of] if found.held_out_on else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["release", "hash", *names, "missing", *names_of, *held_out])
+    writer.writerow(["release", "hash", *names, "missing", "not_luck", *names_of, *held_out])
     for row in found.rows:
         later = [] if row.held_out is None else list(_document(row.held_out).values())
         point = [row.point.get(name, "") for name in names]
-        writer.writerow([row.release, row.hash, *point, row.missing, *_document(row.chosen).values(), *later])
+        writer.writerow(
+            [row.release, row.hash, *point, row.missing, row.not_luck, *_document(row.chosen).values(), *later]
+        )
     return text.getvalue()
 
 

@@ -1,6 +1,6 @@
 """What a process that replays is told, and what it answers: one JSON line each.
 
-Pure. What always holds: an answer names its cell, and has a result or says why there is none.
+Pure. What always holds: an answer names its cell, and has what came of it or says why there is nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,18 @@ class Task(msgspec.Struct, frozen=True):
     job: Job
 
 
+class Done(msgspec.Struct, frozen=True):
+    """A cell that was replayed. `nets`: what each window in which something had filled earned, fees off, in order."""
+
+    result: Result
+    nets: tuple[int, ...] = ()
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What came of a cell. `fault` says why there is no result, empty when there is one."""
+    """What came of a cell. `fault` says why it was not done, empty when it was."""
 
     cell: str
-    result: Result | None = None
+    done: Done | None = None
     fault: str = ""
 
 

@@ -31,11 +31,11 @@ def test_a_hand_answers_what_the_engine_says(job: Job) -> None:
     tasks = [
         Task(name, msgspec.structs.replace(job, parameters={"stake_usd": usd})) for name, usd in (("a", 2), ("b", 9))
     ]
-    answers = {answer.cell: answer.result for answer in Pool(1).run(tasks)}
+    answers = {answer.cell: answer.done for answer in Pool(1).run(tasks)}
     for task in tasks:
         found, here = answers[task.cell], replayed(task.job)
-        assert found is not None
-        assert msgspec.structs.replace(found, took_ms=0) == msgspec.structs.replace(here, took_ms=0)
+        assert found is not None and sum(found.nets) == here.net_micro and len(found.nets) == here.traded
+        assert msgspec.structs.replace(found.result, took_ms=0) == msgspec.structs.replace(here, took_ms=0)
     assert answers["a"] != answers["b"]
 
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_replayed_is_an_answer(job: Job, tmp_path: Path) -> None:
     """A tape that is not there, or a release that fails, costs its own cell."""
     assert "holds no segment" in answered(Task("c", msgspec.structs.replace(job, tape=str(tmp_path)))).fault
     broken = answered(Task("c", msgspec.structs.replace(job, parameters={"stake_usd": 1_000})))
-    assert broken.result is None and "stake_usd" in broken.fault
+    assert broken.done is None and "stake_usd" in broken.fault
 
 
 def test_a_hand_ends_when_nobody_is_left_to_tell_it_anything(job: Job) -> None:

@@ -74,8 +74,8 @@ def test_what_was_sent_is_there_and_replays_to_the_same(home: State, there: Path
     assert said is not None
     answer = msgspec.json.decode(said, type=Answer)
     here = replayed(task(cell, tape=str(home.tape)).job)
-    assert answer.result is not None and here.ticks > 0
-    assert msgspec.structs.replace(answer.result, took_ms=0) == msgspec.structs.replace(here, took_ms=0)
+    assert answer.done is not None and here.ticks > 0
+    assert msgspec.structs.replace(answer.done.result, took_ms=0) == msgspec.structs.replace(here, took_ms=0)
 
 
 def test_a_tape_that_is_there_already_is_used_where_it_is(home: State, there: Path) -> None:

@@ -18,7 +18,7 @@ def _runs(pid: int) -> bool:
 
 
 def _nets(answers: list[Answer]) -> dict[str, int | None]:
-    return {answer.cell: answer.result.net_micro if answer.result else None for answer in answers}
+    return {answer.cell: answer.done.result.net_micro if answer.done else None for answer in answers}
 
 
 def test_every_task_is_answered_once() -> None:
@@ -43,7 +43,7 @@ def test_a_cell_that_kills_its_process_is_named_and_takes_no_other_with_it(tmp_p
         "    os.kill(os.getpid(), signal.SIGKILL) if parameters['n'] == 3 else answer(parameters['n'])"
     )
     answers = {answer.cell: answer for answer in Pool(2, hand).run(a_task(f"c{n}", n=n) for n in range(9))}
-    assert len(answers) == 9 and [cell for cell, answer in answers.items() if answer.result is None] == ["c3"]
+    assert len(answers) == 9 and [cell for cell, answer in answers.items() if answer.done is None] == ["c3"]
     assert "SIGKILL" in answers["c3"].fault
     assert (tmp_path / "tried").read_text() == "c3" * ATTEMPTS_MAX
 
@@ -72,14 +72,14 @@ def test_a_cell_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
 def test_a_process_that_talks_nonsense_is_not_believed(said: str) -> None:
     """Its cell is answered for, with what it said."""
     (answer,) = Pool(1, a_hand(said + "\n    sys.stdout.flush()")).run([a_task("c")])
-    assert answer.result is None and answer.fault.startswith("it ")
+    assert answer.done is None and answer.fault.startswith("it ")
 
 
 def test_whoever_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
     """Ctrl-C comes as an exception where answers are taken."""
     hand = a_hand(f"open(f'{tmp_path}/{{os.getpid()}}', 'w').close(); answer()")
     answers = Pool(2, hand).run(a_task(f"c{n}") for n in range(100))
-    assert next(answers).result is not None
+    assert next(answers).done is not None
     answers.close()  # type: ignore[attr-defined]
     pids = [int(path.name) for path in tmp_path.iterdir()]
     assert pids and not any(map(_runs, pids))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from kit.sweeps import a_cell, a_result
+from kit.sweeps import a_cell, done
 
 from deploy.analysis.sweep.tasks import Answer, Task, task
 
@@ -19,6 +19,6 @@ def test_a_task_is_where_its_machine_has_things() -> None:
 
 def test_both_travel_as_json() -> None:
     """Byte for byte what they were."""
-    asked, answered = task(a_cell({"a": 1.5})), Answer("c", a_result(7, holes=((1, 2),)))
+    asked, answered = task(a_cell({"a": 1.5})), Answer("c", done(7, 1, -2, holes=((1, 2),)))
     assert msgspec.json.decode(msgspec.json.encode(asked), type=Task) == asked
     assert msgspec.json.decode(msgspec.json.encode(answered), type=Answer) == answered
