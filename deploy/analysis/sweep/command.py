@@ -174,7 +174,7 @@ def _planned(
 ) -> Plan:
     """Every cell, once all that can be refused before the first one is not."""
     releases = inputs.staged(state, wanted, lambda step: None)
-    warm_s = max(inputs.ask(state, release, points) for release in releases)
+    warm_s = max(inputs.ask(state, release, points, fills) for release in releases)
     plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
     axes = (len(releases), "release"), (len(points), "parameter set"), (len(pieces), "piece of tape")
     click.echo(f"{_counted(len(plan), 'cell')}: {' x '.join(_counted(*axis) for axis in axes)}", err=True)

@@ -16,7 +16,7 @@ import msgspec
 
 Value = bool | int | float | str
 Point = Mapping[str, Value]
-"""One set of parameters, by name. What is not named has the release's own default."""
+"""One set of parameters, by name: what is not named has the release's own default. The empty one is as recorded."""
 
 VALUES_MAX: Final = 1_000
 """Values of one parameter."""
@@ -50,7 +50,7 @@ def axis(text: str) -> Axis:
 
 
 def points(axes: Iterable[Axis]) -> list[Point]:
-    """Every combination, the last parameter changing fastest; of no axes the one point of all defaults.
+    """Every combination, the last parameter changing fastest; of no axes the one point that changes none.
 
     Raises: BadGrid: a parameter is named twice, or there are more than POINTS_MAX.
     """
@@ -66,8 +66,8 @@ def points(axes: Iterable[Axis]) -> list[Point]:
 
 
 def shown(point: Point) -> str:
-    """A point as it can be typed again: `stake_usd=2 mode=on`; `defaults` for the one without."""
-    return " ".join(f"{name}={_typed(value)}" for name, value in point.items()) or "defaults"
+    """A point as it can be typed again: `stake_usd=2 mode=on`; `as recorded` for the one without."""
+    return " ".join(f"{name}={_typed(value)}" for name, value in point.items()) or "as recorded"
 
 
 def _typed(value: Value) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from deploy.analysis.replay import Fills
 from deploy.analysis.replay.command import active
 from deploy.analysis.sweep.cells import Release
 from deploy.analysis.sweep.grid import Point
@@ -25,6 +26,7 @@ TOLD_MAX: Final = 5
 """Refusals that are told."""
 _ASK: Final = """
 import json, sys
+import worker.replay
 from worker.parameters import BadParameters, read_json
 from worker.reading import WARM_UP_S
 refused = {}
@@ -33,17 +35,19 @@ for line in open(sys.argv[1]):
         read_json(line)
     except BadParameters as error:
         refused[str(error)] = True
-print(json.dumps({"warm_s": WARM_UP_S, "refused": list(refused)}))
+on_paper = hasattr(worker.replay, "follow")
+print(json.dumps({"warm_s": WARM_UP_S, "on_paper": on_paper, "refused": list(refused)}))
 """
-"""What a release is asked, in its own words: any one that trades has these two rooms."""
+"""What a release is asked, in its own words: any one that trades has these rooms."""
 
 
 class Refused(ValueError):
-    """A release has no such parameter, or not within these bounds; one line for each refusal."""
+    """A release cannot be replayed so, or with these parameters; one line for each refusal."""
 
 
 class _Said(msgspec.Struct, frozen=True):
     warm_s: int
+    on_paper: bool
     refused: list[str]
 
 
@@ -63,7 +67,7 @@ def staged(state: State, wanted: Iterable[str], progress: Callable[[str], None])
     return list({release.hash: release for release in releases}.values())
 
 
-def ask(state: State, release: Release, points: Sequence[Point]) -> int:
+def ask(state: State, release: Release, points: Sequence[Point], fills: Fills) -> int:
     """Let a release look at every set; how many seconds of tape it has to read before. Raises: Refused; OSError."""
     lock = next(known.lock for known in index(state) if known.release == release.hash)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
@@ -75,6 +79,8 @@ def ask(state: State, release: Release, points: Sequence[Point]) -> int:
         why = last_words.strip().splitlines()[-1:] or [f"no answer in {ASK_S:g} s"]
         raise Refused(f"{release.name}: it cannot say which parameters it takes: {why[0]}")
     answer = msgspec.json.decode(said, type=_Said)
+    if fills == "rehearsal" and not answer.on_paper:
+        raise Refused(f"{release.name} was made before there were accounts on paper; it knows --fills recorded alone")
     if answer.refused:
         more = len(answer.refused) - TOLD_MAX
         lines = [f"{release.name}: {why}" for why in answer.refused[:TOLD_MAX]]

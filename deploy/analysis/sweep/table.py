@@ -103,13 +103,13 @@ def _rank(row: Row) -> tuple[bool, int, str, str]:
 
 # --- for people -------------------------------------------------------------------------------------------------------
 
-_COLUMNS: Final = ("WINDOWS", "TRADES", "WIN RATE [95 %]", "NET", "FEES", "BRIER", "SKILL", "NOT LUCK")
+_COLUMNS: Final = ("WINDOWS", "WON OF TRADED", "NET", "FEES", "BRIER", "SKILL", "NOT LUCK")
 
 
 def as_text(found: Table) -> str:
     """The table of a terminal, without escape codes, and what to think of it below."""
     split = bool(found.held_out_on)
-    head = ["RELEASE", "PARAMETERS", *_COLUMNS, *(["HELD OUT", "TRADES"] if split else [])]
+    head = ["RELEASE", "PARAMETERS", *_COLUMNS, *(["HELD OUT"] if split else [])]
     lines = [head, *(_line(row, split) for row in found.rows[:SHOWN_MAX])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(map(_fitted, line, widths, range(len(head)))).rstrip() for line in lines]
@@ -122,10 +122,10 @@ def _fitted(cell: str, width: int, column: int) -> str:
 
 def _line(row: Row, split: bool) -> list[str]:
     if row.missing:
-        dashes = ["-"] * (len(_COLUMNS) + 2 * split - 1)
+        dashes = ["-"] * (len(_COLUMNS) + split - 1)
         return [row.release, shown(row.point), f"{row.missing} cells missing", *dashes]
     later = row.held_out
-    held_out = [] if later is None else [_usd(later.net_micro), str(later.traded)]
+    held_out = [] if later is None else [f"{_usd(later.net_micro)} of {later.traded}"]
     return [row.release, shown(row.point), *_cells(row.chosen), _share(row.not_luck), *held_out]
 
 
@@ -134,7 +134,7 @@ def _cells(did: Figures) -> list[str]:
     rate = f"{did.wins}/{did.traded} [{range_.low:.0%}..{range_.high:.0%}]" if did.traded else "-"
     brier = "-" if did.brier is None else f"{did.brier:.4f}"
     skill = "-" if did.skill is None else f"{did.skill:+.3f}"
-    return [str(did.windows), str(did.traded), rate, _usd(did.net_micro), _cents(did.fees_micro), brier, skill]
+    return [str(did.windows), rate, _usd(did.net_micro), _cents(did.fees_micro), brier, skill]
 
 
 def _share(probability: float | None) -> str:
@@ -156,11 +156,11 @@ def remarks(found: Table) -> list[str]:
     if len(found.rows) > SHOWN_MAX:
         said.append(f"{SHOWN_MAX} of {len(found.rows)} rows are shown; --csv and --json have all")
     if len(whole) > 1:
-        said.append(
-            f"{len(whole)} combinations were compared: the best of them is partly the luckiest. "
-            "NOT LUCK is how likely a row is better than that. "
-            + ("Believe the column HELD OUT." if found.held_out_on else "--split N chooses on the first N days only.")
-        )
+        said.append(f"{len(whole)} combinations were compared: the best of them is partly the luckiest")
+    if any(row.not_luck is not None for row in whole):
+        said.append("NOT LUCK is how likely a row is better than the best of as many would be by luck")
+    if len(whole) > 1 and not found.held_out_on:
+        said.append("--split N chooses on the first N days and shows what came of it on the others")
     few = sum(row.chosen.traded < FEW_WINDOWS for row in whole)
     if few:
         said.append(f"{few} of {len(whole)} rows traded in fewer than {FEW_WINDOWS} windows: too few to tell anything")

@@ -67,7 +67,7 @@ def test_what_was_sent_is_there_and_replays_to_the_same(home: State, there: Path
     cell = Cell(release, {"stake_usd": 3}, stretch, "rehearsal", 1, "")
     assert node.replay(task(cell), release, stretch) is None
     _send_release(release)
-    sent = _send_tape(home, stretch, ask(home, release, [{}]))
+    sent = _send_tape(home, stretch, ask(home, release, [{}], "rehearsal"))
     assert 1 < len(sent) < len(list(home.tape.glob("*.seg")))
     assert not node.lacks_release(release) and not node.lacks_tape(stretch)
     said = node.replay(task(cell), release, stretch)
