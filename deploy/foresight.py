@@ -15,6 +15,8 @@ VERBS: Final = {
     "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
     "report": "deploy.analysis.report",
+    "explain": "deploy.analysis.explain",
+    **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
     "sweep": "deploy.analysis.sweep.command",

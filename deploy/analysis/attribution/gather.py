@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any, Final
 
 from deploy.analysis.attribution.calibration import BINS, BP
@@ -40,10 +39,11 @@ PAUSE_NS: Final = 15 * 10**9
 MISSING: Final = "missing"
 _IN: Final = "at_ns >= :since AND at_ns < :until"
 _DECIDED: Final = f"outcome <> 'SKIP' AND {_IN}"
+# CROSS JOIN keeps SQLite at looking a decision's window up, and not every decision of a window.
 _TALLY: Final = """
 SELECT d.{key} AS key, d.start_s / {quarter_s} AS quarter, MIN({p} * {bins} / 10000, {bins} - 1) AS bin, COUNT(*),
        SUM({p}), SUM({p} * {p}), SUM(w.winner = 'Up'), SUM(CASE w.winner WHEN 'Up' THEN {p} ELSE 0 END)
-FROM decisions d JOIN windows w USING (slot, start_s) LEFT JOIN mids.mids m ON m.seq = d.read_seq
+FROM decisions d CROSS JOIN windows w USING (slot, start_s) LEFT JOIN mids.mids m ON m.seq = d.read_seq
 WHERE d.outcome <> 'SKIP' AND d.at_ns >= :since AND d.at_ns < :until AND w.winner <> ''
   AND d.fair_up_micro IS NOT NULL AND COALESCE(d.mid_up_micro, m.up_micro) IS NOT NULL
 GROUP BY 1, 2, 3"""
@@ -63,7 +63,7 @@ SELECT MIN(s.release, d.release) AS first, MAX(s.release, d.release) AS second, 
        COUNT(DISTINCT w.slot || w.start_s) AS windows, COUNT({error}) AS scored,
        SUM({error} * CASE WHEN s.release < d.release THEN 1 ELSE -1 END) AS differ
 FROM decisions d JOIN (SELECT *, MIN(n) FROM shadow_decisions GROUP BY slot, tick, release) s USING (slot, tick)
-JOIN windows w ON w.slot = d.slot AND w.start_s = d.start_s
+CROSS JOIN windows w ON w.slot = d.slot AND w.start_s = d.start_s
 WHERE d.release <> s.release AND d.outcome <> 'SKIP' AND d.at_ns >= :since AND d.at_ns < :until
 GROUP BY 1, 2, 3"""
 _ERROR: Final = """CASE WHEN w.winner <> '' THEN
@@ -82,12 +82,10 @@ class Asked:
 
 
 class Index:
-    """An open index with the market's middles beside it. Args: connection: as `open_index` gives it."""
+    """An open index with the market's middles beside it, as `mids.attach` puts them there."""
 
-    def __init__(self, connection: sqlite3.Connection, mids: Path, asked: Asked) -> None:
+    def __init__(self, connection: sqlite3.Connection, asked: Asked) -> None:
         self.connection, self.asked = connection, asked
-        self.connection.row_factory = sqlite3.Row
-        self.connection.execute("ATTACH ? AS mids", (f"{mids}",))
         self.period = {"since": asked.since_ns, "until": asked.until_ns}
 
     def all(self, query: str, **more: Any) -> list[sqlite3.Row]:
@@ -104,9 +102,12 @@ class Index:
         return row[0] if row else None
 
 
-def gather(state: State, connection: sqlite3.Connection, mids: Path, asked: Asked) -> History:
-    """The history of a period."""
-    index = Index(connection, mids, asked)
+def gather(state: State, connection: sqlite3.Connection, asked: Asked, account: int | None = None) -> History:
+    """The history of a period.
+
+    Args: connection: as `open_index` gives it, with the middles attached. account: its version before that was opened.
+    """
+    index = Index(connection, asked)
     releases = {row["release"]: Release(row["release"], row["seq"]) for row in index.all("SELECT * FROM releases")}
     return History(
         mode=index.one("SELECT mode FROM terms ORDER BY n DESC LIMIT 1") or "",
@@ -120,7 +121,7 @@ def gather(state: State, connection: sqlite3.Connection, mids: Path, asked: Aske
         cadence=_cadence(index),
         pairs=_pairs(index),
         crossings=_crossings(index, releases),
-        money=money(state, connection),
+        money=money(state, connection, account),
     )
 
 
@@ -161,10 +162,10 @@ def _release(digest: str, releases: dict[str, Release]) -> Release:
 
 def _windows(index: Index, lots: dict[str, Lot]) -> None:
     query = f"""
-        SELECT d.key, COUNT(*) FROM (SELECT DISTINCT {index.asked.by} AS key, slot, start_s FROM decisions
-        WHERE {_DECIDED}) d JOIN windows w USING (slot, start_s) WHERE w.winner <> '' GROUP BY 1"""
-    for key, count in index.all(query):
-        lots[key].windows = count
+        SELECT d.key, slot, start_s FROM (SELECT DISTINCT {index.asked.by} AS key, slot, start_s FROM decisions
+        WHERE {_DECIDED}) d CROSS JOIN windows w USING (slot, start_s) WHERE w.winner <> ''"""
+    for key, slot, start_s in index.all(query):
+        lots[key].windows.add((slot, start_s))
 
 
 def _trades(index: Index, lots: dict[str, Lot]) -> None:

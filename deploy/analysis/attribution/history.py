@@ -26,8 +26,8 @@ class Release:
 
     @property
     def name(self) -> str:
-        """Such as r42 9f31c7e0."""
-        return f"r{self.number} {self.digest[:8]}" if self.number else self.digest[:8]
+        """Such as r42 9f31."""
+        return f"r{self.number} {self.digest[:4]}" if self.number else self.digest[:8]
 
     @property
     def short(self) -> str:
@@ -51,7 +51,7 @@ class Lot:
     regimes: int = 1
     active_min: int = 0
     decisions: int = 0
-    windows: int = 0
+    windows: set[tuple[str, int]] = field(default_factory=set)
     trades: list[Trade] = field(default_factory=list)
     ours: dict[Quarter, Tally] = field(default_factory=dict)
     market: dict[Quarter, Tally] = field(default_factory=dict)

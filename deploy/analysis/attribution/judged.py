@@ -39,7 +39,7 @@ from deploy.analysis.attribution.sharpe import Moments, deflated, moments, proba
 from deploy.analysis.attribution.trades import Trade, drawdown_micro, percentile
 
 TOO_FEW_BELOW: Final = 30
-"""Quarter hours with trades, from which a result is worth a comparison."""
+"""Quarter hours with trades, and with scored decisions, from which a result is worth a comparison."""
 MANY_FROM: Final = 3
 """Versions side by side, of which the best is the best by luck alone."""
 SEED: Final = 57
@@ -154,11 +154,15 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """opening + transfers + net - owed = cash, or not. `difference_micro`: None where nobody told the cash."""
+    """Whether net of closed trades + transfers = change of equity: cash, what is owed, and open trades at their outlay.
+
+    difference_micro: by how much the desk's cash is more than it should be; None where nobody told it.
+    """
 
     equity_change_micro: int
     net_micro: int
     transfers_micro: int
+    outlay_micro: int
     difference_micro: int | None
     source: str
     positions: tuple[str, ...]
@@ -182,11 +186,15 @@ class Report:
 
 
 def judge(history: History, compare: tuple[str, str] | None = None) -> Report:
-    """A report of a history. Args: compare: digests of two releases; else each is held against the one before it."""
-    ratios = [seen.ratio for lot in history.lots if (seen := _moments(lot.trades)) is not None]
+    """A report of a history. Slots are not held against each other: they are no versions of anything.
+
+    Args: compare: digests of two releases; else each row is held against the one before it.
+    """
+    versions = history.lots if history.by != "slot" else []
+    ratios = [seen.ratio for lot in versions if (seen := _moments(lot.trades)) is not None]
     rows = [_row(lot, ratios) for lot in history.lots]
     blended = _row(blend(history.lots), []) if len(history.lots) > 1 else None
-    traded = [row for row in rows if row.trades]
+    traded = [row for row in rows if row.trades and history.by != "slot"]
     return Report(
         history=history,
         rows=rows,
@@ -211,6 +219,7 @@ def blend(lots: Sequence[Lot]) -> Lot:
         key="",
         name="blended",
         trades=trades,
+        windows={window for lot in lots for window in lot.windows},
         ours=ours,
         market=market,
         took_us=sorted(took for lot in lots for took in lot.took_us),
@@ -220,7 +229,7 @@ def blend(lots: Sequence[Lot]) -> Lot:
 
 
 _SUMS: Final = (
-    *("regimes", "active_min", "decisions", "windows", "orders"),
+    *("regimes", "active_min", "decisions", "orders"),
     *("ordered_micro", "filled_micro", "slipped_micro", "slipped_shares_micro"),
 )
 """Of a lot, what adds up."""
@@ -238,7 +247,7 @@ def _row(lot: Lot, ratios: Sequence[float]) -> Row:
         release=lot.release,
         hours=lot.active_min / 60,
         decisions=lot.decisions,
-        windows=lot.windows,
+        windows=len(lot.windows),
         won=won,
         trades=len(trades),
         observations=len(edges),
@@ -258,34 +267,44 @@ def _row(lot: Lot, ratios: Sequence[float]) -> Row:
         slippage=lot.slipped_micro / lot.slipped_shares_micro if lot.slipped_shares_micro else None,
         score=_score(lot),
         odds=_odds(trades, ratios),
-        still_needed=_still_needed(rate, breakeven, len(trades)),
+        still_needed=_still_needed(trades),
         decide=_latency(lot.took_us),
         answer=_latency(lot.answered_us),
-        badges=tuple(_badges(lot, len(edges), wilson(won, len(trades)), breakeven, len(ratios))),
+        badges=tuple(_badges(lot, len(edges), _sure(won, trades, interval), len(ratios))),
     )
 
 
-def _badges(lot: Lot, observations: int, win: Interval, breakeven: float | None, versions: int) -> Iterable[str]:
+def _badges(lot: Lot, observations: int, sure: bool, versions: int) -> Iterable[str]:
     if lot.regimes > 1:
         yield "MIXED"
-    if lot.trades and observations < TOO_FEW_BELOW:
+    if (lot.trades and observations < TOO_FEW_BELOW) or 0 < len(lot.ours) < TOO_FEW_BELOW:
         yield "TOO FEW"
-    if breakeven is not None and win.low < breakeven:
+    if lot.trades and not sure:
         yield "BELOW BREAKEVEN?"
     if versions >= MANY_FROM:
         yield "MANY VERSIONS"
 
 
+def _sure(won: int, trades: Sequence[Trade], edge: Interval | None) -> bool:
+    """Whether both lower bounds are above: of the win rate over break-even, of the edge over nothing."""
+    if not trades or edge is None:
+        return False
+    return edge.low > 0 and wilson(won, len(trades)).low > fmean(trade.breakeven for trade in trades)
+
+
 def _edges(trades: Sequence[Trade]) -> tuple[list[Cluster], Interval | None]:
     """The edge by quarter hour, and where its mean may be.
 
-    Where every trade ended the same way a bootstrap would claim certainty: what Wilson leaves open is taken instead.
+    Where there are few quarter hours, or every trade ended the same way, a bootstrap would claim to be certain: what
+    Wilson leaves open of so many observations is taken instead.
     """
     clusters = _by_quarter(trades, lambda trade: trade.edge)
-    if trades and len({trade.won for trade in trades}) == 1:
-        win, breakeven = wilson(sum(t.won for t in trades), len(clusters)), fmean(t.breakeven for t in trades)
-        return clusters, Interval(win.low - breakeven, win.high - breakeven)
-    return clusters, clustered(clusters, Random(SEED))
+    found = clustered(clusters, Random(SEED)) if len({trade.won for trade in trades}) > 1 else None
+    if found is None and trades:
+        rate, breakeven = fmean(trade.won for trade in trades), fmean(trade.breakeven for trade in trades)
+        win = wilson(round(rate * len(clusters)), len(clusters))
+        found = Interval(win.low - breakeven, win.high - breakeven)
+    return clusters, found
 
 
 def _net_interval(trades: Sequence[Trade]) -> Interval | None:
@@ -318,9 +337,13 @@ def _moments(trades: Sequence[Trade]) -> Moments | None:
     return moments([trade.edge for trade in trades])
 
 
-def _still_needed(rate: float | None, breakeven: float | None, trades: int) -> int | None:
-    needed = trades_to_clear(rate, breakeven) if rate is not None and breakeven is not None else None
-    return None if needed is None else max(0, needed - trades)
+def _still_needed(trades: Sequence[Trade]) -> int | None:
+    """Until what a share brings back is above what it costs for sure; that is the win rate where all is held."""
+    if not trades:
+        return None
+    breakeven, edge = fmean(trade.breakeven for trade in trades), fmean(trade.edge for trade in trades)
+    needed = trades_to_clear(breakeven + edge, breakeven)
+    return None if needed is None else max(0, needed - len(trades))
 
 
 def _score(lot: Lot) -> Score | None:
@@ -430,14 +453,16 @@ def _verdict(interval: Interval | None, ours: str, other: str) -> str:
 
 
 def reconcile(money: Money) -> Reconciled:
-    """Sum of trades, open ones among them, and transfers, against the change of cash and what is owed."""
-    net = money.closed_net_micro + money.open_flow_micro
-    expected = money.opening_micro + money.transfers_micro + net - money.owed_micro
+    """Sum of closed trades and transfers, against the change of equity as the desk's account has it."""
+    traded = money.closed_net_micro + money.open_flow_micro
+    expected = money.opening_micro + money.transfers_micro + traded - money.owed_micro
     told = money.told_micro
+    cash, outlay = told if told is not None else expected, -money.open_flow_micro
     return Reconciled(
-        equity_change_micro=(told if told is not None else expected) + money.owed_micro - money.opening_micro,
-        net_micro=net,
+        equity_change_micro=cash + money.owed_micro + outlay - money.opening_micro,
+        net_micro=money.closed_net_micro,
         transfers_micro=money.transfers_micro,
+        outlay_micro=outlay,
         difference_micro=None if told is None else told - expected,
         source=money.source,
         positions=money.positions_differ,

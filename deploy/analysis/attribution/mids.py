@@ -96,6 +96,13 @@ def bring_up(state: State, tell: Callable[[int, int], None] = lambda done, of: N
     return path
 
 
+def attach(
+    connection: sqlite3.Connection, state: State, tell: Callable[[int, int], None] = lambda done, of: None
+) -> None:
+    """Put the middles, up to date, beside an index: as `mids.mids`. Raises: as `bring_up`."""
+    connection.execute("ATTACH ? AS mids", (str(bring_up(state, tell)),))
+
+
 def _from(tape: list[Path], last_seq: int) -> list[Path]:
     """Segments from the one that holds a frame; each begins with a keyframe, so no earlier one is needed."""
     begun = [number for number, segment in enumerate(tape) if first_number(segment) <= last_seq]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,14 +40,25 @@ class Told:
     positions: dict[_Held, int]
     at_ns: int
     source: str
+    version: int = 0
 
 
-def money(state: State, connection: sqlite3.Connection) -> Money:
-    """Both sums, side by side."""
+def account_version(state: State) -> int | None:
+    """Which state of the account the desk's ledger shows now; None where there is no ledger."""
+    ledger = _ledger(state)
+    return ledger.version if ledger is not None else None
+
+
+def money(state: State, connection: sqlite3.Connection, before: int | None = None) -> Money:
+    """Both sums, side by side.
+
+    Args: before: the account's version before the index was opened. Where the ledger shows another by now, money moved
+    while it was read, and ours and theirs are not of one moment: then nobody is said to have told anything.
+    """
     rows = Rows(connection)
     one = {name: rows.one(query) or 0 for name, query in _BALANCES.items()}
     sums = rows.all(_SUMS)[0]
-    told = _told(state, rows)
+    told = _told(state, rows, before)
     ours = cash(rows)
     owed = one["opening"] + one["transfers"] + sums["closed"] + sums["open"] - ours
     return Money(
@@ -67,12 +79,12 @@ _BALANCES: Final = {
 }
 
 
-def _told(state: State, rows: Rows) -> Told | None:
+def _told(state: State, rows: Rows, before: int | None) -> Told | None:
     """The ledger where it is as new as the journal, else the last snapshot where no money moved after it."""
     snapshot = next(iter(rows.all("SELECT * FROM snapshots ORDER BY n DESC LIMIT 1")), None)
     ledger = _ledger(state)
     if ledger is not None and (snapshot is None or ledger.at_ns >= snapshot["at_ns"]):
-        return ledger
+        return ledger if before in (None, ledger.version) else None
     if snapshot is None or (rows.one(_LAST_MOVED) or 0) > snapshot["n"]:
         return None
     held = {(each["slot"], each["start_s"], each["outcome"]): each["size_micro"] for each in _json(snapshot)}
@@ -85,11 +97,12 @@ def _json(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _ledger(state: State) -> Told | None:
     try:
-        picture = Reader(state.ledger_name).read()
+        with closing(Reader(state.ledger_name)) as reader:
+            picture = reader.read()
     except (LedgerMissing, LedgerUnreadable):
         return None
     held = {(each.slot, each.start_s, each.outcome): each.size_micro for each in picture.positions}
-    return Told(picture.cash_micro, held, picture.at_ns, "ledger")
+    return Told(picture.cash_micro, held, picture.at_ns, "ledger", picture.version)
 
 
 def _positions(rows: Rows, told: Told) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Final
 
 from deploy.analysis.attribution.history import Boundary, Crossing
@@ -15,15 +16,15 @@ from deploy.analysis.attribution.trades import MICRO
 WIDTH_MAX: Final = 120
 BOUNDARIES_SHOWN: Final = 12
 """The newest; the page and --json have all."""
-REASON_MAX: Final = 40
+REASON_MAX: Final = 32
 
 RESULTS: Final = (
-    *("hours", "trades", "win rate [95 %]", "paid", "b/e"),
+    *("hours", "trades", "win % [95 %]", "paid", "b/e"),
     *("edge pp [95 %]", "gross", "fees", "net", "drawdown"),
 )
 CONDUCT: Final = (
     *("decisions", "windows", "scored", "Brier", "market"),
-    *("skill [95 %]", "ECE", "filled", "slip c", "decide ms", "answer ms"),
+    *("skill % [95 %]", "filled", "slip c", "decide ms", "answer ms"),
 )
 """Of the two tables of a report, what their columns are called."""
 
@@ -33,14 +34,18 @@ def as_text(report: Report, crossing: bool) -> str:
     rows = [*report.rows, *([report.blended] if report.blended else [])]
     parts = [
         [_headline(report)],
-        _table(RESULTS, [(row.name, _results(row)) for row in rows]),
-        _table(CONDUCT, [(row.name, _conduct(row)) for row in rows]),
-        [line for row in report.rows for line in _notes(row)],
-        [*map(_against, report.versus), *map(_on_same_ticks, report.paired)],
+        _table(RESULTS, [(row.name, results(row)) for row in rows]),
+        _table(CONDUCT, [(row.name, conduct(row)) for row in rows]),
+        [line for row in report.rows for line in notes(row)],
+        [
+            line
+            for text in (*map(_against, report.versus), *map(_on_same_ticks, report.paired))
+            for line in _folded(text)
+        ],
         _boundaries(report.history.boundaries),
         _cadence(report),
         _crossings(report.history.crossings) if crossing else [],
-        [_reconciles(report)],
+        reconciles(report, crossing),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -66,14 +71,15 @@ def _table(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> 
     ]
 
 
-def _results(row: Row) -> list[str]:
+def results(row: Row) -> list[str]:
+    """The cells of RESULTS."""
     return [
         f"{row.hours:.1f}",
         f"{row.won}/{row.trades}",
-        f"{percent(row.win_rate)} {_within(row.win_interval, 100, '.1f') if row.trades else ''}".strip(),
+        f"{_share(row.win_rate, '.1f')} {_within(row.win_interval, 100, '.1f') if row.trades else ''}".strip(),
         price(row.price),
         price(row.breakeven),
-        f"{_signed(row.edge, 100, '.1f')} {_within(row.edge_interval, 100, '+.1f')}".strip(),
+        f"{_share(row.edge, '+.1f')} {_within(row.edge_interval, 100, '+.1f')}".strip(),
         cents(row.gross_micro),
         f"{row.fee_micro / MICRO:.2f}",
         cents(row.net_micro),
@@ -81,7 +87,8 @@ def _results(row: Row) -> list[str]:
     ]
 
 
-def _conduct(row: Row) -> list[str]:
+def conduct(row: Row) -> list[str]:
+    """The cells of CONDUCT."""
     score = row.score
     return [
         f"{row.decisions:,}",
@@ -89,28 +96,26 @@ def _conduct(row: Row) -> list[str]:
         f"{score.decisions:,}" if score else "-",
         f"{score.ours:.4f}" if score else "-",
         f"{score.market:.4f}" if score else "-",
-        f"{percent(score.skill, '+')} {_within(score.skill_interval, 100, '+.1f')}".strip() if score else "-",
-        f"{score.error:.3f}" if score else "-",
-        percent(row.fill_rate),
-        _signed(row.slippage, 100, ".2f"),
+        f"{_share(score.skill, '+.1f')} {_within(score.skill_interval, 100, '+.1f')}".strip() if score else "-",
+        f"{_share(row.fill_rate, '.1f')} %" if row.fill_rate is not None else "-",
+        _share(row.slippage, "+.2f"),
         _latency(row.decide),
         _latency(row.answer),
     ]
 
 
-def _notes(row: Row) -> Iterable[str]:
+def notes(row: Row) -> Iterable[str]:
     """Badges, and what it would take."""
-    if not row.trades:
-        return
     notes = [*row.badges]
     if row.still_needed:
         notes.append(f"{row.still_needed:,} more trades like these until the win rate is above break-even for sure")
-    elif row.still_needed is None:
+    elif row.still_needed is None and row.trades:
         notes.append("no number of trades like these is above break-even")
     if row.odds is not None:
         luck = f", {row.odds.deflated:.0%} against the best by luck" if row.odds.deflated is not None else ""
         notes.append(f"{row.odds.probability:.0%} sure that it earns{luck}")
-    yield f"  {row.name}: {'; '.join(notes)}"
+    if notes:
+        yield from _folded(f"  {row.name}: {'; '.join(notes)}")
 
 
 def _against(versus: Versus) -> str:
@@ -167,18 +172,21 @@ def _crossings(crossings: Sequence[Crossing]) -> list[str]:
     return ["Crossing trades", *(lines or ["  none"])]
 
 
-def _reconciles(report: Report) -> str:
-    found, crossings = report.reconciled, len(report.history.crossings)
-    sums = f"{cents(found.net_micro)} net of all trades, transfers {cents(found.transfers_micro)}"
-    crossing = f"   Crossing trades: {crossings}" + (" (list: --crossing)" if crossings else "")
+def reconciles(report: Report, listed: bool) -> list[str]:
+    """Whether it adds up. Args: listed: whether crossing trades are listed, and need not be counted here."""
+    found, crossings = report.reconciled, 0 if listed else len(report.history.crossings)
+    sums = f"{cents(found.net_micro)} net of closed trades, transfers {cents(found.transfers_micro)}"
+    crossing = [f"Crossing trades: {crossings} (list: --crossing)"] if crossings else []
     if found.holds is None:
-        return f"Reconciles: NOT KNOWN. {sums}; money moved since the desk last said what it has.{crossing}"
+        return [*crossing, f"Reconciles: NOT KNOWN. {sums}; money moved since the desk last said what it has."]
+    still = f", {found.outlay_micro / MICRO:,.2f} of it in open trades" if found.outlay_micro else ""
+    equity = f"equity {cents(found.equity_change_micro)} by the desk's {found.source}{still}"
     if found.holds:
-        return f"Reconciles: {sums} = equity {cents(found.equity_change_micro)} ({found.source}).{crossing}"
-    lines = [f"DOES NOT RECONCILE: {sums}, but equity changed by {cents(found.equity_change_micro)} ({found.source})"]
+        return [*crossing, f"Reconciles: {sums} = {equity}."]
+    lines = [f"DOES NOT RECONCILE: {sums}, but {equity}"]
     lines += [f"  ! cash differs by {found.difference_micro} millionths"] if found.difference_micro else []
     lines += [f"  ! {position}" for position in found.positions]
-    return "\n".join([*lines, "  next     foresight verify, then foresight index --rebuild"])
+    return [*crossing, *lines, "  next     foresight verify, then foresight index --rebuild"]
 
 
 # --- numbers as text ---
@@ -187,11 +195,6 @@ def _reconciles(report: Report) -> str:
 def cents(micro: int) -> str:
     """Money with its sign, to the cent."""
     return f"{micro / MICRO:+,.2f}"
-
-
-def percent(share: float | None, sign: str = "") -> str:
-    """A share in percent, to a tenth."""
-    return "-" if share is None else f"{share * 100:{sign}.1f} %"
 
 
 def price(value: float | None) -> str:
@@ -210,17 +213,23 @@ def clock(second: int) -> str:
 
 
 def _within(interval: Interval | None, scale: float, shape: str) -> str:
-    return "" if interval is None else f"[{interval.low * scale:{shape}}, {interval.high * scale:{shape}}]"
+    return "" if interval is None else f"[{interval.low * scale:{shape}},{interval.high * scale:{shape}}]"
 
 
-def _signed(value: float | None, scale: float, shape: str) -> str:
-    return "-" if value is None else f"{value * scale:+{shape}}"
+def _share(value: float | None, shape: str) -> str:
+    """A hundred times a value: percent, percentage points, cents."""
+    return "-" if value is None else f"{value * 100:{shape}}"
 
 
 def _latency(latency: Latency) -> str:
     if latency.p50_us is None or latency.p99_us is None:
         return "-"
     return f"{latency.p50_us / 1_000:.1f}/{latency.p99_us / 1_000:.1f}"
+
+
+def _folded(line: str) -> list[str]:
+    """A line in as many as it takes."""
+    return wrap(line, WIDTH_MAX, subsequent_indent=" " * 8, break_on_hyphens=False)
 
 
 def _many(count: int, one: str, several: str = "") -> str:

@@ -1,8 +1,9 @@
 """The tables of the index: what each column holds, its unit, and how it is stored and exported. Pure.
 
 One description serves the SQLite file, the export, and the page that documents both. A column's kind is what it
-means: money is in millionths (`micro`), moments are nanoseconds since 1970 (`ns`), names and digests are text, a flag
-is 0 or 1. `n` is the number of the journal record that a row comes from; a row can always be led back to it.
+means: money is in millionths (`micro`), moments are nanoseconds since 1970 (`ns`), reference prices are text in 1e-18
+(`exact`), names and digests are text, a flag is 0 or 1. `n` is the number of the journal record that a row comes from;
+a row can always be led back to it.
 SCHEMA_VERSION grows with every change, and an index of another version is built anew.
 """
 
@@ -13,10 +14,10 @@ from typing import Final, Literal
 
 SCHEMA_VERSION: Final = 1
 
-Kind = Literal["text", "json", "count", "micro", "ns", "ms", "us", "s", "flag"]
+Kind = Literal["text", "json", "exact", "count", "micro", "ns", "ms", "us", "s", "flag"]
 SQL_TYPE: Final[dict[Kind, str]] = {
     "text": "TEXT",
-    "json": "TEXT",
+    **dict.fromkeys(("json", "exact"), "TEXT"),
     **dict.fromkeys(("count", "micro", "ns", "ms", "us", "s", "flag"), "INTEGER"),
 }
 
@@ -323,8 +324,8 @@ TABLES: Final[tuple[Table, ...]] = (
         min_size_micro micro least size of a resting order
         fee_rate_micro micro fee rate
         fee_exponent count exponent of the fee's formula
-        strike text reference price at its first second, 1e-18
-        close text reference price at its end, 1e-18
+        strike exact reference price at its first second, 1e-18
+        close exact reference price at its end, 1e-18
         computed text winner by the reference prices
         winner text winner by the venue; empty: not resolved
         payout_micro micro what ours were worth when it was resolved
