@@ -35,10 +35,16 @@ from supervisor.turns import Turns
 State = Literal["checking", "refused", "valid", "set", "used"]
 NAME_MAX: Final = 64
 TEXT_MAX: Final = 500
-VALUES_MAX: Final = 256
-"""Letters of a parameter's name, letters of a value that is text, and parameters of a set."""
+VALUES_MAX: Final = 64
+BYTES_MAX: Final = 16 << 10
+"""Letters of a parameter's name, letters of a value that is text, parameters of a set, and its bytes: a frame has room
+for it beside everything else a keyframe tells.
+"""
+WHOLE_MAX: Final = 2**53
+"""A whole number beyond it would not survive a reader with floating point numbers."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
-Value = int | float | bool | Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+Whole = Annotated[int, msgspec.Meta(ge=-WHOLE_MAX, le=WHOLE_MAX)]
+Value = Whole | float | bool | Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 Values = Annotated[dict[Name, Value], msgspec.Meta(max_length=VALUES_MAX)]
 """What differs from a release's defaults, as it is written in settings, in control.json and on the command line."""
 
@@ -125,6 +131,15 @@ class Tuning:
         self._take(change)
         self._ask_or_enact(change)
 
+    def known(self, op: str) -> Change | None:
+        """A change of this reign, or one before it that the journal has: every worker began with it since."""
+        versions = self.board.accounts.versions.values()
+        entry = next((version.parameters for version in versions if op and version.parameters.op == op), None)
+        if entry is None or op in self.all:
+            return self.all.get(op)
+        told = (entry.actor, entry.reason, 0)
+        return Change(op, entry.values, *told, state="used", number=entry.number, durable=True)
+
     def voters(self) -> tuple[str, ...]:
         """The releases that have to be able to use a set: the one that trades, and the one that is about to."""
         active, running = self.board.accounts.active, self.operations.current
@@ -176,6 +191,9 @@ class Tuning:
 
     def _ask_or_enact(self, change: Change) -> None:
         """Ask whoever was not asked yet: who is about to trade may have changed while others were."""
+        if _too_large(change.values):
+            self._refuse(change, f"more than {VALUES_MAX} parameters, or more than {BYTES_MAX >> 10} KiB of them")
+            return
         voters = self.voters()
         for release in voters:
             if release not in change.asked:
@@ -285,6 +303,10 @@ def changed(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tup
     """The values that differ, before and after; None where there is none."""
     names = sorted(was.keys() | now.keys())
     return {name: (was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name)}
+
+
+def _too_large(values: Mapping[str, Value]) -> bool:
+    return len(values) > VALUES_MAX or len(msgspec.msgpack.encode(values)) > BYTES_MAX
 
 
 def _uses(member: Member, change: Change) -> bool:

@@ -396,9 +396,9 @@ def _running(asked: Asked) -> Operation:
 def _params(asked: Asked) -> Done:
     """The parameters in force and the versions before them; of one change what became of it, when `op` names it."""
     op = asked.text("op")
-    change = asked.desk.tuning.all.get(op)
+    change = asked.desk.tuning.known(op)
     if op and change is None:
-        raise Refused("NOINPUT", f"no change {op} of the parameters in this reign", "foresightctl params show --all")
+        raise Refused("NOINPUT", f"no change {op} of the parameters", "foresightctl params show --all")
     return Done("parameters", report.parameters(asked.desk, change), op=op)
 
 
@@ -429,8 +429,9 @@ def _params_rollback(asked: Asked) -> Done:
 def _change(asked: Asked, values: dict[str, Any]) -> Done:
     """Begin to let a set be in force; the releases are asked first, and the reply does not wait for them."""
     tuning, op = asked.desk.tuning, _own_id(asked)
-    if op in tuning.all:
-        return Done("this change was asked for before", report.parameters(asked.desk, tuning.all[op]), op=op)
+    known = tuning.known(op)
+    if known is not None:
+        return Done("this change was asked for before", report.parameters(asked.desk, known), op=op)
     _parameters_as_expected(asked)
     in_force = _in_force(asked)
     if digest(values) == in_force.digest:

@@ -169,9 +169,8 @@ def _change(
     context: Context, verb: str, args: dict[str, Any], reason: str, expect_digest: str, dry_run: bool, timeout_s: float
 ) -> NoReturn:
     """Ask for a change under an id of its own, and follow it until it is over."""
-    context.op = client.new_operation_id()
     args |= {"reason": reason, "expect_digest": expect_digest, "dry_run": dry_run}
-    reply = client.ask(context.state, verb, args, op=context.op)
+    reply = client.ask(context.state, verb, args, op=client.new_operation_id())
     if not reply.ok:
         context.finish(reply)
     told = msgspec.convert(reply.data, Told)
@@ -205,7 +204,8 @@ def _ended(context: Context, reply: Reply, change: Change) -> NoReturn:
     if change.state == "valid":
         context.finish(reply, "The releases that trade can use these values. Nothing changed.")
     slowest = max(change.took_ms.values(), default=0)
-    text = f"p{change.number} is in force from frame {change.seq}; {_workers(change)} within {slowest} ms."
+    since = f" from frame {change.seq}; {_workers(change)} within {slowest} ms" if change.seq else ""
+    text = f"p{change.number} is in force{since}."
     undo = context.typed(f"foresightctl params rollback p{change.number - 1} --reason TEXT")
     context.finish(msgspec.structs.replace(reply, changed=True), f"{text}\n  undo     {undo}")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
+from kit.releases import ROOT, STRATEGY, a_checkout
 from kit.tapes import Market, Stream
 
 from shared import entries as e
@@ -18,6 +20,25 @@ PARAMETERS = ParametersSet("p1", {"stake_usd": 6})
 OUTCOME, SHADOW = "owner", "shadow"
 Who = Callable[[int, Tick], Iterable[tuple[str, str]]]
 """Which releases answered a tick, and each as what."""
+
+_LINE: Final = '        "rsi_e2": round(momentum.strength * 100),\n'
+_DECIDES: Final = '    """The decision of one tick; never raises for anything the stream can say."""\n'
+
+
+def planted(folder: Path, more: str) -> Path:
+    """A checkout with one other line: the reason "rsi_e2" is higher by what an expression of the scene says."""
+    return _changed(folder, _LINE, _LINE.replace("100)", f"100) + ({more})"))
+
+
+def raising(folder: Path, error: str) -> Path:
+    """A checkout whose decisions raise."""
+    return _changed(folder, _DECIDES, f"{_DECIDES}    raise {error}\n")
+
+
+def _changed(folder: Path, line: str, other: str) -> Path:
+    source = (ROOT / STRATEGY).read_text()
+    assert source.count(line) == 1, "the strategy was written anew: plant in another line"
+    return a_checkout(folder, {STRATEGY: source.replace(line, other)})
 
 
 def live(state: State, who: Who, *, seconds: int = 1_500, slots: tuple[str, ...] = ("BTC/5m",)) -> Stream:

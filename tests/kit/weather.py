@@ -59,7 +59,7 @@ class Weather:
 
 
 CALM: Final = Weather()
-BUSY: Final = Weather(people_act=0.8, people_tune=0.1)
+BUSY: Final = Weather(people_act=0.8)
 ROUGH: Final = Weather(
     people_act=0.3,
     people_stop=0.008,

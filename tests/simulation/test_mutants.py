@@ -246,7 +246,7 @@ def shadow_orders_sent(patch: pytest.MonkeyPatch) -> None:
         for leg, wish in enumerate(decided.decision.intents):
             ruling = decisions._rule_on(decided, leg, wish, decisions.board.by(uid, decided.epoch, decided.parameters))
             if not isinstance(ruling, Denied):
-                decisions._note(ruling)
+                decisions._note(ruling, uid)
                 decisions.board.write_first((ruling.entry,), (ruling.request,))
 
     patch.setattr(Decisions, "_shadow", send)
@@ -399,7 +399,7 @@ MUTANTS: Final = (
     Mutant(last_seen_instead_of_contiguous, ("I9",), FOGGY),
     Mutant(unknown_does_not_block, ("I8",)),
     Mutant(unknown_not_reserved, ("I8",)),
-    Mutant(doubt_never_asked_about, ("I12", "B2")),
+    Mutant(doubt_never_asked_about, ("I12", "I18", "B2")),
     Mutant(fill_counted_twice, ("I7",)),
     Mutant(failed_fill_kept, ("B2",)),
     Mutant(fee_forgotten, ("B2",), CALM),

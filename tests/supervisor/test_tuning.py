@@ -333,6 +333,18 @@ def test_a_restart_brings_back_the_set_of_the_journal_not_of_the_settings() -> N
     assert len(still.said(e.Parameters)) == 2
 
 
+def test_a_change_of_a_reign_before_is_known_by_its_operation() -> None:
+    """Whoever waits for it, or asks for it again under its id, learns that it is in force."""
+    still = a_trading_desk()
+    propose(still)
+    say(still)
+    still.restart()
+    known = still.desk.tuning.known("c1")
+    assert known is not None
+    assert (known.state, known.number, known.values) == ("used", 2, STAKE)
+    assert still.desk.tuning.known("c2") is still.desk.tuning.known("") is None
+
+
 def test_settings_that_have_changed_are_asked_about_and_become_a_version() -> None:
     """By the settings; until the release has agreed, what was in force stays."""
     still = a_trading_desk()
@@ -371,6 +383,16 @@ def test_a_change_that_was_being_asked_about_when_the_supervisor_died_has_change
 
 
 # --- bounds ---
+
+
+@pytest.mark.parametrize("values", [{f"p{number}": 1 for number in range(65)}, {f"p{n}": "ü" * 500 for n in range(20)}])
+def test_a_set_that_no_frame_has_room_for_is_refused_before_anybody_is_asked(values: dict[str, Any]) -> None:
+    """Many small changes may add up to it as well."""
+    still = a_trading_desk()
+    change = propose(still, values)
+    assert change.state == "refused"
+    assert change.words == "more than 64 parameters, or more than 16 KiB of them"
+    assert not still.wanted(fx.AskRelease)
 
 
 def test_as_many_changes_are_remembered_as_are_bounded() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from kit.desks import Desk, a_desk, eventually
+from kit.releases import STRATEGY
 
 from deploy import client
 from deploy.difference import PARAMETERS
@@ -17,13 +18,15 @@ from shared.config import digest
 from supervisor.control import replace_file
 
 pytestmark = pytest.mark.system
-CHANGES: Final = 20
+CHANGES: Final = 10
+SPEED: Final = 8.0
+"""Less than others: what is looked at is not how much trades."""
 
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """One desk for all of it; at the end the judge finds nothing missed, doubled or lost."""
-    with a_desk() as made:
+    with a_desk(speed=SPEED, opened=False) as made:
         yield made
         made.judged(lapsed=True)
 
@@ -38,7 +41,7 @@ def settle(desk: Desk, values: dict[str, Any]) -> None:
 
 def how_it_stands(desk: Desk, op: str) -> str:
     """Where a change stands."""
-    change = desk.ask("params", op=op).data["change"]
+    change = client.ask(desk.state, "params", {"op": op}).data["change"]
     assert change["state"] != "refused", change
     return str(change["state"])
 
@@ -83,7 +86,7 @@ def test_what_the_release_refuses_changes_nothing(desk: Desk) -> None:
 
 def test_a_change_in_the_middle_of_a_deploy_is_blues_and_greens(desk: Desk) -> None:
     """Green is asked as well; its grants are under the new set."""
-    op = desk.begin_deploy(desk.release(), "--hold-before", "flip")
+    op = desk.begin_deploy(changed(desk.release(), STRATEGY, "decide", "decide"), "--hold-before", "flip")
     desk.until_phase("held")
     code, reply = desk.ctl("params", "set", "stake_usd=6", "--reason", "test")
     assert code == 0, reply
@@ -98,7 +101,7 @@ def test_a_change_in_the_middle_of_a_deploy_is_blues_and_greens(desk: Desk) -> N
 def test_a_release_that_cannot_use_what_is_in_force_is_discarded(desk: Desk) -> None:
     """11, in its own words, before it owns a slot."""
     settle(desk, {"stake_usd": 8})
-    folder = narrowed(desk.release())
+    folder = changed(desk.release(), PARAMETERS, "Meta(ge=1, le=100)", "Meta(ge=1, le=5)")
     code, reply = desk.deploy(folder)
     assert code == 11, reply
     assert "it cannot use the parameters in force" in reply["message"] + str(reply["data"])
@@ -106,10 +109,10 @@ def test_a_release_that_cannot_use_what_is_in_force_is_discarded(desk: Desk) -> 
     desk.until_decided()
 
 
-def narrowed(folder: Path) -> Path:
-    """A checkout whose stake may be five dollars at most."""
-    path = folder / PARAMETERS
-    path.write_text(path.read_text().replace("msgspec.Meta(ge=1, le=100)", "msgspec.Meta(ge=1, le=5)"))
+def changed(folder: Path, name: str, was: str, now: str) -> Path:
+    """A checkout with another text in a file, and a line more: another release whatever they are."""
+    path = folder / name
+    path.write_text(path.read_text().replace(was, now) + "\n# another release\n")
     return folder
 
 

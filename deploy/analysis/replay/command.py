@@ -147,9 +147,10 @@ class _Run:
             raise Faulty("USAGE", text, "foresight replay --verify")
         if of and not verify:
             raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
-        self.footage = Footage(
-            made_tape(self.state, day, begin, end, seed, tape) if day is not None else tape or self.state.tape
-        )
+        folder = tape or self.state.tape
+        if day is not None:
+            folder, self.begin, self.end = made_tape(self.state, day, begin, end, seed, tape)
+        self.footage = Footage(folder)
 
     def run(self) -> None:
         """Do what was asked, print it, and end with its code. Raises: Faulty and what the rooms below raise."""
@@ -252,6 +253,11 @@ class _Run:
         return "as recorded" if self.fills == "recorded" else "on paper"
 
 
+def _fixed(place: Place | None, end_ns: int) -> Place | None:
+    """A place of a day as a moment, so that it means the same on the tape, which ends later; a frame stays one."""
+    return place if place is None or place.seq is not None else Place(at_ns=place.moment(end_ns))
+
+
 class _Audiences:
     """Several audiences as one."""
 
@@ -287,15 +293,15 @@ def active(state: State) -> str:
 
 def made_tape(
     state: State, folder: Path, begin: Place | None, end: Place | None, seed: int, tape: Path | None = None
-) -> Path:
-    """The tape of a recorded day, made if it is not there yet. Raises: Faulty."""
+) -> tuple[Path, Place | None, Place | None]:
+    """The tape of a recorded day, made if it is not there yet, and the places as moments of that day. Raises: Faulty."""
     try:
         day = read_day(folder)
     except DayUnreadable as error:
         raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-    end_ns = day.span_s[1] * NS
-    begin_ns, last_ns = (None if p is None or p.seq is not None else p.moment(end_ns) for p in (begin, end))
-    first_ms, until_ms = made.stretch(day, begin_ns, last_ns)
+    begin, end = (_fixed(place, day.span_s[1] * NS) for place in (begin, end))
+    begin_ns, end_ns = (None if place is None else place.at_ns for place in (begin, end))
+    first_ms, until_ms = made.stretch(day, begin_ns, end_ns)
     if first_ms >= until_ms - made.SETTLE_MS:
         span = " to ".join(stamp(second * NS) for second in day.span_s)
         raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
@@ -303,7 +309,7 @@ def made_tape(
     if not target.is_dir() or not any(target.iterdir()):
         with Bar(f"making the tape of {folder.name}") as bar:
             made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
-    return target
+    return target, begin, end
 
 
 def _parameters(said: tuple[str, ...]) -> dict[str, Any]:

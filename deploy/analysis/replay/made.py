@@ -121,7 +121,7 @@ class _Desk:
         keyframe_ms = round(self._settings.records.keyframe_s * 1_000)
         soon_ms = self._at_ms - self._at_ms % keyframe_ms + keyframe_ms
         beats = ((slot, self._settings.beat(slot)) for slot in self._slots)
-        return min(soon_ms, *(next_tick(slot, beat, self._at_ms) for slot, beat in beats))
+        return min([soon_ms, *(next_tick(slot, beat, self._at_ms) for slot, beat in beats)])
 
     def _pass_to(self, now_ms: int) -> None:
         for due_ms, action in self._agenda.due(now_ms):

@@ -33,6 +33,7 @@ class Pit:
     terms: Terms
     over: bool = False
     seen: BookSeen | None = None
+    _followed: BookSeen | None = None
     _book: Book = field(default_factory=Book)
     _outside: dict[str, Wish] = field(default_factory=dict)
     _mine: dict[str, Place] = field(default_factory=dict)
@@ -82,9 +83,13 @@ class Pit:
     # --- the recorded book ------------------------------------------------------------------------------------------
 
     def _follow(self, at_ns: int) -> list[Fill]:
-        """Make the crowd's orders what was recorded last; what of ours its new quotes met."""
-        if self.seen is None:
+        """Make the crowd's orders what was recorded last, once; what of ours its new quotes met.
+
+        While we have orders here each book is followed when it is shown, so nothing meets them at another moment.
+        """
+        if self.seen is None or self.seen is self._followed:
             return []
+        self._followed = self.seen
         wanted = self._wanted(self.seen)
         standing, joined = self._book.crowd(), set(self._mine.values())
         for place, size_micro in standing.items():

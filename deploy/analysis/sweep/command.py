@@ -126,8 +126,8 @@ def sweep(
             if processes is not None and cluster is not None:
                 raise click.UsageError("--processes is of this machine, --cluster says how many it has")
             made = [made_tape(state, day, since, until, seed) for day in days]
-            folders = [*tapes, *made] or [state.tape]
-            pieces = [piece for folder in folders for piece in _pieces(folder, since, until, round(piece_s))]
+            parts = [*((tape, since, until) for tape in tapes), *made] or [(state.tape, since, until)]
+            pieces = [piece for part in parts for piece in _pieces(*part, round(piece_s))]
             plan = _planned(state, wanted, points, pieces, fills=fills, seed=seed)
             _check(split, plan.cells)
             with opened(store or state.root / "sweep.jsonl") as kept:

@@ -14,12 +14,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from kit.clocks import eventually
-from kit.days import START_S, write_day
-from kit.lived import OUTCOME, live
+from kit.days import START_S, WINDOW_S, write_day
+from kit.lived import OUTCOME, live, planted
 from kit.releases import ROOT, STRATEGY, a_checkout
 from kit.tapes import Stream
 
 from deploy.analysis.replay.command import replay
+from deploy.analysis.replay.footage import Footage
 from deploy.release import Stager
 from shared.messages import Tick
 from shared.paths import State
@@ -126,13 +127,10 @@ def test_code_that_would_have_decided_otherwise_is_shown_at_its_first_tick(
     desk: tuple[State, Stream, str], tmp_path: Path
 ) -> None:
     """1: which tick, which field, both values, and the frames before."""
-    source = (ROOT / STRATEGY).read_text()
-    changed = source.replace("round(scene.fair_up * 10_000)", "round(scene.fair_up * 10_000) + 1")
-    assert changed != source
-    result = run(desk[0], "--verify", "--release", a_checkout(tmp_path / "mutant", {STRATEGY: changed}))
+    result = run(desk[0], "--verify", "--release", planted(tmp_path / "mutant", "1"))
     assert result.exit_code == 1
     assert "first difference: BTC/5m tick " in result.stdout
-    assert "  fair_up_bp  live      " in result.stdout
+    assert "  rsi_e2  live      " in result.stdout
     assert result.stdout.splitlines()[-1] == "NOT IDENTICAL"
 
 
@@ -186,6 +184,10 @@ def test_a_recorded_day_is_made_once_and_replayed(tmp_path: Path) -> None:
     (tape,) = (state.root / "tapes").iterdir()
     assert tape.name.startswith("day-1-")
     assert START_S % 86_400 == 0
+    part = msgspec.json.decode(run(state, *arguments[:4], "--from", "-5m", "--json").stdout)["job"]
+    [made] = [path for path in (state.root / "tapes").iterdir() if path != tape]
+    footage = Footage(made)
+    assert footage.at(part["from_seq"]) // 10**9 == START_S + 2 * WINDOW_S + 60 - 301
     beyond = run(state, "--day", day, "--from", "2027-01-01T00:00")
     assert (beyond.exit_code, "the day has prices from" in told(beyond)[0]) == (66, True)
 

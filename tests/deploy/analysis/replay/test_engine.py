@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit.releases import ROOT, STRATEGY, a_checkout
+from kit.lived import raising
+from kit.releases import ROOT
 from kit.tapes import START_S, Market, Stream
 
 from deploy.analysis.replay import Fills, Job, Result, replayed
@@ -126,10 +127,7 @@ def test_holes_are_named_and_end_nothing(tmp_path: Path) -> None:
 
 def test_a_release_that_raises_is_told_with_its_place(tape: tuple[Path, Stream], tmp_path: Path) -> None:
     """In the middle of a replay, in either way."""
-    source = (
-        (ROOT / STRATEGY).read_text().replace("    parameters = view.parameters\n", "    raise KeyError('oops')\n", 1)
-    )
-    broken = a_checkout(tmp_path / "broken", {STRATEGY: source})
+    broken = raising(tmp_path / "broken", "KeyError('oops')")
     ways: tuple[Fills, Fills] = ("recorded", "rehearsal")
     for fills in ways:
         with pytest.raises(ReleaseFailed, match=r"KeyError.*worker/strategy.py"):

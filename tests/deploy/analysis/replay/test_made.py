@@ -115,3 +115,18 @@ def test_what_is_made_reaches_far_enough_before_and_behind(tmp_path: Path) -> No
     begin_ns, end_ns = ((START_S + second) * 1_000 * MS for second in (2_400, 3_000))
     first_ms, until_ms = stretch(day, begin_ns, end_ns)
     assert (first_ms, until_ms) == ((START_S + 2_400) * 1_000 - WARM_UP_MS, (START_S + 3_000) * 1_000 + SETTLE_MS)
+
+
+def test_a_stretch_without_a_market_is_a_tape_without_ticks(tmp_path: Path) -> None:
+    """Prices go on; nobody decides."""
+    make(
+        a_day(1),
+        (START_S + 310) * 1_000,
+        (START_S + 330) * 1_000,
+        tmp_path / "t",
+        seed=1,
+        progress=lambda done, of: None,
+    )
+    frames = [frame for _, frame in Footage(tmp_path / "t").frames()]
+    assert any(isinstance(frame.event, m.PriceSeen) for frame in frames)
+    assert not any(isinstance(frame.event, m.Tick) for frame in frames)

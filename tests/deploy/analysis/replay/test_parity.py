@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kit.lived import OUTCOME, SHADOW, decided, live, write_journal
-from kit.releases import ROOT, STRATEGY, a_checkout, another_checkout
+from kit.lived import OUTCOME, SHADOW, decided, live, planted, raising, write_journal
+from kit.releases import a_checkout, another_checkout
 from kit.tapes import Market, Stream
 
 from deploy.analysis.replay import Job, replayed
@@ -78,12 +78,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
 
 @pytest.fixture(scope="module")
 def mutant(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One line is not the same: the fair value is a ten-thousandth higher from a price of a window on."""
-    source = (ROOT / STRATEGY).read_text()
-    line = '        "fair_up_bp": round(scene.fair_up * 10_000),\n'
-    assert line in source
-    changed = source.replace(line, line.replace("10_000)", "10_000) + (scene.left_s < 100)"))
-    return a_checkout(tmp_path_factory.mktemp("mutant") / "r", {STRATEGY: changed})
+    """One line is not the same, and speaks in the last part of each window only."""
+    return planted(tmp_path_factory.mktemp("mutant") / "r", "scene.left_s < 100")
 
 
 def test_releases_that_decided_so_are_identical(lived: Lived) -> None:
@@ -109,7 +105,7 @@ def test_a_planted_line_is_found_at_its_first_tick(lived: Lived, mutant: Path) -
     differing = [seq for seq in sorted(mine) if seq >= HANDED_OVER and seen.decisions[seq] != mine[seq]]
     assert (first.seq, first.release, first.shadow) == (differing[0], GREEN, False)
     assert (first.slot, first.tick) == (lived.tick(first.seq).slot, lived.tick(first.seq).tick)
-    assert [field.name for field in first.fields] == ["fair_up_bp"]
+    assert [field.name for field in first.fields] == ["rsi_e2"]
     assert int(first.fields[0].replayed) == int(first.fields[0].live) + 1
     assert f"tick {first.tick}" in first.before[-1]
     green = parity.releases[1]
@@ -136,8 +132,7 @@ def test_a_release_that_is_gone_or_fails_is_no_agreement(lived: Lived, tmp_path:
     assert not gone.identical
     assert (gone.releases[0].whole, gone.releases[1].fault) == (True, "the release is not there any more")
     assert gone.releases[1].not_compared > 50
-    raising = (ROOT / STRATEGY).read_text().replace("    parameters = view.parameters\n", "    raise OSError\n", 1)
-    failed = lived.compared(green=a_checkout(tmp_path / "r", {STRATEGY: raising}))
+    failed = lived.compared(green=raising(tmp_path / "r", "OSError"))
     assert not failed.identical
     assert "OSError" in failed.releases[1].fault
 

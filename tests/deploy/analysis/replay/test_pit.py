@@ -116,6 +116,14 @@ def test_a_trade_that_the_book_has_shown_already_moves_nobody_twice() -> None:
     assert shares_of(pit.trade(sold(40, 5), 4)) == 5
 
 
+def test_what_others_took_is_gone_before_the_book_says_so() -> None:
+    """Sixty of a hundred were sold to: who sells next meets forty."""
+    pit = a_pit(BOOK)
+    pit.place(a_wish(39, 10), 0)
+    pit.trade(sold(40, 60), 1)
+    assert shares_of(pit.place(a_wish(40, 100, "FAK", side="SELL", order_id="other"), 2).fills) == 40
+
+
 def test_a_quote_that_meets_our_order_trades_with_it_once() -> None:
     """Who would have sold at our price has; the same quote, seen again, has nothing more to sell us."""
     pit = a_pit(BOOK)
