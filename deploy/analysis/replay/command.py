@@ -294,7 +294,7 @@ def active(state: State) -> str:
 def made_tape(
     state: State, folder: Path, begin: Place | None, end: Place | None, seed: int, tape: Path | None = None
 ) -> tuple[Path, Place | None, Place | None]:
-    """The tape of a recorded day, made if it is not there yet, and the places as moments of that day. Raises: Faulty."""
+    """The tape of a recorded day, made if it is not there, and the places as moments of that day. Raises: Faulty."""
     try:
         day = read_day(folder)
     except DayUnreadable as error:
