@@ -182,13 +182,13 @@ def _planned(
 
 
 def _runner(plan: Plan, processes: int | None, cluster: str | None) -> Runner:
-    """Who replays the cells. Raises: CannotRun: nobody answers there."""
+    """Who replays the cells; one that lives elsewhere is asked when there are any."""
     if cluster is None:
         pool = Pool(processes or os.cpu_count() or 1)
         return lambda cells: pool.run(map(task, cells))
     from deploy.analysis.sweep.cluster import Cluster
 
-    return Cluster(cluster, plan.warm_s, lambda line: click.echo(line, err=True)).run
+    return lambda cells: Cluster(cluster, plan.warm_s, lambda line: click.echo(line, err=True)).run(cells)
 
 
 def _check(split: int | None, plan: Sequence[Cell]) -> None:
@@ -205,7 +205,7 @@ def run(plan: Plan, store: Store, runner: Runner, split: int | None) -> Outcome:
     interrupted = False
     with Progress(len(left)) as progress:
         try:
-            for number, answer in enumerate(runner(left.values()), 1):
+            for number, answer in enumerate(runner(left.values()) if left else (), 1):
                 if answer.done is not None:
                     store.add(left[answer.cell], answer.done)
                 else:

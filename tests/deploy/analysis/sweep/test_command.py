@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner, Result
 from kit.clocks import eventually
+from kit.days import write_day
 from kit.releases import ROOT, another_checkout
 from kit.tapes import Market, Stream
 
@@ -129,6 +130,16 @@ def test_a_release_whose_code_changed_is_replayed_again(state: State, tmp_path: 
     store = ("--store", str(tmp_path / "s.jsonl"), "--param", "mode=off")
     assert "1 of 1 cells" in _swept(state, "--release", "r1", *store).stderr
     assert "1 of 1 cells" in _swept(state, "--release", "r1", "--release", "r2", *store).stderr
+
+
+def test_recorded_days_are_swept_as_tapes_are(state: State, tmp_path: Path) -> None:
+    """Their tapes are made first; two folders with the same day are one cell."""
+    days = [write_day(tmp_path / name, windows=1) for name in ("one", "two")]
+    of = [word for day in days for word in ("--day", str(day))]
+    store = ("--store", str(tmp_path / "s.jsonl"), "--param", "mode=off", "--release", "r1")
+    swept = _swept(state, *of, "--to", "00:04", "--json", *store)
+    assert swept.exit_code == 0, swept.stderr
+    assert "1 cell: " in swept.stderr and json.loads(swept.stdout)["rows"][0]["chosen"]["ticks"] > 30
 
 
 def test_help_is_short_and_says_what_codes_mean() -> None:
