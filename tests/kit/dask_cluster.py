@@ -26,14 +26,20 @@ class Cluster:
     address: str = ""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _ends: ExitStack = field(default_factory=ExitStack)
+    _scheduler: subprocess.Popen[bytes] | None = None
 
     def scheduler(self) -> None:
         """Begin; listens on a port of the system's choice."""
         said = self.folder / "scheduler.json"
-        self._start("scheduler", ["--port", "0", "--scheduler-file", str(said)])
+        self._scheduler = self._start("scheduler", ["--port", "0", "--scheduler-file", str(said)])
         assert eventually(said.exists, START_S), (self.folder / "scheduler.log").read_text()
         assert eventually(lambda: self._address(said), START_S)
         self.address = self._address(said)
+
+    def lose_scheduler(self) -> None:
+        """What holds it together is gone from one moment to the next."""
+        assert self._scheduler is not None
+        _ended(self._scheduler)
 
     def worker(self, checkout: Path = ROOT) -> None:
         """One more machine, so to say: it has a cache of its own, and starts in a folder of its own."""

@@ -8,6 +8,7 @@ has no machine left is told after a while, not waited for.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 from collections import Counter, deque
@@ -49,7 +50,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, warm_s: int, say: Callable[[str], None] = lambda line: None) -> None:
-        self._client = _connected(address)
+        self._client, self._closed = _connected(address)
         self._address, self._warm_s, self._say, self._clock = address, warm_s, say, SystemClock()
         self._over: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running: dict[Any, Cell] = {}
@@ -65,9 +66,16 @@ class Cluster:
             self._supply(places, list(self._waiting))
             while self._submit(self._threads()):
                 yield from self._heard()
+        except self._closed as error:
+            raise CannotRun("UNAVAILABLE", f"the scheduler at {self._address} has gone: {error}", _AGAIN) from error
         finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Take back what nobody waits for any more, if there is somebody to be told."""
+        with contextlib.suppress(self._closed, TimeoutError):
             self._client.cancel(list(self._running))
-            self._client.close()
+        self._client.close()
 
     # --- machines -------------------------------------------------------------------------------------------------
 
@@ -173,21 +181,28 @@ class Cluster:
             raise CannotRun("UNAVAILABLE", f"{self._address} has had no machine for {LOST_S:g} s", _AGAIN)
 
 
+_CHATTY: Final = ("distributed", "distributed.client", "distributed.core", "distributed.comm")
+"""Loggers that print a traceback for what is told here in a sentence."""
 _AGAIN: Final = "the same command again goes on with what is left"
 
 
-def _connected(address: str) -> Any:
-    """A client of the scheduler; of no type that is checked, for Dask has few. Raises: CannotRun."""
+def _connected(address: str) -> tuple[Any, type[Exception]]:
+    """A client of the scheduler, and what it raises when that has gone. Raises: CannotRun.
+
+    Neither has a type that could be checked: Dask has few.
+    """
     try:
         distributed = import_module("distributed")
     except ImportError as error:
         raise CannotRun("CONFIG", f"--cluster needs Dask, which is not installed: {error}", _INSTALL) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         text = f"no Dask scheduler answers at {address}: {error}"
         raise CannotRun("UNAVAILABLE", text, "its address stands in what `dask scheduler` prints") from error
+    return client, distributed.comm.CommClosedError
 
 
 def _differs(words: object, ours: dict[str, str]) -> str:

@@ -122,3 +122,19 @@ def test_without_dask_the_command_says_what_to_type(
     monkeypatch.setitem(sys.modules, "distributed", None)
     result = _swept(state, *GRID, "--cluster", "tcp://127.0.0.1:1", "--store", str(tmp_path / "s.jsonl"))
     assert result.exit_code == 78 and "make cluster" in result.stderr
+
+
+def test_a_scheduler_that_goes_is_told_and_what_was_done_is_kept(
+    state: State, cluster: Cluster, tmp_path: Path
+) -> None:
+    """In a sentence, with what to type next. The last test: nothing is left of the cluster."""
+    store = tmp_path / "s.jsonl"
+    of = ["--state-dir", str(state.root), *GRID, "--cluster", cluster.address, "--store", str(store)]
+    command = [sys.executable, "-m", "deploy.foresight", "sweep", *of]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as swept:
+        assert eventually(lambda: store.exists() and store.read_bytes().count(b"\n") >= 1, 120)
+        cluster.lose_scheduler()
+        _, said = swept.communicate(timeout=120)
+    assert swept.returncode == 69, said
+    assert b"the scheduler at" in said and b"goes on with what is left" in said and b"Traceback" not in said
+    assert 1 <= store.read_bytes().count(b"\n") < 6
