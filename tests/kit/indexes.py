@@ -12,11 +12,13 @@ from kit.claim_lives import Life
 from kit.sim import Sim
 from kit.weather import ROUGH
 
-from deploy.analysis.index.fold import Fold
+from deploy.analysis.index.fold import Fold, cash
 from deploy.analysis.index.schema import statements
 from shared import entries as e
 from shared.paths import State
 from shared.records import Appender
+from supervisor.accounts import Accounts
+from supervisor.claims import OVER
 
 SIMULATED_S: Final = 330
 """More than one window of five minutes."""
@@ -36,6 +38,45 @@ def claimed(seed: str) -> list[e.Line]:
     life = Life(seed)
     life.live()
     return life.still.journal
+
+
+MONEY: Final = (
+    *(e.Balance, e.Placing, e.Answered, e.OrderReported, e.Fill, e.FillStatus),
+    *(e.Resolved, e.Claiming, e.ClaimMoved),
+)
+"""Entries after which the books may be others."""
+
+
+def balanced(lines: Iterable[e.Line]) -> Fold:
+    """The index of a journal, whose books were the desk's own after every record of it.
+
+    Cash, shares and open orders are compared; and what trades brought in is what the cash grew by, and what is owed.
+    """
+    fold, books = an_empty_fold(), Accounts()
+    for line in lines:
+        fold.take(line)
+        books.apply(line.entry, line.at_ns)
+        if isinstance(line.entry, MONEY) and books.opened:
+            fold.settle()
+            assert cash(fold.rows) == books.cash_micro, f"record {line.n}: {line.entry}"
+            assert _held(fold) == {key: p.size_micro for key, p in books.positions.items() if p.size_micro}, line
+            assert _resting(fold) == {o.order_id: (o.state, o.open_micro) for o in books.open_orders()}, line
+    merging = sum(
+        claim.amount_micro for claim in books.claims.values() if claim.kind == "merge" and claim.state not in OVER
+    )
+    opening, net = fold.rows.one("SELECT cash_micro FROM balances"), fold.rows.one("SELECT SUM(net_micro) FROM trades")
+    assert opening + net == books.cash_micro + books.owed() - merging
+    return fold
+
+
+def _held(fold: Fold) -> dict[tuple[str, int, str], int]:
+    held = "SELECT slot, start_s, outcome, SUM(left_micro) AS size FROM trades WHERE NOT resolved GROUP BY 1, 2, 3"
+    return {(row["slot"], row["start_s"], row["outcome"]): row["size"] for row in fold.rows.all(held) if row["size"]}
+
+
+def _resting(fold: Fold) -> dict[str, tuple[str, int]]:
+    resting = "SELECT order_id, state, MAX(size_micro - filled_micro, 0) AS size FROM orders WHERE state <> 'closed'"
+    return {row["order_id"]: (row["state"], row["size"]) for row in fold.rows.all(resting)}
 
 
 def an_empty_fold() -> Fold:

@@ -115,14 +115,18 @@ TABLES: Final[tuple[Table, ...]] = (
     ),
     _table(
         "parameters",
-        "Versions of the strategy's parameters.",
-        "parameters",
+        "Versions of the strategy's parameters; a set that comes back is another version of the same digest.",
+        "n",
         _STAMP,
         """
         parameters text digest of the set
-        version count the how many-th set this desk knew, from 1
+        version count its number: 3 for p3
         vals json the parameters themselves
+        actor text who wanted them
+        reason text why
+        op text operation that set them
         """,
+        seek=("parameters",),
     ),
     _table(
         "regimes",
@@ -170,7 +174,8 @@ TABLES: Final[tuple[Table, ...]] = (
         actor text who wished it
         reason text why, or what happened
         ring count ring of the operation, from 1
-        changed json files that differ
+        changed json files that differ, or parameters with their values before and after
+        slots json of a PARAMS boundary of all slots: phase, owner and ticks of each
         steps_ms json how long each step took
         loaded json digest and load time in microseconds of each changed module
         evidence json what the gates said
@@ -285,7 +290,7 @@ TABLES: Final[tuple[Table, ...]] = (
         cancel_cause text who wished to take it back: decision, halt, flatten, standing
         cancel_n count record of the cancel
         """,
-        seek=("slot start_s", "slot tick"),
+        seek=("slot start_s", "slot tick", "state"),
     ),
     _table(
         "fills",
@@ -365,7 +370,7 @@ TABLES: Final[tuple[Table, ...]] = (
         exit_release text another release that sold of it, or person; empty: none
         crossing flag 1 where another than the one who entered sold
         """,
-        seek=("release", "regime"),
+        seek=("release", "regime", "resolved"),
     ),
     _table(
         "balances",
@@ -488,6 +493,7 @@ TABLES: Final[tuple[Table, ...]] = (
         "n",
         _STAMP,
         "what text feed or file\nfrom_ns ns from\nto_ns ns to\ncause text why\n",
+        "whose text through whom: ours, venue, network or unknown\n",
     ),
     _table("alarms", "What a person should know.", "n", _STAMP, "name text name\ndetail text more\n"),
     _table(

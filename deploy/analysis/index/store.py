@@ -3,8 +3,8 @@
 It holds nothing that the journal does not: delete it and it is made again, the same. A build commits in pieces, each a
 whole beginning of the journal, so it may be killed at any moment and goes on where the last piece ended; readers see
 whole pieces only, and are never waited for. The file remembers how far it has read and the chain up to there; where
-the journal does not continue that - it was replaced, changed or pruned - everything is built anew. One builder at a
-time, held by a lock that the kernel drops when its holder dies.
+the journal does not continue that - it was replaced, changed or pruned - or other code made it, everything is built
+anew. One builder at a time, held by a lock that the kernel drops when its holder dies.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from deploy.analysis.index.fold import Fold
 from deploy.analysis.index.schema import SCHEMA_VERSION, TABLES, statements
 from shared import entries as e
 from shared.clock import NS, SystemClock
+from shared.fingerprint import file_digest, release_hash
 from shared.paths import State
 from shared.records import Damaged, Segment, first_number, linked, segments
 
@@ -35,10 +37,11 @@ _LOCK_LOOK_S: Final = 0.05
 _BUSY_MS: Final = 10_000
 """How long SQLite waits for another connection of its own."""
 _STATE_DDL: Final = (
-    "CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), schema_version INTEGER NOT NULL,"
-    " first_n INTEGER NOT NULL, last_n INTEGER NOT NULL, chain TEXT NOT NULL) STRICT"
+    "CREATE TABLE state (only INTEGER PRIMARY KEY CHECK (only = 1), schema_version INTEGER NOT NULL,"
+    " code TEXT NOT NULL, first_n INTEGER NOT NULL, last_n INTEGER NOT NULL, chain TEXT NOT NULL) STRICT"
 )
-"""How far the index has read: the journal's first record, the last one that is in, and the chain after it."""
+"""By which code it was made; and how far it has read: first record of the journal, last one that is in, chain after it.
+"""
 
 
 class NoJournal(Exception):
@@ -130,6 +133,13 @@ def digest(connection: sqlite3.Connection) -> str:
     return content.hexdigest()
 
 
+@cache
+def code() -> str:
+    """The digest of the code that an index is made by: other code may make other rows of the same journal."""
+    files = {path.name: file_digest(path) for path in Path(__file__).parent.glob("*.py")}
+    return release_hash(files)
+
+
 def _build(state: State, rebuild: bool, tell: Callable[[Progress], None], batch: int) -> Built:
     connection = _connect(state.index)
     try:
@@ -151,7 +161,7 @@ def _begin(connection: sqlite3.Connection, journal: Path, rebuild: bool) -> tupl
         connection.execute(f'DROP TABLE "{name}"')
     for statement in (_STATE_DDL, *statements()):
         connection.execute(statement)
-    connection.execute("INSERT INTO state VALUES (1, ?, ?, 0, '')", (SCHEMA_VERSION, place.first_n))
+    connection.execute("INSERT INTO state VALUES (1, ?, ?, ?, 0, '')", (SCHEMA_VERSION, code(), place.first_n))
     connection.execute("COMMIT")
     return place, why
 
@@ -160,9 +170,9 @@ def _why_anew(connection: sqlite3.Connection, journal: Path) -> str:
     """Why an index cannot go on; empty when it can."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'state'").fetchone():
         return "there was none"
-    version = connection.execute("SELECT schema_version FROM state").fetchone()
-    if version is None or version[0] != SCHEMA_VERSION:
-        return f"it was of version {version[0] if version else 0}, and this is {SCHEMA_VERSION}"
+    made_by = connection.execute("SELECT * FROM state").fetchone()
+    if made_by is None or made_by[1:3] != (SCHEMA_VERSION, code()):
+        return "it was made by other code than this"
     place = _place(connection)
     first_n = first_number(segments(journal)[0])
     if first_n != place.first_n:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from shared.records import segments
 
 ROOT = Path(__file__).resolve().parents[4]
 WAIT_S = 60.0
+FILE_MAX = 48 * 1024
 
 
 def typed(*arguments: str | Path) -> Result:
@@ -110,6 +112,42 @@ def test_wrong_flags_are_named(flags: list[str], said: str, tmp_path: Path) -> N
     failed = typed("export", "--out", tmp_path / "out", *flags)
     assert failed.exit_code == EXIT["USAGE"]
     assert said in failed.stderr
+
+
+def limited(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command of a process that may write no file larger than this: what a full disk is to it."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
+
+    command = [sys.executable, "-m", "deploy.foresight", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=limit)
+
+
+def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_made(state: State, tmp_path: Path) -> None:
+    """The index keeps what was committed and goes on when there is room; an export is there whole or not at all."""
+    failed = limited("index", "--state-dir", state.root)
+    assert failed.returncode == EXIT["IOERR"], failed.stderr
+    assert "index.sqlite" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert update(state).last_n == len(simulated())
+    failed = limited("export", "--state-dir", state.root, "--out", tmp_path / "out", "--format", "csv")
+    assert failed.returncode == EXIT["IOERR"], failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["desk"]
+
+
+def test_an_interrupted_export_leaves_nothing(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of it."""
+
+    def interrupted(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deploy.analysis.index.export.parquet.write", interrupted)
+    failed = typed("export", "--state-dir", state.root, "--out", tmp_path / "out")
+    assert failed.exit_code == EXIT["INTERRUPTED"]
+    assert "nothing half made is left" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["desk"]
 
 
 def test_follow_goes_on_until_it_is_interrupted(state: State) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from kit.indexes import an_empty_fold, folded, simulated
+from kit.indexes import an_empty_fold, balanced, folded, simulated
 from kit.trading import BY, a_fill, a_placing, an_answer, an_opening
 
-from deploy.analysis.index.fold import _TAKE, Fold, cash
+from deploy.analysis.index.fold import _TAKE, Fold
 from shared import entries as e
 from shared import messages as m
 from shared import wire
-from supervisor.accounts import rebuild
+from supervisor.risk import Denied
 
 TICK = 305_000
 NOBODY = e.By("", "", 0, "")
@@ -50,17 +50,34 @@ def test_every_kind_of_entry_has_its_row() -> None:
 
 def test_a_decision_says_who_decided_what_and_why() -> None:
     """With its window, the probability it had, and everything it weighed."""
-    row = only(folded(an_outcome(denied=("0 max_exposure 12 of 10",))), "decisions")
+    row = only(folded(an_outcome(denied=("0 max_exposure: 12 of 10",))), "decisions")
     assert (row["slot"], row["start_s"], row["tick"], row["outcome"]) == ("BTC/5m", 300, TICK, "ORDER")
     assert (row["release"], row["epoch"], row["regime"]) == (BY.release, 118, 1)
     assert (row["fair_up_micro"], row["verdict"], row["orders"], row["denied"]) == (550_000, "rest", 1, 1)
     assert msgspec.json.decode(row["reasons"])["edge_bp"] == 120
 
 
+@pytest.mark.parametrize("said", ["none", -1, 10_001, 2**63 - 1])
+def test_a_release_may_write_anything_among_its_reasons(said: int | str) -> None:
+    """What is no probability is not taken for one, and stays among the reasons."""
+    raw = msgspec.Raw(
+        wire.encode(m.Decision((), {"fair_up_bp": said, "mid_up_micro": said if said != 10_001 else "?"}))
+    )
+    row = only(folded(an_outcome(decision=raw)), "decisions")
+    assert (row["fair_up_micro"], row["mid_up_micro"]) == (None, None)
+    assert msgspec.json.decode(row["reasons"])["fair_up_bp"] == said
+
+
 def test_a_denial_is_a_row_of_its_own() -> None:
     """Which wish, why, and the number behind it."""
-    row = only(folded(an_outcome(denied=("0 max_exposure 12 of 10",))), "denials")
+    row = only(folded(an_outcome(denied=("0 max_exposure: 12 of 10",))), "denials")
     assert (row["leg"], row["reason"], row["detail"]) == (0, "max_exposure", "12 of 10")
+
+
+def test_a_denial_is_read_as_risk_writes_it() -> None:
+    """The word of the desk's own room, and the number behind it."""
+    row = only(folded(an_outcome(denied=(f"3 {Denied('price_band', '0.90 is far from 0.50')}",))), "denials")
+    assert (row["leg"], row["reason"], row["detail"]) == (3, "price_band", "0.90 is far from 0.50")
 
 
 def test_a_skip_holds_neither_wish_nor_reason() -> None:
@@ -94,8 +111,8 @@ def test_release_parameters_and_control_are_a_regime() -> None:
 )
 def test_every_change_and_interruption_is_a_boundary(entry: e.Entry, kind: str) -> None:
     """Of the code, the parameters, the control, the venue; what was not seen; a reign or a worker that began."""
-    fold = folded(entry)
-    assert only(fold, "boundaries")["kind"] == kind
+    row = only(folded(entry), "boundaries")
+    assert (row["kind"], row["at_ns"], row["wall_ns"], row["term"]) == (kind, 10**9, 10**9, 1)
 
 
 def test_a_boundary_keeps_what_was_open() -> None:
@@ -104,6 +121,30 @@ def test_a_boundary_keeps_what_was_open() -> None:
     held, rests = only(fold, "positions_at_boundary"), only(fold, "orders_at_boundary")
     assert (held["size_micro"], held["cost_micro"], held["release"]) == (4_000_000, 2_000_000, BY.release)
     assert (rests["order_id"], rests["open_micro"]) == ("0x1", 6_000_000)
+
+
+def test_a_change_of_parameters_is_a_boundary_of_all_slots() -> None:
+    """What it was and is, what differs, where each slot stood, what was open."""
+    slot = e.Standpoint("BTC/5m", "owned", BY, 0, TICK, 200)
+    held = a_boundary().positions
+    told = e.Retuned(
+        "op9", 2, "aaaa", "bbbb", 77, {"stake_usd": (5, 6)}, (slot,), held, (), 98_000_000, "uid:1", "more"
+    )
+    version = e.Parameters("bbbb", {"stake_usd": 6}, 2, "uid:1", "more", "op9", 4)
+    fold = folded(told, version)
+    row, known = only(fold, "boundaries"), only(fold, "parameters")
+    assert (row["kind"], row["slot"], row["was_parameters"], row["now_parameters"]) == ("PARAMS", "", "aaaa", "bbbb")
+    assert msgspec.json.decode(row["changed"]) == {"stake_usd": [5, 6]}
+    assert msgspec.json.decode(row["slots"])[0]["last_tick"] == TICK
+    assert only(fold, "positions_at_boundary")["size_micro"] == 4_000_000
+    assert (known["version"], known["actor"], known["reason"]) == (2, "uid:1", "more")
+
+
+def test_a_set_that_comes_back_is_another_version() -> None:
+    """Under the same digest; journals of before versions are numbered as they come."""
+    old, new = e.Parameters("aaaa", {}), e.Parameters("bbbb", {"stake_usd": 6})
+    rows = folded(old, new, old).rows.all("SELECT version, parameters FROM parameters ORDER BY n")
+    assert [(row["version"], row["parameters"]) for row in rows] == [(1, "aaaa"), (2, "bbbb"), (3, "aaaa")]
 
 
 def test_a_boundary_of_all_slots_finds_what_was_open_in_the_index() -> None:
@@ -127,19 +168,12 @@ def test_an_operation_ends_with_its_result() -> None:
 
 
 def test_a_simulated_desk_finds_its_own_books_in_its_index() -> None:
-    """Cash, open orders, one decision for every outcome; and what trades earned is what the cash grew by."""
-    lines, fold = simulated(), an_empty_fold()
-    for line in lines:
-        fold.take(line)
-    fold.settle()
-    rows, books = fold.rows, rebuild(lines)
-    assert cash(rows) == books.cash_micro
-    still_open = {row["order_id"] for row in rows.all("SELECT order_id FROM orders WHERE state <> 'closed'")}
-    assert still_open == {order.order_id for order in books.open_orders()}
-    assert rows.one("SELECT COUNT(*) FROM decisions") == sum(isinstance(line.entry, e.OutcomeOf) for line in lines)
-    opening, net = rows.one("SELECT cash_micro FROM balances"), rows.one("SELECT SUM(net_micro) FROM trades")
-    assert net
-    assert opening + net == books.cash_micro + books.owed()
+    """After every record: cash, shares and open orders; and every outcome is a decision."""
+    rows = balanced(simulated()).rows
+    assert rows.one("SELECT SUM(net_micro) FROM trades")
+    assert rows.one("SELECT COUNT(*) FROM decisions") == sum(
+        isinstance(line.entry, e.OutcomeOf) for line in simulated()
+    )
 
 
 def test_a_simulated_desks_boundaries_hold_what_it_held() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from kit.indexes import an_empty_fold, claimed, folded
+from kit.indexes import balanced, claimed, folded
 from kit.trading import a_fill, a_placing, an_answer, an_opening
 
 from deploy.analysis.index.fold import cash
 from shared import entries as e
-from supervisor.accounts import Accounts
 
 ID = a_placing().order_id
 
@@ -60,24 +59,5 @@ def test_a_deposit_is_a_transfer() -> None:
 
 @pytest.mark.parametrize("run", range(6))
 def test_claims_leave_the_cash_that_the_desk_has(run: int) -> None:
-    """After every record of a life of lost answers, reverted transactions and late trades: cash, shares, and the sum.
-
-    What all trades brought in is what the cash grew by and what is still owed for winners.
-    """
-    fold, books = an_empty_fold(), Accounts()
-    for line in claimed(f"index/{run}"):
-        fold.take(line)
-        books.apply(line.entry, line.at_ns)
-        if isinstance(line.entry, e.Balance | e.Fill | e.FillStatus | e.Resolved | e.Claiming | e.ClaimMoved):
-            fold.settle()
-            assert cash(fold.rows) == books.cash_micro, f"run {run}, record {line.n}"
-            held = (
-                "SELECT slot, start_s, outcome, SUM(left_micro) AS size FROM trades WHERE NOT resolved GROUP BY 1, 2, 3"
-            )
-            shares = {(row["slot"], row["start_s"], row["outcome"]): row["size"] for row in fold.rows.all(held)}
-            assert {k: v for k, v in shares.items() if v} == {
-                k: p.size_micro for k, p in books.positions.items() if p.size_micro
-            }
-    opening = fold.rows.one("SELECT cash_micro FROM balances")
-    assert books.owed() == 0
-    assert books.cash_micro - opening == fold.rows.one("SELECT SUM(net_micro) FROM trades")
+    """After every record of a life of lost answers, reverted transactions and late trades."""
+    balanced(claimed(f"index/{run}"))

@@ -25,6 +25,27 @@ from shared.records import Appender, segments
 ROOT = Path(__file__).resolve().parents[4]
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from deploy.analysis.index import store
+from shared.paths import State
+
+take, left = store.Fold.take, int(sys.argv[2])
+
+def taken(fold, line):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    take(fold, line)
+
+store.Fold.take = taken
+store.update(State(Path(sys.argv[1])), batch=150)
+"""
+"""A process that builds an index, and is killed in the middle of a commit: before it folds its so many-th record."""
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> State:
     """A simulated desk's journal, and its index, built in one go."""
@@ -62,23 +83,22 @@ def test_deleted_it_is_made_again_the_same(whole: State) -> None:
 
 
 def test_killed_while_it_is_built_it_goes_on(whole: State, tmp_path: Path) -> None:
-    """A real process, killed after every few commits, leaves a beginning that can be read and gone on from."""
+    """A real process, killed in the middle of a commit three times: what was committed is there and gone on from."""
     state = State(tmp_path)
     shutil.copytree(whole.journal, state.journal)
-    program = (
-        "import sys, os, signal; from pathlib import Path; from shared.paths import State\n"
-        "from deploy.analysis.index import update; told = []\n"
-        "def tell(progress):\n"
-        "    told.append(progress); print(progress.records, flush=True)\n"
-        "    if len(told) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"update(State(Path({str(tmp_path)!r})), tell=tell, batch=150)\n"
-    )
-    reached = [0]
-    for _ in range(4):
-        ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = []
+    for record in (700, 250, 900):
+        ran = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path), str(record)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert ran.returncode == -signal.SIGKILL, ran.stderr
-        reached.append(int(ran.stdout.split()[-1]))
-    assert reached == [0, 450, 900, 1_350, 1_800]
+        with closing(sqlite3.connect(state.index)) as connection:
+            ended.append(connection.execute("SELECT last_n FROM state").fetchone()[0])
+    assert ended == [600, 750, 1_500]
     assert content(state) == content(whole)
 
 
@@ -135,7 +155,14 @@ def of_another_version(state: State) -> None:
         connection.execute("DROP TABLE fills")
 
 
-@pytest.mark.parametrize("change", [replaced, shortened, pruned, damaged, of_another_version])
+def of_other_code(state: State) -> None:
+    """It has these tables, and rows that this code would not make."""
+    with closing(sqlite3.connect(state.index, isolation_level=None)) as connection:
+        connection.execute("UPDATE state SET code = 'of yesterday'")
+        connection.execute("UPDATE fills SET size_micro = 0")
+
+
+@pytest.mark.parametrize("change", [replaced, shortened, pruned, damaged, of_another_version, of_other_code])
 def test_what_the_journal_does_not_continue_is_made_anew(change: Callable[[State], None], tmp_path: Path) -> None:
     """And then it is what a new index of that journal is."""
     state = a_small_journal(tmp_path)
