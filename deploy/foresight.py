@@ -19,6 +19,7 @@ VERBS: Final = {
     **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
+    "sweep": "deploy.analysis.sweep.command",
     "venue": "deploy.rehearsal.command",
 }
 """The module of each verb; the command in it has the verb's name."""

@@ -25,7 +25,7 @@ class Bar:
     ) -> None:
         self._what, self._out, self._clock = what, out or sys.stderr, clock or SystemClock()
         looked_at = self._out.isatty() and "CI" not in os.environ and os.environ.get("TERM") != "dumb"
-        self._animated = looked_at if animated is None else animated
+        self.animated: Final = looked_at if animated is None else animated
         self._began_ns = self._clock.monotonic_ns()
         self._drawn_ns = 0
 
@@ -39,7 +39,7 @@ class Bar:
     def __call__(self, done: int, of: int) -> None:
         """Draw, if it is time to."""
         now_ns = self._clock.monotonic_ns()
-        if not self._animated or of <= 0 or (self._drawn_ns and now_ns - self._drawn_ns < EVERY_NS):
+        if not self.animated or of <= 0 or (self._drawn_ns and now_ns - self._drawn_ns < EVERY_NS):
             return
         self._drawn_ns = now_ns
         share = min(1.0, done / of)

@@ -147,7 +147,10 @@ class _Run:
             raise Faulty("USAGE", text, "foresight replay --verify")
         if of and not verify:
             raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
-        self.footage = Footage(self._made(day, tape, seed) if day is not None else tape or self.state.tape)
+        folder = tape or self.state.tape
+        if day is not None:
+            folder, self.begin, self.end = made_tape(self.state, day, begin, end, seed, tape)
+        self.footage = Footage(folder)
 
     def run(self) -> None:
         """Do what was asked, print it, and end with its code. Raises: Faulty and what the rooms below raise."""
@@ -176,25 +179,6 @@ class _Run:
             click.echo(msgspec.json.encode({"release": name, "job": job, "result": result}))
         else:
             click.echo(shown.as_text(result, title))
-
-    def _made(self, folder: Path, tape: Path | None, seed: int) -> Path:
-        """The tape of a recorded day, made if it is not there yet. Raises: Faulty."""
-        try:
-            day = read_day(folder)
-        except DayUnreadable as error:
-            raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-        self.begin, self.end = (_fixed(place, day.span_s[1] * NS) for place in (self.begin, self.end))
-        begin, end = (None if place is None else place.at_ns for place in (self.begin, self.end))
-        first_ms, until_ms = made.stretch(day, begin, end)
-        if first_ms >= until_ms - made.SETTLE_MS:
-            span = " to ".join(stamp(second * NS) for second in day.span_s)
-            raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
-        name = f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"
-        target = tape or self.state.root / "tapes" / name
-        if not target.is_dir() or not any(target.iterdir()):
-            with Bar(f"making the tape of {folder.name}") as bar:
-                made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
-        return target
 
     # --- the comparison ---------------------------------------------------------------------------------------------
 
@@ -236,7 +220,7 @@ class _Run:
 
     def _release(self) -> tuple[str, Path]:
         """How people call the release, and its folder. Raises: Faulty."""
-        wanted = self.wanted or self._active()
+        wanted = self.wanted or active(self.state) or str(ROOT)
         folder = Path(wanted)
         if folder.is_dir():
             if not all((folder / package).is_dir() for package in PACKAGES):
@@ -248,13 +232,6 @@ class _Run:
         if known is None or not (self.state.releases / known.release).is_dir():
             raise Faulty("NOINPUT", f"{wanted!r} is no folder and no staged release", "foresightctl releases")
         return f"r{known.seq} {known.release[:8]}", self.state.releases / known.release
-
-    def _active(self) -> str:
-        """The release that trades or traded last, as the desk's status has it; this checkout where there was none."""
-        try:
-            return msgspec.json.decode(self.state.status.read_bytes(), type=_Status).release.hash or str(ROOT)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return str(ROOT)
 
     @contextmanager
     def _audience(self) -> Iterator[_Audiences]:
@@ -304,6 +281,35 @@ class _Audiences:
         for each in self._seeing:
             if path is not None and isinstance(each, Page):
                 path.write_text(each.html(result, title))
+
+
+def active(state: State) -> str:
+    """The release that trades or traded last, as the desk's status has it; empty where there was none."""
+    try:
+        return msgspec.json.decode(state.status.read_bytes(), type=_Status).release.hash
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def made_tape(
+    state: State, folder: Path, begin: Place | None, end: Place | None, seed: int, tape: Path | None = None
+) -> tuple[Path, Place | None, Place | None]:
+    """The tape of a recorded day, made if it is not there, and the places as moments of that day. Raises: Faulty."""
+    try:
+        day = read_day(folder)
+    except DayUnreadable as error:
+        raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
+    begin, end = (_fixed(place, day.span_s[1] * NS) for place in (begin, end))
+    begin_ns, end_ns = (None if place is None else place.at_ns for place in (begin, end))
+    first_ms, until_ms = made.stretch(day, begin_ns, end_ns)
+    if first_ms >= until_ms - made.SETTLE_MS:
+        span = " to ".join(stamp(second * NS) for second in day.span_s)
+        raise Faulty("NOINPUT", f"the day has prices from {span}", "choose --from and --to in it")
+    target = tape or state.root / "tapes" / f"{folder.resolve().name}-{seed}-{first_ms // 1_000}-{until_ms // 1_000}"
+    if not target.is_dir() or not any(target.iterdir()):
+        with Bar(f"making the tape of {folder.name}") as bar:
+            made.make(day, first_ms, until_ms, target, seed=seed, progress=bar)
+    return target, begin, end
 
 
 def _parameters(said: tuple[str, ...]) -> dict[str, Any]:

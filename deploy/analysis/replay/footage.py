@@ -37,7 +37,7 @@ class Footage:
 
     def frames(self, from_seq: int = 1, from_ns: int | None = None) -> Iterator[tuple[bytes, Streamed]]:
         """Payload and frame, from the beginning of the newest segment that begins before a number, or a moment."""
-        begin = self._begin(from_seq, from_ns)
+        begin = self.segment(from_seq, from_ns)
         try:
             for _, payload in read(self.folder, KIND, first_number(begin)):
                 yield payload, wire.decode_streamed(payload)
@@ -58,7 +58,8 @@ class Footage:
                 return frame.at_ns
         return self.last.at_ns
 
-    def _begin(self, from_seq: int, from_ns: int | None) -> Path:
+    def segment(self, from_seq: int = 1, from_ns: int | None = None) -> Path:
+        """The newest segment that begins before a number, or a moment; the oldest when none does."""
         low, high = 0, len(self._paths) - 1
         while low < high:
             middle = (low + high + 1) // 2

@@ -34,21 +34,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     cash_micro: int = CASH_MICRO
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a job.
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a result adds up over several: counts and money.
 
-    decisions: blake2b-128 over the encoded decisions in order. state: the same over what the release's fold ended as.
     orders: wishes to place that were taken; refused: those that were not. windows: resolved ones; traded: those of
     them in which something filled; wins: those of them with more than nothing left. gross, fees and net are of
     resolved windows only; unresolved: windows with shares that nobody named a winner of. The Brier sums are squared
     distances in ten-thousandths of a probability, over every decision that named a fair value and whose window
-    resolved, of the release's and of the market's own odds at the same tick. holes: first and last missing frame.
+    resolved, of the release's and of the market's own odds at the same tick.
     """
 
-    ticks: int
-    frames: int
-    decisions: str
-    state: str
+    ticks: int = 0
     orders: int = 0
     refused: int = 0
     fills: int = 0
@@ -62,6 +58,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     brier_count: int = 0
     brier_e8: int = 0
     brier_market_e8: int = 0
+
+
+class Result(Sums, frozen=True, kw_only=True):
+    """What came of a job.
+
+    decisions: blake2b-128 over the encoded decisions in order. state: the same over what the release's fold ended as.
+    holes: first and last missing frame.
+    """
+
+    frames: int
+    decisions: str
+    state: str
     seconds: float = 0.0
     holes: tuple[tuple[int, int], ...] = ()
     took_ms: int = 0
