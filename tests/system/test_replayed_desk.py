@@ -122,7 +122,8 @@ def test_ten_deploys_of_different_strategies_are_replayed_byte_for_byte(
             variant.write_text(f"{strategies[number % len(strategies)].read_text()}\nNUMBER: Final = {number}\n")
             assert desk.deploy(desk.release(strategy=variant), "--expect", "any")[0] == 0
             retune(desk, 2 + number)
-            desk.until_decided(40)
+            for _ in range(3):  # each with a patience of its own: one market decides four times a second at most
+                desk.until_decided(10)
             if number == DEPLOYS_AT_NIGHT // 2:
                 desk.worker().kill()
                 desk.until_decided()
@@ -135,7 +136,7 @@ def test_ten_deploys_of_different_strategies_are_replayed_byte_for_byte(
         parity = all_identical(desk)
     assert len(parity["releases"]) == DEPLOYS_AT_NIGHT + 1
     owners, shadows = (sum(each[part] for each in parity["releases"]) for part in ("ticks", "shadows"))
-    assert owners > 40 * DEPLOYS_AT_NIGHT
+    assert owners > 30 * DEPLOYS_AT_NIGHT
     with capsys.disabled():
         print(f"\n{owners:,} decisions of owners and {shadows:,} beside them are identical")
 
