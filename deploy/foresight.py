@@ -14,6 +14,7 @@ VERBS: Final = {
     "rehearse": "deploy.rehearse",
     "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
+    **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
     "venue": "deploy.rehearsal.command",
