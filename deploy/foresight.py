@@ -14,6 +14,8 @@ VERBS: Final = {
     "rehearse": "deploy.rehearse",
     "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
+    "report": "deploy.analysis.report",
+    "explain": "deploy.analysis.explain",
     **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",

@@ -32,7 +32,7 @@ STYLE: Final = """
 LETTER_PX: Final = 7.0
 """How wide a letter of a label is, on average."""
 _ROW_PX: Final = 20
-_TIME_STEPS_S: Final = (60, 120, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 172_800, 604_800)
+_TIME_STEPS_S: Final = (60, 120, 300, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
 Tick = tuple[float, str]
 

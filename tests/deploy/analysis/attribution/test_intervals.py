@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from deploy.analysis.attribution.intervals import (
+    CLUSTERS_MIN,
     Cluster,
     clustered,
     holm,
@@ -112,9 +113,21 @@ def test_the_clustered_interval_is_the_same_for_the_same_seed() -> None:
     assert clustered(quarters, Random(1)) == clustered(quarters, Random(1)) != clustered(quarters, Random(2))
 
 
-def test_one_cluster_has_no_interval() -> None:
-    """It does not show how far clusters differ; empty ones are none."""
-    assert clustered([Cluster(40, 12.0), Cluster(0, 0.0)], Random(1)) is None
+def test_very_many_clusters_are_joined_and_say_the_same() -> None:
+    """A year of quarter hours costs no more than a week, and its interval is as wide as without joining."""
+    chance = Random(SEED)
+    clusters = [Cluster(1, chance.gauss(0.1, 1.0)) for _ in range(10_000)]
+    found = clustered(clusters, Random(1))
+    assert found is not None
+    assert found.high - found.low == pytest.approx(2 * 1.96 / 100, rel=0.2)
+    assert found.holds(sum(cluster.total for cluster in clusters) / 10_000)
+
+
+def test_few_clusters_have_no_interval() -> None:
+    """They do not show how far clusters differ; empty ones are none."""
+    few = [Cluster(40, 12.0 + n) for n in range(CLUSTERS_MIN - 1)]
+    assert clustered([*few, Cluster(0, 0.0)], Random(1)) is None
+    assert clustered([*few, Cluster(40, 13.0)], Random(1)) is not None
 
 
 def test_holm_is_the_textbooks() -> None:
