@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 
-.PHONY: run env test night bench legacy lock clean
+.PHONY: run env test night bench legacy cluster lock clean
 
 run: env
 	@$(BIN)/foresight run $(ARGS)
@@ -22,6 +22,10 @@ night: $(VENV)/.dev.stamp
 # The client of before CLOB V2, for exchange.client = "legacy-v1" alone.
 legacy: $(VENV)/.run.stamp
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/legacy.lock
+
+# Dask, for sweeps on more than one machine: on the one that types `foresight sweep --cluster`, and on each that works.
+cluster: $(VENV)/.run.stamp
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/cluster.lock
 
 bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest tests/bench --run-bench $(ARGS)
@@ -63,6 +67,7 @@ lock: $(UV)
 	$(LOCK) -c requirements/run.lock --group worker -o requirements/worker.lock
 	$(LOCK) -c requirements/run.lock pyproject.toml --group dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock pyproject.toml --extra legacy -o requirements/legacy.lock
+	$(LOCK) -c requirements/dev.lock pyproject.toml --extra cluster -o requirements/cluster.lock
 
 clean:
 	rm -rf $(VENV)

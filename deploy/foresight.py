@@ -12,10 +12,14 @@ VERBS: Final = {
     "run": "deploy.run",
     "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
+    "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
+    "report": "deploy.analysis.report",
+    "explain": "deploy.analysis.explain",
     **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
+    "sweep": "deploy.analysis.sweep.command",
     "venue": "deploy.rehearsal.command",
 }
 """The module of each verb; the command in it has the verb's name."""

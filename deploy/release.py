@@ -278,7 +278,7 @@ def _compile(folder: Path) -> None:
 
 def _self_check(folder: Path, python: Path, release: str, within_s: float) -> None:
     """Let the release load itself and decide once, in a process of its own."""
-    code, said, last_words = _run_alone([str(python), "-m", "worker", "--self-check"], folder, within_s)
+    code, said, last_words = run_alone([str(python), "-m", "worker", "--self-check"], folder, within_s)
     if code is None:
         raise Rejected(f"self-check: no answer in {within_s:g} s")
     if len(said) == SAID_MAX:
@@ -293,7 +293,7 @@ def _self_check(folder: Path, python: Path, release: str, within_s: float) -> No
         raise Rejected(f"self-check: it says it is {named}, its files are {release}")
 
 
-def _run_alone(command: list[str], folder: Path, within_s: float) -> tuple[int | None, bytes, str]:
+def run_alone(command: list[str], folder: Path, within_s: float) -> tuple[int | None, bytes, str]:
     """Run code nobody has tried yet, bounded in time and in what it prints; whatever it started ends with it.
 
     Returns its exit code, None if it was too slow, and what it printed: into files, not pipes, so that no child it
@@ -308,7 +308,7 @@ def _run_alone(command: list[str], folder: Path, within_s: float) -> tuple[int |
         try:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (SAID_MAX, SAID_MAX))
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_max_s, cpu_max_s))  # also when we are killed
-            ended = _ends_within(process.pid, within_s)
+            ended = ends_within(process.pid, within_s)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
@@ -317,7 +317,7 @@ def _run_alone(command: list[str], folder: Path, within_s: float) -> tuple[int |
         return code if ended else None, out.read(SAID_MAX), err.read(SAID_MAX).decode(errors="replace")
 
 
-def _ends_within(pid: int, seconds: float) -> bool:
+def ends_within(pid: int, seconds: float) -> bool:
     """Whether a child of ours ends in time; its exit status is still to be fetched."""
     handle = os.pidfd_open(pid)
     try:

@@ -536,9 +536,14 @@ class App:
         self.trial.end(effect.op)
 
     def _enacted(self, effect: fx.Enacted) -> None:
-        """A version is on the disk: the control file wishes it from now on."""
+        """A version is on the disk: the control file wishes it from now on, if it is not that file's own wish.
+
+        That one is there already, and the next one may be by now.
+        """
         self.desk.tuning.on_durable(self._now(), effect.op)
-        self._file_wish()
+        change = self.desk.tuning.known(effect.op)
+        if change is None or not change.generation:
+            self._file_wish()
 
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)
