@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from shared.messages import Streamed
-from shared.records import Damaged, Segment, segments
-from shared.wire import BadFrame, decode_streamed
+from shared.records import HEADER, RECORD, Damaged, Segment, first_number, segments
+from shared.wire import MAX_FRAME, BadFrame, decode_streamed
 
 KIND: Final = "tape"
+_FIRST_MAX: Final = HEADER.size + RECORD.size + MAX_FRAME
+"""Bytes in which a segment's first frame ends."""
 
 
 class Unreadable(Exception):
@@ -40,16 +42,19 @@ class Tape:
 
     def _following(self) -> Path | None:
         """The next segment. Asked for before this one is read: once it exists, this one is complete."""
-        later = (path for path in segments(self._segment.path.parent) if path > self._segment.path)
+        paths = segments(self._segment.path.parent)
+        later = (path for path in paths if first_number(path) > self._segment.first)
         return next(later, None)
 
     def _rest(self) -> Iterator[Streamed]:
         try:
-            self._segment.data = self._segment.path.read_bytes()
+            self._segment.reload()
             for number, payload in self._segment:
                 yield _decode(number, payload)
         except OSError as error:
             raise Unreadable(f"{self._segment.path}: {error.strerror}") from error
+        except Damaged as error:
+            raise Unreadable(str(error)) from error
 
     def _continued(self, path: Path) -> Segment:
         done, following = self._segment, _open(path)
@@ -69,26 +74,34 @@ def begin_with(folder: Path, seq: int) -> Path:
 
 
 def first_frame(path: Path) -> Streamed | None:
-    """The first frame of a segment, None while it has none. Raises: Unreadable."""
-    for number, payload in _open(path):
+    """The first frame of a segment, None while it has none; no more of it is read. Raises: Unreadable."""
+    for number, payload in _open(path, _FIRST_MAX):
         return _decode(number, payload)
     return None
 
 
 def _newest(folder: Path, suits: Callable[[Streamed], bool]) -> Path:
+    """Numbers and times only grow along a tape, so that a few first frames tell where to begin in any number of them.
+
+    Only the newest segment may have no frame yet.
+    """
     paths = segments(folder)
     if not paths:
         raise Unreadable(f"{folder} holds no segment of a tape")
-    for path in reversed(paths):
-        frame = first_frame(path)
+    found, too_new = 0, len(paths)
+    while too_new - found > 1:
+        middle = (found + too_new) // 2
+        frame = first_frame(paths[middle])
         if frame is not None and suits(frame):
-            return path
-    return paths[0]
+            found = middle
+        else:
+            too_new = middle
+    return paths[found]
 
 
-def _open(path: Path) -> Segment:
+def _open(path: Path, most: int | None = None) -> Segment:
     try:
-        return Segment(path, KIND)
+        return Segment(path, KIND, most)
     except (OSError, Damaged) as error:
         raise Unreadable(str(error)) from error
 
