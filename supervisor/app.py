@@ -362,9 +362,11 @@ class App:
         The loop looks at its timers before it looks at its sockets. Answers and heartbeats that wait there were in
         time, and nobody is given up because this process was stopped.
         """
-        late_ns = self.clock.monotonic_ns() + int((seconds + AWAY_S) * NS)
+        since_ns, late_ns = self.clock.unix_ns(), self.clock.monotonic_ns() + int((seconds + AWAY_S) * NS)
         await asyncio.sleep(seconds)
         if self.clock.monotonic_ns() > late_ns:
+            with self._turn() as now:
+                self.desk.markets.on_stall(now, since_ns)
             await asyncio.sleep(0)
 
     async def _keep_pulsing(self) -> None:

@@ -375,7 +375,7 @@ SAID: list[tuple[e.Entry, str]] = [
     ),
     (a_fill(by=e.By("", "", 0, "")), "BTC/5m filled BUY Up 4 at 0.5 as maker, decided by a person"),
     (e.Worker("w1-1", "9f31", 9, "lost", "killed"), "worker w1-1 of 9f31 lost: killed"),
-    (e.Gap("user", 0, 1_500_000_000, "gone"), "user gap of 1.5 s: gone"),
+    (e.Gap("user", 0, 1_500_000_000, "gone", "venue"), "user gap of 1.5 s, the venue's: gone"),
     (e.Alarm("a", "look"), "ALARM a: look"),
     (e.Repair("0x" + "a" * 64, "state", "closed"), "repaired state of 0xaaaaaaaa: closed"),
     (an_opening(), "Opened"),
