@@ -1,8 +1,8 @@
-"""Rows to one Parquet or CSV file, through DuckDB: of any number, and whole or not at all.
+"""Rows to Parquet or CSV files, through DuckDB: of any number, and each file whole or not at all.
 
 Leaves to others what the rows are. What always holds: money stays exact, a missing value is not an empty text, a file
 under its own name is complete and on the disk, and whatever is interrupted leaves nothing behind. Rows are streamed
-through a file beside the target, so memory does not grow with them; DuckDB is imported when the first file is written,
+through a file beside the target, so memory does not grow with them; DuckDB is imported when the first file is made,
 because it takes longer to load than most verbs take to answer.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -47,56 +48,73 @@ class Exists(Exception):
     """There is a file of that name, and nothing is overwritten."""
 
 
-def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Path, form: Form) -> int:
-    """Write rows to a new file; return how many.
+class Table:
+    """One file in the making: rows are taken while it is open, and `finish` gives it its name.
 
     Args: schema: the columns, in the order in which each row has its values.
-    Raises: Exists; OSError: the disk; duckdb.Error: a value that is not of its column's kind.
+    Raises: Exists; OSError.
     """
-    if path.exists():
-        raise Exists(str(path))
-    beside, aside = path.with_name(f".{path.name}.rows"), path.with_name(f".{path.name}.new")
-    try:
-        count = _spool(rows, tuple(schema), beside)
-        _convert(schema, beside, aside, form)
-        _settle(aside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-        aside.unlink(missing_ok=True)
-    return count
+
+    def __init__(self, schema: Mapping[str, Kind], path: Path, form: Form) -> None:
+        if path.exists():
+            raise Exists(str(path))
+        self.rows = 0
+        self._schema, self._path, self._form = schema, path, form
+        self._names, self._encode = tuple(schema), msgspec.json.Encoder().encode
+        self._beside, self._aside = path.with_name(f".{path.name}.rows"), path.with_name(f".{path.name}.new")
+        self._file = self._beside.open("wb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+        self._aside.unlink(missing_ok=True)
+
+    def add(self, row: Sequence[object]) -> None:
+        """Take a row; as a line of JSON it tells a missing value from an empty one. Raises: OSError."""
+        self._file.write(self._encode(dict(zip(self._names, row, strict=True))) + b"\n")
+        self.rows += 1
+
+    def finish(self) -> int:
+        """Make the file; return how many rows it has.
+
+        Raises: Exists: somebody was faster; OSError: the disk; duckdb.Error: a value that is not of its column's kind.
+        """
+        self._file.close()
+        self._convert()
+        fd = os.open(self._aside, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        try:
+            os.link(self._aside, self._path)
+        except FileExistsError:
+            raise Exists(str(self._path)) from None
+        return self.rows
+
+    def _convert(self) -> None:
+        import duckdb
+
+        schema = self._schema.items()
+        read = ", ".join(f"{_name(name)}: {_text(_COLUMNS[kind][0])}" for name, kind in schema)
+        made = ", ".join(f"{_COLUMNS[kind][1].format(_name(name))} AS {_name(name)}" for name, kind in schema)
+        source = f"read_json({_text(str(self._beside))}, format = 'newline_delimited', columns = {{{read}}})"
+        with duckdb.connect(":memory:", config={**_ALONE, "temp_directory": f"{self._aside}.spill"}) as database:
+            target = f"{_text(str(self._aside))} ({_OPTIONS[self._form]})"
+            database.execute(f"COPY (SELECT {made} FROM {source}) TO {target}")
 
 
-def _spool(rows: Iterable[Sequence[object]], names: Sequence[str], beside: Path) -> int:
-    """Keep the rows as lines of JSON, which tells a missing value from an empty one."""
-    encode, count = msgspec.json.Encoder().encode, 0
-    with beside.open("wb") as file:
+def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Path, form: Form) -> int:
+    """Write rows to a new file; return how many. Raises: as for Table."""
+    with Table(schema, path, form) as table:
         for row in rows:
-            file.write(encode(dict(zip(names, row, strict=True))) + b"\n")
-            count += 1
-    return count
-
-
-def _convert(schema: Mapping[str, Kind], beside: Path, aside: Path, form: Form) -> None:
-    import duckdb
-
-    read = ", ".join(f"{_name(name)}: {_text(_COLUMNS[kind][0])}" for name, kind in schema.items())
-    made = ", ".join(f"{_COLUMNS[kind][1].format(_name(name))} AS {_name(name)}" for name, kind in schema.items())
-    source = f"read_json({_text(str(beside))}, format = 'newline_delimited', columns = {{{read}}})"
-    with duckdb.connect(":memory:", config={**_ALONE, "temp_directory": f"{aside}.spill"}) as database:
-        database.execute(f"COPY (SELECT {made} FROM {source}) TO {_text(str(aside))} ({_OPTIONS[form]})")
-
-
-def _settle(aside: Path, path: Path) -> None:
-    """Give the file its name once it is on the disk. Raises: Exists: somebody was faster."""
-    fd = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        raise Exists(str(path)) from None
+            table.add(row)
+        return table.finish()
 
 
 def _name(name: str) -> str:
