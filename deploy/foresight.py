@@ -13,6 +13,7 @@ VERBS: Final = {
     "fault": "deploy.fault",
     "rehearse": "deploy.rehearse",
     "verify": "deploy.analysis.command",
+    "tape": "deploy.tape",
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
     "venue": "deploy.rehearsal.command",

@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from shared.records import Segment, segments
-from shared.wire import decode_streamed
+from shared.messages import Streamed
+from shared.records import HEADER, RECORD, Segment, segments
+from shared.wire import MAX_FRAME, decode_streamed
 
 KIND: Final = "tape"
 SUFFIX: Final = ".idx"
 PRUNED: Final = "pruned.json"
 SCHEMA: Final = "foresight.tape-index/1"
+
+_FIRST_MAX: Final = HEADER.size + RECORD.size + MAX_FRAME
+"""Bytes in which a segment's first frame ends."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,42 @@ def entries(folder: Path) -> Iterator[tuple[Path, Entry]]:
     """
     for path in segments(folder):
         yield path, kept(path) or describe(Segment(path, KIND))
+
+
+def newest(folder: Path, suits: Callable[[Streamed], bool]) -> Path | None:
+    """The newest segment whose first frame suits, else the oldest; None where there is none.
+
+    Numbers and times only grow along a tape, so that a few first frames tell in any number of segments; only the newest
+    may have no frame yet. Raises: shared.records.Damaged, shared.wire.BadFrame, OSError.
+    """
+    paths = segments(folder)
+    found, too_new = 0, len(paths)
+    while too_new - found > 1:
+        middle = (found + too_new) // 2
+        frame = first_frame(paths[middle])
+        if frame is not None and suits(frame):
+            found = middle
+        else:
+            too_new = middle
+    return paths[found] if paths else None
+
+
+def first_frame(path: Path) -> Streamed | None:
+    """The first frame of a segment, None while it has none; no more of it is read. Raises: as above."""
+    for _, payload in Segment(path, KIND, _FIRST_MAX):
+        return decode_streamed(payload)
+    return None
+
+
+def last_frame(folder: Path) -> Streamed | None:
+    """The newest frame of a tape, None where there is none. Raises: as above."""
+    for path in reversed(segments(folder)):
+        frame = None
+        for _, payload in Segment(path, KIND):
+            frame = payload
+        if frame is not None:
+            return decode_streamed(frame)
+    return None
 
 
 def kept(path: Path) -> Entry | None:

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
+from shared import tape_index
 from shared.messages import Streamed
-from shared.records import HEADER, RECORD, Damaged, Segment, first_number, segments
-from shared.wire import MAX_FRAME, BadFrame, decode_streamed
-
-KIND: Final = "tape"
-_FIRST_MAX: Final = HEADER.size + RECORD.size + MAX_FRAME
-"""Bytes in which a segment's first frame ends."""
+from shared.records import Damaged, Segment, first_number, segments
+from shared.tape_index import KIND
+from shared.wire import BadFrame, decode_streamed
 
 
 class Unreadable(Exception):
@@ -75,33 +72,25 @@ def begin_with(folder: Path, seq: int) -> Path:
 
 def first_frame(path: Path) -> Streamed | None:
     """The first frame of a segment, None while it has none; no more of it is read. Raises: Unreadable."""
-    for number, payload in _open(path, _FIRST_MAX):
-        return _decode(number, payload)
-    return None
+    try:
+        return tape_index.first_frame(path)
+    except (OSError, Damaged, BadFrame) as error:
+        raise Unreadable(str(error)) from error
 
 
 def _newest(folder: Path, suits: Callable[[Streamed], bool]) -> Path:
-    """Numbers and times only grow along a tape, so that a few first frames tell where to begin in any number of them.
-
-    Only the newest segment may have no frame yet.
-    """
-    paths = segments(folder)
-    if not paths:
-        raise Unreadable(f"{folder} holds no segment of a tape")
-    found, too_new = 0, len(paths)
-    while too_new - found > 1:
-        middle = (found + too_new) // 2
-        frame = first_frame(paths[middle])
-        if frame is not None and suits(frame):
-            found = middle
-        else:
-            too_new = middle
-    return paths[found]
-
-
-def _open(path: Path, most: int | None = None) -> Segment:
     try:
-        return Segment(path, KIND, most)
+        found = tape_index.newest(folder, suits)
+    except (OSError, Damaged, BadFrame) as error:
+        raise Unreadable(str(error)) from error
+    if found is None:
+        raise Unreadable(f"{folder} holds no segment of a tape")
+    return found
+
+
+def _open(path: Path) -> Segment:
+    try:
+        return Segment(path, KIND)
     except (OSError, Damaged) as error:
         raise Unreadable(str(error)) from error
 

@@ -106,7 +106,10 @@ class Table:
         source = f"read_json({_text(str(self._beside))}, format = 'newline_delimited', columns = {{{read}}})"
         with duckdb.connect(":memory:", config={**_ALONE, "temp_directory": f"{self._aside}.spill"}) as database:
             target = f"{_text(str(self._aside))} ({_OPTIONS[self._form]})"
-            database.execute(f"COPY (SELECT {made} FROM {source}) TO {target}")
+            try:
+                database.execute(f"COPY (SELECT {made} FROM {source}) TO {target}")
+            except duckdb.IOException as error:
+                raise OSError(str(error)) from error
 
 
 def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Path, form: Form) -> int:

@@ -154,7 +154,7 @@ def test_the_beginning_is_found_by_a_few_first_frames(tmp_path: Path, monkeypatc
             read.append(most)
             super().__init__(path, kind, most)
 
-    monkeypatch.setattr("worker.tape.Segment", Counted)
+    monkeypatch.setattr("shared.tape_index.Segment", Counted)
     for minute in (0, 1, 77, 198, 199, 5_000):
         read.clear()
         assert begin_at(tmp_path, (START_S + 60 * minute) * NS) == segments(tmp_path)[min(minute, 199)]
