@@ -79,6 +79,7 @@ def cut(
     aside = target.with_name(f".{target.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     try:
+        aside.mkdir(mode=0o700)
         made = _write(source, aside, first, oldest, end, seen)
         os.rename(aside, target)
         settle(target.absolute().parent)

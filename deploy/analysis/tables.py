@@ -1,8 +1,8 @@
 """The tables into which a tape is exported: their columns, and the rows that a frame gives.
 
-Values in, rows out. `seq` is the frame's number and `at` its market time in every table, so that any two can be joined
-and put in order; ids are text, money is exact, times are UTC. The schema is documented in the README, and a test holds
-the two together.
+Values in, rows out. `seq` is the frame's number and `seen_at` its market time in every table, so that any two can be
+joined and put in order; ids are text, money is exact, times are UTC. The schema is documented in the README, and a test
+holds the two together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared import messages as m
 from shared.clock import NS
 
 Row = tuple[object, ...]
-_FRAME: Final[dict[str, Kind]] = {"seq": "integer", "at": "moment"}
+_FRAME: Final[dict[str, Kind]] = {"seq": "integer", "seen_at": "moment"}
 _WINDOW: Final[dict[str, Kind]] = {"slot": "text", "start_at": "moment"}
 
 SCHEMAS: Final[dict[str, dict[str, Kind]]] = {
@@ -148,4 +148,4 @@ _ROWS: Final[dict[type, tuple[str, Callable[[Any], Row]]]] = {
     m.StrikeSet: ("windows", lambda event: (*_window(event), *_told("strike", strike=exact(event.exact)))),
     m.TickSizeSet: ("windows", lambda event: (*_window(event), *_told("tick_size", tick_micro=event.tick_micro))),
 }
-"""By kind of event: its table, and what is in its row after `seq` and `at`."""
+"""By kind of event: its table, and what is in its row after `seq` and `seen_at`."""
