@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from shared.messages import Streamed
-from shared.records import HEADER, RECORD, Segment, segments
+from shared.records import HEADER, RECORD, Damaged, Segment, segments
 from shared.wire import MAX_FRAME, decode_streamed
 
 KIND: Final = "tape"
@@ -143,11 +143,13 @@ def kept(path: Path) -> Entry | None:
 
 
 def pruned(folder: Path) -> Pruned | None:
-    """Up to where a tape was pruned; None when nothing went. Raises: OSError, msgspec.DecodeError."""
+    """Up to where a tape was pruned; None when nothing went. Raises: OSError; shared.records.Damaged."""
     try:
         return msgspec.json.decode((folder / PRUNED).read_bytes(), type=Pruned)
     except FileNotFoundError:
         return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"{folder / PRUNED}: {error}") from error
 
 
 def keep(path: Path, data: bytes) -> None:

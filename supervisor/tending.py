@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
                 print(msgspec.json.encode(act).decode(), flush=True)
                 if os.getppid() != parent:  # who started it is gone, and whoever follows starts another
                     return 0
-        except (Damaged, BadFrame, msgspec.DecodeError, OSError) as error:
+        except (Damaged, BadFrame, OSError) as error:
             with contextlib.suppress(OSError):
                 print(error, file=sys.stderr)
             return DAMAGED

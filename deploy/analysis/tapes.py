@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from shared import messages as m
 from shared.clock import NS
 from shared.records import Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
-from shared.wire import decode_streamed
+from shared.wire import BadFrame, decode_streamed
 
 FAULTS_TOLD: Final = 20
 
@@ -168,7 +166,7 @@ def gaps(found: list[Part]) -> list[Gap]:
 def check(folder: Path) -> Verdict:
     """Read a whole tape: its chain, its order, what is missing and whether that is explained, and its index.
 
-    Raises: NoTape; Damaged, BadFrame, msgspec.DecodeError: it cannot be believed, and where; OSError.
+    Raises: NoTape; Damaged, BadFrame: it cannot be believed, and where; OSError.
     """
     if not segments(folder):
         raise NoTape(f"{folder} holds no tape")
@@ -265,5 +263,5 @@ def stamp(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-UNREADABLE: Final = (Damaged, ValueError, msgspec.DecodeError)
-"""What reading a tape may raise beside OSError; BadFrame is a ValueError."""
+UNREADABLE: Final = (Damaged, BadFrame)
+"""What reading a tape may raise beside OSError."""
