@@ -26,14 +26,14 @@ def test_a_desk_goes_on_while_its_tape_is_packed_and_pruned_under_it() -> None:
     What the settings never allow is done here from outside: everything but the last seconds is packed, and the oldest
     segments go.
     """
-    with a_desk(settings=SETTINGS) as desk:
+    with a_desk(settings=SETTINGS, opened=False) as desk:
         desk.until_decided()
         eventually(lambda: len(list(desk.state.tape.glob(f"*{SUFFIX}"))) >= 3, "an index of complete segments")
         tend(desk, keep_s=3_600)
         desk.worker().kill()
         desk.until_decided()
         tend(desk, keep_s=60)
-        desk.supervisor().kill()
+        desk.supervisor.kill()
         desk.until_decided()
         gaps = [gap for gap in desk.said_by(e.Gap) if gap.cause == "nobody listened between two reigns"]
         assert {(gap.what, gap.whose) for gap in gaps} <= {(feed, "ours") for feed in ("market", "user", "prices")}
