@@ -120,7 +120,9 @@ def _sweep(folder: Path) -> None:
     said = pruned(folder)
     for path in [path for path in segments(folder) if said is not None and first_number(path) <= said.to_record]:
         path.unlink()
-        path.with_suffix(SUFFIX).unlink(missing_ok=True)
+    there = {path.stem for path in segments(folder)}
+    for index in [path for path in folder.glob(f"*{SUFFIX}") if path.stem not in there]:
+        index.unlink()
 
 
 def _gives_back(plain: Path) -> bool:

@@ -124,6 +124,7 @@ def test_what_a_run_left_half_done_is_taken_up_by_the_next(tape: Path) -> None:
     third.with_suffix(PACKED).write_bytes(pack(fourth.read_bytes()))
     (tape / f"{fourth.stem}{PACKED}.new").write_bytes(b"half")
     (tape / f"{fourth.stem}{SUFFIX}.new").write_bytes(b"half")
+    (tape / f"{0:016d}{SUFFIX}").write_bytes(b"of a segment that went before it")
     entry = next(iter(entries(tape)))[1]
     said = {"to_record": entry.records, "to_seq": entry.last_seq, "to_ns": 1, "chain": entry.chain}
     (tape / PRUNED).write_bytes(msgspec.json.encode(said | {"segments": 1, "size": 1}))
@@ -132,6 +133,7 @@ def test_what_a_run_left_half_done_is_taken_up_by_the_next(tape: Path) -> None:
     assert (second.exists(), second.with_suffix(PACKED).exists()) == (False, True)
     assert (third.exists(), third.with_suffix(PACKED).exists()) == (True, False)
     assert not list(tape.glob("*.new"))
+    assert {path.stem for path in tape.glob(f"*{SUFFIX}")} <= {path.stem for path in segments(tape)}
     assert records(tape) == before[entry.records :]
 
 
