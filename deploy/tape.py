@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from deploy.analysis import cutting, exporting, tapes
+from deploy.analysis.aside import Exists
 from deploy.analysis.parquet import Form
 from deploy.analysis.tapes import Gap, Part, Place, stamp
 from deploy.ranges import Duration
@@ -54,7 +55,7 @@ def _verb(command: Callable[..., None]) -> Callable[..., None]:
             command(source, as_json, **arguments)
         except (tapes.NoTape, cutting.NotOnTape) as error:
             _fail("NOINPUT", str(error), "foresight tape info --tape FOLDER, one that holds segments")
-        except (cutting.Exists, exporting.Exists) as error:
+        except Exists as error:
             _fail("PRECONDITION", f"{error} is there already, and nothing is overwritten", "name another folder")
         except tapes.UNREADABLE as error:
             _fail("IOERR", f"the tape cannot be believed: {error}", f"keep {source} as it is, and fetch its backup")

@@ -2,13 +2,11 @@
 
 It holds the same frames under the same numbers, in records numbered and chained anew from the first, and begins with a
 keyframe that lies far enough before what was asked for, so that whatever state depends on is in it. `cut.json` beside
-it says where it came from. What always holds: the folder appears whole or not at all.
+it says where it came from.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,20 +14,17 @@ from typing import Final
 
 import msgspec
 
+from deploy.analysis.aside import made_aside
 from deploy.analysis.tapes import Place, frames
 from shared.clock import NS
 from shared.messages import Keyframe, Streamed
 from shared.records import Appender, Segment, segments
-from shared.tape_index import KIND, first_frame, settle
+from shared.tape_index import KIND, first_frame
 from shared.wire import decode_streamed
 
 SEGMENT_KEYFRAMES: Final = 10
 """Keyframes in one segment, as the supervisor's settings have it."""
 ORIGIN: Final = "cut.json"
-
-
-class Exists(Exception):
-    """There is a folder of that name, and nothing is overwritten."""
 
 
 class NotOnTape(Exception):
@@ -72,20 +67,10 @@ def cut(
 
     Raises: Exists, NotOnTape; Damaged, BadFrame: as for reading; OSError, CannotWrite.
     """
-    if target.exists():
-        raise Exists(str(target))
     first = _first(source, begin, end)
     oldest = _begin(source, first, lookback_s)
-    aside = target.with_name(f".{target.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir(mode=0o700)
-        made = _write(source, aside, first, oldest, end, seen)
-        os.rename(aside, target)
-        settle(target.absolute().parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return made
+    with made_aside(target) as aside:
+        return _write(source, aside, first, oldest, end, seen)
 
 
 def _first(source: Path, begin: Place | None, end: Place | None) -> Streamed:

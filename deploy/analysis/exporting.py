@@ -1,27 +1,21 @@
-"""A tape into a folder of tables, in one pass. What always holds: the folder appears whole or not at all."""
+"""A tape into a folder of tables, in one pass."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from deploy.analysis import tables
+from deploy.analysis.aside import made_aside
 from deploy.analysis.parquet import Form, Table
 from deploy.analysis.tapes import Gaps, NoTape
 from shared.messages import Streamed
-from shared.tape_index import settle
 
 TABLES: Final = tuple(tables.SCHEMAS)
 SEEN_EVERY: Final = 1_000
 """Frames between two words of how far it is."""
-
-
-class Exists(Exception):
-    """There is a folder of that name, and nothing is overwritten."""
 
 
 def export(
@@ -35,18 +29,8 @@ def export(
 
     Raises: Exists; NoTape: there is no frame; OSError; whatever `frames` raises.
     """
-    if target.exists():
-        raise Exists(str(target))
-    aside = target.with_name(f".{target.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir(mode=0o700)
-        counts = _fill(frames, aside, [name for name in TABLES if name in wanted], form, seen)
-        os.rename(aside, target)
-        settle(target.absolute().parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return counts
+    with made_aside(target) as aside:
+        return _fill(frames, aside, [name for name in TABLES if name in wanted], form, seen)
 
 
 def _fill(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from kit.tapes import NS, START_S, Market, Stream
 
-from deploy.analysis.cutting import ORIGIN, Exists, NotOnTape, cut
+from deploy.analysis.aside import Exists
+from deploy.analysis.cutting import ORIGIN, NotOnTape, cut
 from deploy.analysis.tapes import Place, check, frames
 from shared.clock import NS as SECOND_NS
 from shared.messages import Keyframe, ParametersSet, Streamed, Tick

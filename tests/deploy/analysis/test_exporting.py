@@ -12,7 +12,8 @@ import duckdb
 import pytest
 from kit.tapes import Market, Stream
 
-from deploy.analysis.exporting import TABLES, Exists, export
+from deploy.analysis.aside import Exists
+from deploy.analysis.exporting import TABLES, export
 from deploy.analysis.tapes import NoTape, frames
 from shared.messages import BookSeen, FeedGap, PriceSeen, Streamed, Tick
 
