@@ -14,6 +14,7 @@ VERBS: Final = {
     "rehearse": "deploy.rehearse",
     "verify": "deploy.analysis.command",
     "tape": "deploy.tape",
+    **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),
     "day": "deploy.analysis.day",
     "fit": "deploy.analysis.fit",
     "venue": "deploy.rehearsal.command",

@@ -8,8 +8,8 @@ import click
 
 from deploy.cli.verbs import Verbs
 
-LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM = (
-    f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm")
+LOOK, AUDIT, ACT, FLATTEN, SHIP, OP, ARM, PARAMS = (
+    f"deploy.cli.{room}" for room in ("look", "audit", "act", "flatten", "ship", "op", "arm", "params")
 )
 VERBS: Final = {
     **dict.fromkeys(("status", "slots", "claims", "events", "releases"), LOOK),
@@ -18,6 +18,7 @@ VERBS: Final = {
     **dict.fromkeys(("pause", "halt"), ACT),
     "flatten": FLATTEN,
     "resume": ACT,
+    "params": PARAMS,
     **dict.fromkeys(("arm", "disarm"), ARM),
     **dict.fromkeys(("stage", "deploy", "promote", "rollback", "abort", "wait"), SHIP),
 }
@@ -35,6 +36,7 @@ def main() -> None:
       foresightctl rollback                     give the slots back to the release before
       foresightctl pause --reason "news"        no new entries
       foresightctl halt --reason "news"         nothing leaves any more, what rests is cancelled
+      foresightctl params set stake_usd=7 --reason "calm"
 
     The desk is found in $FORESIGHT_STATE_DIR, else where systemd or XDG put it; each verb's --state-dir names another.
     Exit codes say first who is trading: 0 done, 10-19 nothing changed, 20-29 put back, 30-39 look now.

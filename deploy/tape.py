@@ -5,7 +5,6 @@ Any folder with segments will do: a desk's, a cut, a copy. Without --tape it is 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from deploy.analysis import cutting, exporting, tapes
 from deploy.analysis.aside import Exists
 from deploy.analysis.parquet import Form
 from deploy.analysis.tapes import Gap, Part, Place, stamp
+from deploy.meter import Meter
 from deploy.ranges import Duration
 from shared.clock import NS
 from shared.config import WARM_UP_S
@@ -33,8 +33,6 @@ from shared.tape_index import last_frame
 
 SHOWN: Final = 20
 """Segments and gaps that `info` tells a person about, the newest; programs hear of all."""
-STEPS: Final = 1_000
-"""Of a progress bar."""
 
 
 @click.group()
@@ -139,7 +137,7 @@ def cut(
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _bar("cutting", source, from_place, to_place) as seen:
+    with _told("cutting", source, to_place) as seen:
         made = cutting.cut(source, target, from_place, to_place, lookback_s, seen)
     if as_json:
         click.echo(msgspec.json.encode(asdict(made) | {"lookback_s": made.lookback_s, "folder": str(target)}).decode())
@@ -167,7 +165,7 @@ def export(
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _bar("exporting", source, from_place, to_place) as seen:
+    with _told("exporting", source, to_place) as seen:
         wanted = tables or exporting.TABLES
         counts = exporting.export(tapes.frames(source, from_place, to_place), target, wanted, form, seen)
     if as_json:
@@ -179,26 +177,19 @@ def export(
 
 
 @contextmanager
-def _bar(label: str, source: Path, begin: Place | None, end: Place | None) -> Iterator[Callable[[Streamed], None]]:
-    """A progress bar on a terminal that is no pipeline's; called with a frame now and then."""
-    shown = sys.stderr.isatty() and not os.environ.get("CI")
-    last = last_frame(source) if shown else None
-    first_ns = done = 0
-    with click.progressbar(length=STEPS, label=label, file=sys.stderr, hidden=not shown) as bar:
+def _told(label: str, source: Path, end: Place | None) -> Iterator[Callable[[Streamed], None]]:
+    """Progress for a person who looks; called with a frame now and then, and how far it is follows from its time."""
+    with Meter(label) as meter:
+        last, begin_ns = last_frame(source) if meter.watched else None, 0
 
         def seen(frame: Streamed) -> None:
-            nonlocal first_ns, done
-            if last is None:
-                return
-            first_ns = first_ns or frame.at_ns
-            end_ns = min(last.at_ns, end.at_ns or last.at_ns) if end is not None else last.at_ns
-            share = (frame.at_ns - first_ns) / max(1, end_ns - first_ns)
-            step = max(done, min(STEPS, int(share * STEPS)))
-            bar.update(step - done)
-            done = step
+            nonlocal begin_ns
+            begin_ns = begin_ns or frame.at_ns
+            if last is not None:
+                end_ns = min(last.at_ns, (end and end.at_ns) or last.at_ns)
+                meter.tell((frame.at_ns - begin_ns) / max(1, end_ns - begin_ns), stamp(frame.at_ns))
 
         yield seen
-        bar.update(STEPS - done)
 
 
 def _checked(source: Path, verdict: tapes.Verdict) -> Iterator[str]:

@@ -62,10 +62,20 @@ class Release(_Entry, frozen=True, tag="RELEASE"):
 
 
 class Parameters(_Entry, frozen=True, tag="PARAMETERS"):
-    """A parameter set and its digest."""
+    """A version of the parameters is in force from here on: only what differs from a release's own defaults.
+
+    `digest`: the name of the values, in every decision that used them. `number`: which version, p1, p2 and so on; a set
+    that comes back is another version of the same digest. 0 in journals of before versions. `actor`: who wanted it, as
+    the kernel says, or "settings". `generation`: of the operator's wishes, as in Control; 0 when it is none of them.
+    """
 
     digest: str
     values: dict[str, Any]
+    number: int = 0
+    actor: str = "settings"
+    reason: str = ""
+    op: str = ""
+    generation: int = 0
 
 
 class Grant(_Entry, frozen=True, tag="GRANT"):
@@ -145,6 +155,42 @@ class Boundary(_Entry, frozen=True, tag="BOUNDARY"):
     loaded: dict[str, tuple[str, int]] = {}
     evidence: tuple[str, ...] = ()
     ring: int = 0
+
+
+class Standpoint(_Entry, frozen=True):
+    """A slot when the parameters changed under it.
+
+    `shown`: its tick that has no answer yet, decided under the set before it; 0 for none. `last_tick`: the newest one
+    that came due; every later one is decided under the new set.
+    """
+
+    slot: str
+    phase: str
+    owner: By
+    shown: int
+    last_tick: int
+    seconds_to_close: int
+
+
+class Retuned(_Entry, frozen=True, tag="PARAMS"):
+    """The boundary between two versions of the parameters, in every slot at once; its PARAMETERS follows at once.
+
+    `seq`: the stream's frame that says so: what is decided on a later one uses `now`, on an earlier one it used `was`.
+    `changed`: the values that differ, before and after; None where there was none, or is none any more.
+    """
+
+    op: str
+    number: int
+    was: str
+    now: str
+    seq: int
+    changed: dict[str, tuple[Any, Any]]
+    slots: tuple[Standpoint, ...]
+    positions: tuple[Holding, ...]
+    orders: tuple[Resting, ...]
+    cash_micro: int
+    actor: str
+    reason: str
 
 
 class Placing(_Entry, frozen=True, tag="INTENT"):
@@ -450,6 +496,7 @@ Entry = (
     | Active
     | Step
     | Boundary
+    | Retuned
     | Placing
     | Cancelling
     | Answered

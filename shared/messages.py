@@ -289,12 +289,17 @@ class Hello(_Frame, frozen=True, tag="hello"):
 
 
 class Ready(_Frame, frozen=True, tag="ready"):
-    """The worker has read the tape up to the live stream and misses nothing up to `read_seq`."""
+    """The worker has read the tape up to the live stream and misses nothing up to `read_seq`.
+
+    `parameters`: digest of the set it decides with; `fault`: why it cannot use that set, and holds instead.
+    """
 
     read_seq: int
     events: int
     took_us: int
     state: str
+    parameters: str = ""
+    fault: str = ""
 
 
 class Place(_Frame, frozen=True, tag="place"):
@@ -338,11 +343,13 @@ class Decided(_Frame, frozen=True, tag="decided"):
 
 
 class Beating(_Frame, frozen=True, tag="beat"):
-    """Proof that the deciding loop turned."""
+    """Proof that the deciding loop turned. `parameters`, `fault`: as in Ready."""
 
     read_seq: int
     decided: int
     rss_kib: int
+    parameters: str = ""
+    fault: str = ""
 
 
 class Hole(_Frame, frozen=True, tag="hole"):

@@ -73,6 +73,11 @@ class State:
         return self.root / "venue"
 
     @property
+    def index(self) -> Path:
+        """Tables made from the journal, for whoever asks questions; it can be deleted and is made again."""
+        return self.root / "index.sqlite"
+
+    @property
     def control(self) -> Path:
         """control.json: what the operator wishes."""
         return self.root / "control.json"

@@ -64,7 +64,17 @@ class Paid:
     micro: int
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the parameters and since when it was in force, market time."""
+
+    parameters: e.Parameters
+    at_ns: int
+
+
 OPERATIONS_KEPT: Final = 64
+VERSIONS_KEPT: Final = 256
+"""Versions of the parameters, the newest: those one can go back to."""
 ACTIVATIONS_KEPT: Final = 1_000
 PAYOUTS_KEPT: Final = 32
 CLAIMS_KEPT: Final = 64
@@ -98,7 +108,12 @@ class Accounts:
     last_ticks: dict[str, int] = field(default_factory=dict)
     operations: dict[str, Operated] = field(default_factory=dict)
     configuration: str = ""
+    strategy: str = ""
+    """The digest of the set that the settings last brought into force."""
     parameters: e.Parameters | None = None
+    """The version in force; None before the first reign."""
+    versions: dict[int, Version] = field(default_factory=dict)
+    """The newest versions by their number, oldest first; as many as VERSIONS_KEPT."""
     active: e.Active | None = None
     previous: str = ""
     activated_ns: list[int] = field(default_factory=list)
@@ -244,7 +259,15 @@ class Accounts:
         self.releases[entry.release] = entry
 
     def _on_parameters(self, entry: e.Parameters) -> None:
-        self.parameters = entry
+        """A version is in force in every slot at once, whoever owns it."""
+        number = entry.number or max(self.versions, default=0) + 1
+        self.parameters = structs.replace(entry, number=number)
+        self.versions[number] = Version(self.parameters, self.last_ns)
+        for old in list(self.versions)[:-VERSIONS_KEPT]:
+            del self.versions[old]
+        self.owners = {slot: replace(owner, parameters=entry.digest) for slot, owner in self.owners.items()}
+        self.generation = max(self.generation, entry.generation)
+        self.strategy = entry.digest if entry.actor == "settings" else self.strategy
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)

@@ -23,7 +23,7 @@ import structlog
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS, Clock, real_seconds
-from shared.config import Credentials, Faults, Settings
+from shared.config import Credentials, Faults, Settings, digest
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
@@ -37,11 +37,13 @@ from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
 from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
 from supervisor.gateway import WARM_S, Gateway, VenueRefused
+from supervisor.inquiry import Inquiry
 from supervisor.journal import Journal, JournalFailed
 from supervisor.notify import notify
 from supervisor.stream import Stream, tail
 from supervisor.tending import ACTS_MAX
 from supervisor.trial import Trial
+from supervisor.tuning import Change
 from supervisor.upkeep import NotTended, Upkeep
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
@@ -90,6 +92,7 @@ class App:
         self._ready = False
         self._fed = 0
         self._control_fault = ""
+        self._waiting: Wish | None = None
 
     async def run(self, first: e.Release | None) -> int:
         """Begin, live, end. Raises: AlreadyRunning, CannotWrite, Damaged, Faults, OSError: it could not begin."""
@@ -131,8 +134,9 @@ class App:
         self.arrivals = Arrivals(self.desk, self._turn, own_key=self._own_key, welcome=self._welcome)
         heard_book = self.arrivals.on_market_frame
         self.trial = Trial(self.state, self.clock, self.settings, lambda release: accounts.releases[release].lock)
+        asked = Inquiry(self.state, self.settings, lambda release: accounts.releases[release].lock).ask
         self.errands = Errands(
-            self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run
+            self.desk, self._turn, self.clock, self.gateway, self.discovery, heard_book, self.trial.run, asked
         )
         self.workers = Workers(
             self.state, self.arrivals.on_worker, self.arrivals.on_breach, self.arrivals.on_worker_lost
@@ -387,7 +391,8 @@ class App:
 
     def _tell_status(self, **last: str) -> None:
         """Write status.json; a disk that is full costs the file, not the desk."""
-        status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": self._control_fault or "ok"} | last
+        fault = self._control_fault or self.desk.tuning.unfollowed()
+        status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": fault or "ok"} | last
         with contextlib.suppress(OSError):
             write_status(self.state.status, status)
 
@@ -412,23 +417,36 @@ class App:
         while True:
             found = self.control_file.changed()
             if isinstance(found, FileFault):
-                self._control_fault = found.text
+                self._control_fault, self._waiting = found.text, None
                 with self._turn():
                     self.desk.board.alarm("control_file", found.text)
-            elif found is not None:
-                self._follow(found)
+            elif (wish := found or self._waiting) is not None:
+                self._follow(wish)
             await asyncio.sleep(CONTROL_S)
 
     def _follow(self, wish: Wish) -> None:
-        """Act on a wish whose generation is new; one from the past is ignored aloud."""
+        """Act on a wish whose generation is new; one from the past is ignored aloud.
+
+        One of other parameters waits while a change of them is on its way.
+        """
         generation = self.desk.board.accounts.generation
         self._control_fault = ""
+        self._waiting = wish if wish.parameters is not None and self.desk.tuning.current is not None else None
         with self._turn() as now:
-            if wish.generation > generation:
+            if wish.generation > generation and self._waiting is None:
                 self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation, wish.halted)
+                self._tune(now, wish)
             elif wish.generation < generation:
                 self._control_fault = f"generation {wish.generation} is older than {generation}"
                 self.desk.board.alarm("control_file", f"{self._control_fault}; it is ignored")
+
+    def _tune(self, now: Moment, wish: Wish) -> None:
+        """Let the releases be asked about other parameters than those in force."""
+        values = wish.parameters
+        if values is not None and digest(values) != self.desk.board.parameters:
+            op = f"control-{wish.generation}"
+            told = ("control.json", wish.reason[:500], now.mono_ns)
+            self.desk.tuning.propose(now, Change(op, values, *told, generation=wish.generation))
 
     async def _keep_beating(self) -> None:
         """The only heartbeat there is: whoever holds the state folder's lock keeps it, from joining the venue on."""
@@ -486,14 +504,19 @@ class App:
         generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
-        accounts = self.desk.board.accounts
-        if accounts.generation != generation:
-            with contextlib.suppress(OSError):
-                halted = bool(accounts.halted)
-                self.control_file.write(Wish(accounts.generation, accounts.paused, accounts.pause_reason, halted))
+        if self.desk.board.accounts.generation != generation:
+            self._file_wish()
         if self.journal.next != written:
             await self.journal.durable()
         return reply
+
+    def _file_wish(self) -> None:
+        """Let the control file wish what is in force; a disk without room costs the file, not the desk."""
+        accounts = self.desk.board.accounts
+        values = accounts.parameters.values if accounts.parameters is not None else None
+        wish = Wish(accounts.generation, accounts.paused, accounts.pause_reason, bool(accounts.halted), values)
+        with contextlib.suppress(OSError):
+            self.control_file.write(wish)
 
     def _refuse(self, code: str, text: str) -> m.Reply:
         self.desk.board.count(f"request_refused:{code}")
@@ -536,6 +559,11 @@ class App:
 
     def _end_trial(self, effect: fx.EndTrial) -> None:
         self.trial.end(effect.op)
+
+    def _enacted(self, effect: fx.Enacted) -> None:
+        """A version is on the disk: the control file wishes it from now on."""
+        self.desk.tuning.on_durable(self._now(), effect.op)
+        self._file_wish()
 
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)
@@ -587,11 +615,12 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
     fx.Tell: App._tell,
     fx.Spawn: App._spawn,
     fx.EndTrial: App._end_trial,
+    fx.Enacted: App._enacted,
     fx.Kill: App._kill,
     fx.Reconnect: App._reconnect,
     fx.Watch: App._watch,
 }
 _LOGGED: Final = (
-    *(e.Boundary, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
+    *(e.Boundary, e.Retuned, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
     *(e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved),
 )

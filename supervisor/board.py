@@ -130,10 +130,10 @@ class Board:
         """The digest of the parameters in force."""
         return self.accounts.parameters.digest if self.accounts.parameters is not None else ""
 
-    def by(self, uid: str, epoch: int) -> e.By:
-        """Who decides: a worker under an epoch, and what it runs."""
+    def by(self, uid: str, epoch: int, parameters: str) -> e.By:
+        """Who decides: a worker under an epoch, what it runs, and with which parameters."""
         member = self.crew.members.get(uid)
-        return e.By(member.release if member else "", self.parameters, epoch, uid)
+        return e.By(member.release if member else "", parameters, epoch, uid)
 
     @property
     def lifeline_lost(self) -> str:
@@ -193,6 +193,7 @@ def _limits(settings: Settings) -> Limits:
 WORTH_TELLING: Final = (
     e.Term,
     e.Boundary,
+    e.Retuned,
     e.Step,
     e.Active,
     e.Placing,

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from shared.messages import Reply, Request
+from supervisor.tuning import Values
 from supervisor.verbs import Caller
 
 REQUEST_MAX: Final = 64 * 1024
@@ -109,13 +110,15 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """control.json: the desired state. It acts when `generation` is greater than the one in force, and only then.
 
-    `halted`: as it is when missing, so that who knows nothing of halts ends none.
+    `halted`, `parameters`: as they are when missing, so that who knows nothing of halts ends none. `parameters`: the
+    whole set, not a difference.
     """
 
     generation: Annotated[int, msgspec.Meta(ge=0, le=GENERATION_MAX)]
     paused: bool
     reason: str = ""
     halted: bool | None = None
+    parameters: Values | None = None
     schema: str = CONTROL_SCHEMA
 
 

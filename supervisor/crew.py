@@ -24,6 +24,7 @@ class Member:
 
     `holed_ns`: since when it misses a part of the stream that it had begun to follow; 0 while it does not.
     `told_ns`: when it was told to end; its loop may be heard after that, and it may still have to be killed.
+    `parameters`: digest of the set it had at `read_seq`, empty where it did not say; `unfit`: why it cannot use it.
     `shadowed`, `answered`: live ticks it decided on as a shadow and as the owner; `decided`: as many as it says itself.
     """
 
@@ -43,6 +44,8 @@ class Member:
     decided: int = 0
     rss_kib: int = 0
     modules: tuple[Loaded, ...] = ()
+    parameters: str = ""
+    unfit: str = ""
 
     @property
     def ready(self) -> bool:
@@ -68,10 +71,12 @@ class Crew:
         self.members[uid] = Member(uid, release, mono_ns, mono_ns)
         return uid
 
-    def hear(self, uid: str, mono_ns: int, read_seq: int = 0) -> None:
-        """Note a sign of life and how far the worker has read."""
+    def hear(self, uid: str, mono_ns: int, read_seq: int = 0, parameters: str = "") -> None:
+        """Note a sign of life, how far it has read, and which parameters it has by then; empty: it did not say."""
         member = self.members[uid]
-        self.members[uid] = replace(member, heard_ns=mono_ns, read_seq=max(member.read_seq, read_seq))
+        using = parameters if read_seq >= member.read_seq else member.parameters
+        read_seq = max(member.read_seq, read_seq)
+        self.members[uid] = replace(member, heard_ns=mono_ns, read_seq=read_seq, parameters=using)
 
     def update(self, uid: str, **changes: object) -> None:
         """Change what is known of a worker."""

@@ -25,8 +25,9 @@ class Decisions:
     def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
         self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
         self.taken = 0
-        self._sent_ns: deque[int] = deque()
-        self._cancelled_ns: deque[int] = deque()
+        self._sent: deque[tuple[int, str]] = deque()
+        self._cancelled: deque[tuple[int, str]] = deque()
+        """Orders and cancels of the last minute of market time: when, and which worker wished them."""
 
     def on_decided(self, now: Moment, uid: str, decided: m.Decided) -> None:
         """A worker answered a tick."""
@@ -35,20 +36,25 @@ class Decisions:
         if uid not in board.crew.members:
             self._refuse(uid, decided, "no_such_worker")
             return
-        board.crew.hear(uid, board.mono_ns, decided.read_seq)
+        board.crew.hear(uid, board.mono_ns, decided.read_seq, decided.parameters)
         state = self.turns.slots.get(decided.slot)
         if state is None:
             self._refuse(uid, decided, "unknown_slot")
         elif uid != state.owner and decided.epoch == state.epoch:
             self._shadow(uid, decided)
         else:
-            refusal = slotstate.admits(state, uid, decided.epoch, decided.tick)
-            if not refusal and not board.crew.members[uid].whole:
-                refusal = "hole_in_stream"
+            refusal = slotstate.admits(state, uid, decided.epoch, decided.tick) or self._unsound(uid, decided)
             if refusal:
                 self._refuse(uid, decided, refusal)
             else:
                 self._admit(uid, decided)
+
+    def _unsound(self, uid: str, decided: m.Decided) -> str:
+        """Why the owner's answer to what it was asked may not count all the same; empty when it may."""
+        if not self.board.crew.members[uid].whole:
+            return "hole_in_stream"
+        same = decided.parameters == self.turns.shown_with(decided.slot, decided.tick)
+        return "" if same else "other_parameters"
 
     def _refuse(self, uid: str, decided: m.Decided, reason: str) -> None:
         self.board.count(f"refused:{reason}")
@@ -56,7 +62,7 @@ class Decisions:
 
     def _shadow(self, uid: str, decided: m.Decided) -> None:
         raw = msgspec.Raw(wire.encode(decided.decision))
-        by = self.board.by(uid, decided.epoch)
+        by = self.board.by(uid, decided.epoch, decided.parameters)
         if self.turns.was_shown(decided.slot, decided.tick):  # an answer to nothing shows nothing
             self.board.crew.update(uid, shadowed=self.board.crew.members[uid].shadowed + 1)
         self.board.write(e.Shadow(decided.slot, decided.tick, by, decided.read_seq, decided.took_us, raw))
@@ -64,14 +70,14 @@ class Decisions:
 
     def _admit(self, uid: str, decided: m.Decided) -> None:
         """The one place where a decision becomes orders: judged, durable, then sent. Indivisible."""
-        by = self.board.by(uid, decided.epoch)
+        by = self.board.by(uid, decided.epoch, decided.parameters)
         self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
         requests: list[Submit | Withdraw] = []
         denied: list[str] = []
         stay: list[str] = []
         for leg, wish in enumerate(decided.decision.intents):
-            ruling = self._doubles(wish, stay) or self._rule_on(decided, leg, wish, by)
+            ruling = self._doubles(wish, stay) or self._shared(self._rule_on(decided, leg, wish, by), uid)
             if isinstance(ruling, Denied):
                 stay += [wish.order_id] if isinstance(wish, m.Cancel) else []
                 denied.append(f"{leg} {ruling}")
@@ -79,7 +85,7 @@ class Decisions:
             else:
                 entries.append(ruling.entry)
                 requests.append(ruling.request)
-                self._note(ruling)
+                self._note(ruling, uid)
         self._conclude(by, decided, entries, requests, denied)
 
     def _conclude(
@@ -118,15 +124,32 @@ class Decisions:
             window=window,
             limits=board.limits,
             entries=board.entries_closed(window.slot),
-            sent_last_minute=self._last_minute(self._sent_ns),
+            sent_last_minute=self._last_minute(self._sent),
             cancelling=frozenset(self.dealing.cancelling),
-            cancelled_last_minute=self._last_minute(self._cancelled_ns),
+            cancelled_last_minute=self._last_minute(self._cancelled),
             halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
             return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, bench)
         too_fast = self._too_fast(wish)
         return too_fast or admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+
+    def _shared(self, ruling: admission.Admitted | Denied, uid: str) -> admission.Admitted | Denied:
+        """A wish that is too many only together with those of other workers is denied under another name.
+
+        Around a flip two releases share a minute: none is to be put back for what the other one has sent.
+        """
+        limits = self.board.limits
+        rates = {
+            "order_rate": (self._sent, limits.orders_per_minute),
+            "cancel_rate": (self._cancelled, limits.cancels_per_minute),
+        }
+        if isinstance(ruling, Denied) and ruling.reason in rates:
+            recent, most = rates[ruling.reason]
+            own = sum(whose == uid for _, whose in recent)
+            if own < most:
+                return Denied(f"{ruling.reason}_shared", f"{ruling.detail}; {own} were its own")
+        return ruling
 
     def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
         """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
@@ -143,18 +166,18 @@ class Decisions:
         reason, detail = self.dealing.orders_pace.why_not(self.board.mono_ns, post_only=wish.post_only)
         return Denied(reason, detail) if reason else None
 
-    def _note(self, admitted: admission.Admitted) -> None:
+    def _note(self, admitted: admission.Admitted, uid: str) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
         self.board.apply(admitted.entry)
         if isinstance(admitted.request, Withdraw):
             self.dealing.cancelling.add(admitted.request.order_id)
-            self._cancelled_ns.append(self.board.at_ns)
+            self._cancelled.append((self.board.at_ns, uid))
         elif isinstance(admitted.request, Submit):
             self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
-            self._sent_ns.append(self.board.at_ns)
+            self._sent.append((self.board.at_ns, uid))
 
-    def _last_minute(self, times_ns: deque[int]) -> int:
-        """How many of these moments lie in the last minute of market time; older ones are forgotten."""
-        while times_ns and times_ns[0] <= self.board.at_ns - 60 * NS:
-            times_ns.popleft()
-        return len(times_ns)
+    def _last_minute(self, recent: deque[tuple[int, str]]) -> int:
+        """How many of these lie in the last minute of market time; older ones are forgotten."""
+        while recent and recent[0][0] <= self.board.at_ns - 60 * NS:
+            recent.popleft()
+        return len(recent)

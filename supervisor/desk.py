@@ -26,6 +26,7 @@ from supervisor.markets import Markets
 from supervisor.operations import Operations
 from supervisor.reconciling import Reconciling
 from supervisor.standing import Standing
+from supervisor.tuning import Tuning
 from supervisor.turns import Turns
 from supervisor.unwind import Unwind
 
@@ -54,6 +55,7 @@ class Desk:
         self.unwind = Unwind(self.board, self.turns, self.dealing, signer)
         self.handover = Handover(self.board, self.turns)
         self.operations = Operations(self.board, self.turns, self.handover)
+        self.tuning = Tuning(self.board, self.turns, self.operations)
         self._keyframe = 0
         self._keyframes = 0
         self._snapshot_ns = 0
@@ -72,15 +74,14 @@ class Desk:
         board.write(e.Term(accounts.term + 1, board.pid, board.code, board.settings.mode, config, board.seq))
         if accounts.configuration != config:
             board.write(e.Configuration(config, msgspec.to_builtins(board.settings)))
-        parameters = digest(board.settings.strategy)
-        if board.parameters != parameters:
-            board.write(e.Parameters(parameters, dict(board.settings.strategy)))
+        self.tuning.begin()
         for opened in accounts.unresolved():
             board.lanes.resume(opened, accounts.strikes.get((opened.slot, opened.start_s)))
         self.turns.begin(shown)
         if board.seq > self._taped_seq:
             self._own_up(unheard_ns, self._taped_seq + 1, "the tape ended there when the machine stopped")
         self._publish_keyframe()
+        self.tuning.tell()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
         if unseen_ns:
             self.markets.begin(unseen_ns)
@@ -94,6 +95,7 @@ class Desk:
             op = f"start-{accounts.term}"
             self.operations.begin(now, op, "start", first.release, "supervisor", "first start", {})
         self.operations.ensure_active()
+        self.tuning.resume()
 
     def register(self, release: e.Release) -> None:
         """Make a staged release known."""
@@ -120,6 +122,8 @@ class Desk:
         self._watch_lifelines()
         self.unwind.pass_time()
         self.operations.pass_time()
+        for uid, why in self.tuning.pass_time():
+            self.operations.fence(uid, why)
         self.markets.watch()
         self.markets.ask_again()
         self.markets.pay()

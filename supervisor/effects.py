@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from shared.entries import Entry
 from shared.messages import Streamed, ToWorker
@@ -120,6 +121,22 @@ class EndTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class AskRelease:
+    """Ask a release whether it can use a set of parameters, for a change of them."""
+
+    op: str
+    release: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Enacted:
+    """A change of the parameters is durable: tell the desk."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End a worker process at once."""
 
@@ -200,6 +217,8 @@ Effect = (
     | Spawn
     | Try
     | EndTrial
+    | AskRelease
+    | Enacted
     | Kill
     | AskListing
     | AskStanding

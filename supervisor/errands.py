@@ -33,7 +33,7 @@ ALWAYS_FOLLOWED_S: Final = frozenset({0, 60})
 class Errands:
     """Args: heard_book: takes a fetched book, in the shape of a frame of the market channel.
 
-    replayed_twice: what comes of the two replays of a trial.
+    replayed_twice: what comes of the two replays of a trial. asked: why a release cannot use a set of parameters.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class Errands:
         discovery: Discovery,
         heard_book: Callable[[bytes], None],
         replayed_twice: Callable[[fx.Try], Awaitable[tuple[Tried, Tried]]],
+        asked: Callable[[str, dict[str, Any]], Awaitable[str]],
     ) -> None:
         self._desk, self._turn, self._clock = desk, turn, clock
         self._gateway, self._discovery, self._heard_book = gateway, discovery, heard_book
-        self._replayed_twice = replayed_twice
+        self._replayed_twice, self._asked = replayed_twice, asked
         self.prices: PriceChannel | None = None
         self.claimer: Claimer | None = None
 
@@ -169,6 +170,12 @@ class Errands:
         with self._turn() as now:
             self._desk.operations.on_trial(now, effect.op, first, second)
 
+    async def ask_release(self, effect: fx.AskRelease) -> None:
+        """Ask a release about a set of parameters."""
+        fault = await self._asked(effect.release, effect.values)
+        with self._turn() as now:
+            self._desk.tuning.on_asked(now, effect.op, effect.release, fault)
+
     async def look_at_claim(self, effect: fx.LookAtClaim) -> None:
         """Ask how a claim stands."""
         assert self.claimer is not None
@@ -210,6 +217,7 @@ ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] 
     fx.Refetch: Errands.refetch,
     fx.AskStanding: Errands.ask_standing,
     fx.Try: Errands.try_out,
+    fx.AskRelease: Errands.ask_release,
     fx.LookAtClaim: Errands.look_at_claim,
     fx.PrepareClaim: Errands.prepare_claim,
     fx.SubmitClaim: Errands.submit_claim,

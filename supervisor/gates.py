@@ -34,9 +34,11 @@ EXCUSED: Final = frozenset(
     {
         *("halted", "entries_closed", "no_window", "book_stale", "books_disagree", "no_quote", "venue_away"),
         *("own_order", "cancelling", "not_open", "not_replaced", "cash"),
+        *("order_rate_shared", "cancel_rate_shared"),
     }
 )
-"""Denials that depend on when a wish came: the market or the account moved while it was on its way."""
+"""Denials that depend on when a wish came: the market or the account moved while it was on its way, or another worker
+had sent most of the minute's orders."""
 DIFFERENCES: Final = {
     "hold_to_order": "hold->order",
     "order_to_hold": "order->hold",

@@ -145,10 +145,11 @@ class Operations:
         self.board.crew.update(
             uid, whole=True, holed_ns=0, stage="ready" if member.stage == "greeted" else member.stage
         )
-        self.board.crew.hear(uid, self.board.mono_ns, ready.read_seq)
+        self.board.crew.hear(uid, self.board.mono_ns, ready.read_seq, ready.parameters)
         if member.stage == "greeted":
             detail = f"{ready.events} frames in {ready.took_us // 1_000} ms"
             self.board.write(e.Worker(uid, member.release, member.pid, "ready", detail))
+        self._see_fit(uid, ready.parameters, ready.fault)
         self.see_proved()
         self.handover.arm()
 
@@ -157,12 +158,25 @@ class Operations:
         self.board.now(now)
         if uid not in self.board.crew.members:
             return
-        self.board.crew.hear(uid, self.board.mono_ns, beat.read_seq)
+        self.board.crew.hear(uid, self.board.mono_ns, beat.read_seq, beat.parameters)
         self.board.crew.update(uid, decided=beat.decided, rss_kib=beat.rss_kib)
+        self._see_fit(uid, beat.parameters, beat.fault)
         if uid == self.green:
             self.judgement.beat(beat.rss_kib)
         for name in [name for name, state in self.turns.slots.items() if state.candidate == uid]:
             self.handover.try_boundary(name)
+
+    def _see_fit(self, uid: str, parameters: str, fault: str) -> None:
+        """A worker that cannot use the parameters in force trades nothing: a candidate goes back for it at once."""
+        known = self.board.crew.members[uid]
+        unfit = fault if parameters == self.board.parameters else ""
+        if unfit == known.unfit:
+            return
+        self.board.crew.update(uid, unfit=unfit)
+        if unfit and uid == self.green:
+            self._roll(rollout.Failed(f"it cannot use the parameters in force, {parameters}: {unfit}"))
+        elif unfit:
+            self.board.alarm("parameters_unusable", f"{uid} of {known.release}, {parameters}: {unfit}")
 
     def on_hole(self, now: Moment, uid: str, hole: m.Hole) -> None:
         """A worker missed a part of the stream: it owns nothing until it says that it is whole again."""

@@ -13,6 +13,7 @@ from msgspec import structs
 from shared import entries as e
 from shared.clock import NS
 from shared.units import show_micro, show_usd
+from supervisor.accounts import Accounts, Version
 from supervisor.claims import Claim
 from supervisor.crew import Member
 from supervisor.desk import Desk
@@ -22,7 +23,10 @@ from supervisor.operation import Operation, Told
 from supervisor.plan import Plan
 from supervisor.policy import Ruling
 from supervisor.slotstate import SlotState
+from supervisor.tuning import Change
 
+CHANGES_SHOWN: Final = 5
+"""Parameters that are told in a sentence."""
 STATUS_SCHEMA = "foresight.status/1"
 
 Named = Callable[[str], str]
@@ -49,6 +53,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "standing": _standing(accounts.standing),
         "release": active(desk),
         "parameters": board.parameters,
+        "parameters_number": accounts.parameters.number if accounts.parameters is not None else 0,
         "slots": {"configured": len(desk.turns.slots), "open": len(open_slots), "owned": _owned(desk, open_slots)},
         "feeds": dict(board.feeds),
         "tape": board.tape_fault or "ok",
@@ -189,6 +194,45 @@ def releases(desk: Desk) -> list[dict[str, Any]]:
         role = {accounts.previous: "previous", green: "candidate", chosen: "active"}.get(known.release, "staged")
         views.append({"seq": known.seq, "hash": known.release, "lock": known.lock, "role": role})
     return views
+
+
+def parameters(desk: Desk, change: Change | None) -> dict[str, Any]:
+    """The parameters in force, every version that is remembered, oldest first, and how a change of them stands."""
+    accounts = desk.board.accounts
+    return {
+        "in_force": version_view(accounts),
+        "versions": [_version(version) for version in accounts.versions.values()],
+        "change": change_view(change) if change is not None else None,
+    }
+
+
+def version_view(accounts: Accounts) -> dict[str, Any]:
+    """The version in force; empty before the first reign."""
+    return _version(accounts.versions[max(accounts.versions)]) if accounts.versions else {}
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return structs.asdict(version.parameters) | {"at_ns": version.at_ns}
+
+
+def change_view(change: Change) -> dict[str, Any]:
+    """A change of the parameters: where it stands, what each release said, who has not read it yet."""
+    return {
+        "op": change.op,
+        "state": change.state,
+        "only_ask": change.only_ask,
+        "digest": change.digest,
+        "values": change.values,
+        "actor": change.actor,
+        "reason": change.reason,
+        "asked": dict(change.asked),
+        "words": change.words,
+        "number": change.number,
+        "seq": change.seq,
+        "durable": change.durable,
+        "waits": sorted(change.waits),
+        "took_ms": dict(change.took_ms),
+    }
 
 
 def operation_view(operation: Operation) -> dict[str, Any]:
@@ -349,6 +393,10 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
         f"under epoch {b.now.epoch}, {len(b.positions)} positions and {len(b.orders)} orders open, "
         f"{len(b.changed)} files changed"
     ),
+    e.Retuned: lambda r, named: (
+        f"parameters p{r.number} {r.now} are in force by {r.actor}, {_changed_words(r.changed)}: "
+        f"{r.reason or 'no reason given'}; {len(r.positions)} positions and {len(r.orders)} orders open"
+    ),
     e.Step: lambda s, named: f"{s.verb} of {named(s.detail.get('green', ''))} {_step_words(s)} ({s.op})",
     e.Active: lambda a, named: f"{named(a.release)} is the active release",
     e.Placing: lambda p, named: (
@@ -386,6 +434,16 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     e.Alarm: lambda a, named: f"ALARM {a.name}: {a.detail}",
     e.Repair: lambda r, named: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
 }
+
+
+def _changed_words(changed: dict[str, tuple[Any, Any]]) -> str:
+    """What differs between two versions, in a few words; a release's own value is its default."""
+    words = [f"{name} {_value_word(was)} -> {_value_word(now)}" for name, (was, now) in changed.items()]
+    return ", ".join(words[:CHANGES_SHOWN]) + (f" and {len(words) - CHANGES_SHOWN} more" * (len(words) > CHANGES_SHOWN))
+
+
+def _value_word(value: Any) -> str:
+    return "default" if value is None else str(value)
 
 
 def _step_words(step: e.Step) -> str:

@@ -1,21 +1,14 @@
 """The trial of a candidate: a stretch of the tape replayed through it twice, each time in a process of its own.
 
-The processes live in a worker's cell, and harder: no folder to write in, no ledger, low priority, bounds on time,
-memory and output. The second one hashes strings from another seed, so that what depends on the order of a set, on an
-address or on the time of day shows. Leaves to `operations` which stretch it is, and to `gates` what follows.
-
-What always holds: the loop waits for nothing here; a process that nobody waits for any more is ended by its pidfd, and
-one that a cut-off reign left behind by the next reign; the output of the newest trial stays for people who look.
+The second one hashes strings from another seed, so that what depends on the order of a set, on an address or on the
+time of day shows. Leaves to `aside` what such a process may do, to `operations` which stretch it is, and to `gates`
+what follows. What always holds: the output of the newest trial stays for people who look.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import resource
-import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
@@ -29,16 +22,13 @@ from shared.clock import Clock
 from shared.config import Settings
 from shared.paths import State
 from shared.records import segments
+from supervisor.aside import Aside, end_left_behind
 from supervisor.effects import Try
 from supervisor.gates import Tried
-from supervisor.workers import SURROUNDINGS, TRIAL, CannotStart, confined, end_at_once, end_strays, how_it_ended
+from supervisor.workers import TRIAL, CannotStart, how_it_ended
 
-NICENESS: Final = 10
-"""Below everything that trades."""
 SEEDS: Final = ("0", "1")
 """Of the hash of strings, in the two replays; the first is every worker's."""
-MARK: Final = "FORESIGHT_TRIAL"
-"""The environment variable by which a replay is known to belong to a state folder."""
 STOPPED: Final = "it was stopped: nobody waits for it"
 _SUMMARY_MAX: Final = 64 << 10
 _PIECE: Final = 1 << 20
@@ -64,15 +54,14 @@ class Trial:
     """One trial at a time. Args: lock_of: the worker lock of a release."""
 
     def __init__(self, state: State, clock: Clock, settings: Settings, lock_of: Callable[[str], str]) -> None:
-        self._state, self._clock, self._limits, self._lock_of = state, clock, settings.gates, lock_of
+        self._state, self._clock, self._limits = state, clock, settings.gates
         self._trial_s, self._began_s = settings.deploy.trial_s, 0.0
         self._folder = state.workers / TRIAL
         self._loop = asyncio.get_running_loop()
         self._alone = asyncio.Lock()
         self._wanted: Try | None = None
-        self._pidfd: int | None = None
-        self._mark = str(state.workers.absolute())
-        end_strays("environ", os.fsencode(f"{MARK}={self._mark}\0"))
+        self._aside = Aside(state, settings.gates, self._trial_s, lock_of)
+        end_left_behind(state)
 
     async def run(self, effect: Try) -> tuple[Tried, Tried]:
         """Replay twice; what came of each. One that begins while another runs ends that one first."""
@@ -97,8 +86,7 @@ class Trial:
 
     def _stop(self) -> None:
         self._wanted = None
-        if self._pidfd is not None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._aside.stop()
 
     async def _replay(self, effect: Try, number: int) -> Tried:
         """One of the two. What this machine refuses says nothing of the release."""
@@ -119,63 +107,12 @@ class Trial:
         return replace(tried, took_ms=took_ms)
 
     async def _run(self, effect: Try, number: int) -> int | None:
-        """Start a replay and wait for its end; its status, None when it is cut off. Raises: CannotStart, OSError."""
-        started = self._start(effect, number)
-        try:
-            pidfd = os.pidfd_open(started.pid)
-        except OSError:
-            end_at_once(started)
-            raise
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._began_s + self._trial_s):
-                return await self._ended(started, pidfd)
-        return None
-
-    def _start(self, effect: Try, number: int) -> subprocess.Popen[bytes]:
+        """Make a replay; its status, None when it is cut off. Raises: CannotStart, OSError."""
         stretch = ["--from", str(effect.from_seq), "--to", str(effect.to_seq)]
         arguments = ["--replay", str(self._state.tape), *stretch]
-        command = confined(self._state, effect.release, self._lock_of(effect.release), arguments)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._output(number).open("wb") as output, self._log(number).open("wb") as log:
-            started = subprocess.Popen(
-                command,
-                cwd=self._state.releases / effect.release,
-                env={**SURROUNDINGS, "PYTHONHASHSEED": SEEDS[number], MARK: self._mark},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._bound(started.pid)
-        return started
-
-    def _bound(self, pid: int) -> None:
-        """Take from a child what it may not have; it has only just begun to put its cell on."""
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-            for what, most in (
-                (resource.RLIMIT_AS, self._limits.trial_memory_mib << 20),
-                (resource.RLIMIT_FSIZE, self._limits.trial_output_mib << 20),
-                (resource.RLIMIT_CPU, round(self._trial_s) + 1),  # also when nobody is left to end it
-            ):
-                resource.prlimit(pid, what, (most, most))
-
-    async def _ended(self, started: subprocess.Popen[bytes], pidfd: int) -> int:
-        """Wait for the end of a process; when nobody waits any more it is ended."""
-        gone = asyncio.Event()
-        self._loop.add_reader(pidfd, gone.set)
-        self._pidfd = pidfd
-        try:
-            await gone.wait()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # nothing to one that has ended
-            await gone.wait()
-            self._pidfd = None
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
-            status = started.wait()
-        return status
+        files = self._output(number), self._log(number)
+        until_s = self._began_s + self._trial_s
+        return await self._aside.run(effect.release, arguments, *files, until_s=until_s, seed=SEEDS[number])
 
     def _fault(self, number: int, status: int | None) -> str:
         """Why a replay did not end well; empty when it did."""

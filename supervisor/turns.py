@@ -6,17 +6,18 @@ the table asks for, and a boundary that may have become clean, are passed on thr
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from shared.slots import Slot, in_snipe_window, next_tick, schedule
 from supervisor import slotstate
-from supervisor.accounts import NOBODY
+from supervisor.accounts import NOBODY, OUTCOMES
 from supervisor.board import NO_DECISION, Board
 from supervisor.lanes import Window
 from supervisor.slotstate import SlotState
@@ -40,7 +41,7 @@ class Turns:
         self.shown_start_s: dict[str, int] = {}
         self.grant: Callable[[str, slotstate.WriteGrant], None] = _nobody
         self.moved: Callable[[str], None] = _nobody_moves
-        self._shown: dict[str, deque[int]] = {}
+        self._shown: dict[str, dict[int, str]] = {}
         self._after_ms: dict[str, int] = {}
         self._shown_ns: dict[str, int] = {}
         self._ownerless_ns: dict[str, int] = {}
@@ -163,6 +164,15 @@ class Turns:
         """Whether a slot's tick is one of the newest that were put on the stream."""
         return tick in self._shown.get(name, ())
 
+    def shown_with(self, name: str, tick: int) -> str:
+        """The parameters that such a tick named when it was shown last; those in force for one that never was."""
+        return self._shown.get(name, {}).get(tick, self.board.parameters)
+
+    def owned_by(self, name: str) -> e.By:
+        """Whoever owns a slot now, with the parameters in force; nobody between two owners."""
+        owner, state = self.board.accounts.owners.get(name, NOBODY), self.slots[name]
+        return owner.by() if state.owner and state.owner == owner.uid else NOBODY.by()
+
     def _keep_time(self, name: str) -> None:
         state = self.slots[name]
         if not state.outstanding:
@@ -173,40 +183,52 @@ class Turns:
             self._ownerless_ns.pop(name, None)
 
     def _show(self, name: str, tick: int) -> None:
-        """Publish a tick: from here on its owner owes an answer."""
+        """Publish a tick: from here on its owner owes an answer.
+
+        One that was held until its window was over still asks about that window, and its answer is a hold.
+        """
         board, state = self.board, self.slots[name]
         slot = board.lane_of[name]
-        window = board.lanes.window(slot)
-        if window is None:
+        if board.lanes.window(slot) is None:
             self._skip(name, tick, "no_market")
             self.step(name, slotstate.Done())
             return
+        start_s = slot.window_start(tick // 1_000)
         self._shown_ns[name] = board.mono_ns
-        self._shown.setdefault(name, deque(maxlen=SHOWN_MAX)).append(tick)
-        self.shown_start_s[name] = window.start_s
+        self._remember(name, tick)
+        self.shown_start_s[name] = start_s
         self.tick_seq[name] = board.publish(
             m.Tick(
                 slot=name,
                 tick=tick,
-                start_s=window.start_s,
+                start_s=start_s,
                 owner=state.owner,
                 epoch=state.epoch,
                 parameters=board.parameters,
                 entries=board.entries_closed(slot),
-                account=_account_view(board, window),
+                account=_account_view(board, name, start_s),
             )
         )
+
+    def _remember(self, name: str, tick: int) -> None:
+        shown = self._shown.setdefault(name, {})
+        shown.pop(tick, None)
+        shown[tick] = self.board.parameters
+        if len(shown) > SHOWN_MAX:
+            del shown[next(iter(shown))]
 
     def _skip(self, name: str, tick: int, reason: str) -> None:
         self.board.count(f"skip:{reason}")
         by = self.board.accounts.owners.get(name, NOBODY).by()
+        if by.uid:
+            by = structs.replace(by, parameters=self.shown_with(name, tick))
         self.board.write(e.OutcomeOf(name, tick, "SKIP", reason, by, 0, 0, NO_DECISION))
 
 
-def _account_view(board: Board, window: Window) -> m.Account:
+def _account_view(board: Board, name: str, start_s: int) -> m.Account:
     """What a decision in this window may know of the ledger."""
-    accounts, name = board.accounts, window.slot.name
-    held = [accounts.positions.get((name, window.start_s, outcome)) for outcome in window.books]
+    accounts = board.accounts
+    held = [accounts.positions.get((name, start_s, outcome)) for outcome in OUTCOMES]
     return m.Account(
         ledger_version=accounts.version,
         cash_micro=accounts.cash_micro,
@@ -215,7 +237,7 @@ def _account_view(board: Board, window: Window) -> m.Account:
         orders=tuple(
             m.OrderView(o.order_id, o.outcome, o.side, o.price_micro, o.open_micro, o.state)
             for o in accounts.open_orders(name)
-            if o.start_s == window.start_s
+            if o.start_s == start_s
         ),
     )
 

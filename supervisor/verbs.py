@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from shared import entries as e
+from shared.config import digest
 from shared.fingerprint import release_hash
 from shared.messages import Reply, Request
 from shared.outcomes import EXIT
@@ -22,6 +23,7 @@ from supervisor.effects import Moment
 from supervisor.operation import Operation
 from supervisor.plan import BadPlan, Plan, planned
 from supervisor.policy import Record, Ruling, rulings
+from supervisor.tuning import Change, Values
 
 EVENTS_MAX: Final = 500
 STEPS_MAX: Final = 32
@@ -388,6 +390,77 @@ def _running(asked: Asked) -> Operation:
     return running
 
 
+# --- the strategy's parameters ---
+
+
+def _params(asked: Asked) -> Done:
+    """The parameters in force and the versions before them; of one change what became of it, when `op` names it."""
+    op = asked.text("op")
+    change = asked.desk.tuning.known(op)
+    if op and change is None:
+        raise Refused("NOINPUT", f"no change {op} of the parameters", "foresightctl params show --all")
+    return Done("parameters", report.parameters(asked.desk, change), op=op)
+
+
+def _params_set(asked: Asked) -> Done:
+    """Other values for some parameters, and the release's own again for those in `unset`."""
+    try:
+        wanted = msgspec.convert(asked.request.args.get("values", {}), type=Values)
+        unset = msgspec.convert(asked.request.args.get("unset", []), type=set[str])
+    except msgspec.ValidationError as error:
+        raise Refused("USAGE", f"not a set of parameters: {error}") from error
+    known = _in_force(asked).values
+    stray = sorted(unset - known.keys())
+    if stray:
+        raise Refused("USAGE", f"{', '.join(stray)} is as the release has it already", "foresightctl params show")
+    return _change(asked, {name: value for name, value in {**known, **wanted}.items() if name not in unset})
+
+
+def _params_rollback(asked: Asked) -> Done:
+    """A version of before is in force again, as another version; the one before this when none is named."""
+    in_force, versions = _in_force(asked).number, asked.desk.board.accounts.versions
+    number = asked.number("version", in_force - 1, SEQ_MAX)
+    if number not in versions:
+        what = f"no p{number} here" if number else "no version was in force before this one"
+        raise Refused("NOINPUT", what, "foresightctl params show --all")
+    return _change(asked, dict(versions[number].parameters.values))
+
+
+def _change(asked: Asked, values: dict[str, Any]) -> Done:
+    """Begin to let a set be in force; the releases are asked first, and the reply does not wait for them."""
+    tuning, op = asked.desk.tuning, _own_id(asked)
+    known = tuning.known(op)
+    if known is not None:
+        return Done("this change was asked for before", report.parameters(asked.desk, known), op=op)
+    _parameters_as_expected(asked)
+    in_force = _in_force(asked)
+    if digest(values) == in_force.digest:
+        return Done(f"p{in_force.number} has these values already", report.parameters(asked.desk, None))
+    if tuning.current is not None:
+        raise Refused("LOCKED", f"{tuning.current.actor} changes them now", "foresightctl params show")
+    if not tuning.voters():
+        raise Refused("PRECONDITION", "no release trades here that could say whether it can use them")
+    told = (asked.caller.actor, asked.text("reason"), asked.now.mono_ns)
+    change = Change(op, values, *told, only_ask=asked.flag("dry_run"))
+    tuning.propose(asked.now, change)
+    return Done("the releases that trade are asked", report.parameters(asked.desk, change), not change.only_ask, op=op)
+
+
+def _parameters_as_expected(asked: Asked) -> None:
+    """Compare and set: whoever names the set they believe to be in force is refused when it is another."""
+    expected, in_force = asked.text("expect_digest"), _in_force(asked)
+    known = expected == f"p{in_force.number}" or (len(expected) >= 4 and in_force.digest.startswith(expected))
+    if expected and not known:
+        words = f"{expected} is not in force; that is p{in_force.number} {in_force.digest}"
+        raise Refused("PRECONDITION", words, "foresightctl params show")
+
+
+def _in_force(asked: Asked) -> e.Parameters:
+    in_force = asked.desk.board.accounts.parameters
+    assert in_force is not None, "a reign begins with its parameters"
+    return in_force
+
+
 def _find(desk: Desk, wanted: str) -> str:
     """A release by r-number or by the beginning of its hash. Raises: Refused."""
     found = [release for release in desk.board.accounts.releases if _names(desk, release, wanted)]
@@ -419,5 +492,8 @@ _VERBS: Final[dict[str, Callable[[Asked], Done]]] = {
     "operations": _operations,
     "promote": _promote,
     "abort": _abort,
+    "params": _params,
+    "params_set": _params_set,
+    "params_rollback": _params_rollback,
 }
 VERBS: Final = tuple(sorted(_VERBS))

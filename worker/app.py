@@ -194,7 +194,8 @@ class Worker:
             self._asked = Leaving(OK, "retired", "SIGTERM")
         if self.clock.monotonic_ns() >= self._beat_ns and self._welcome is not None:
             self._beat_ns = self.clock.monotonic_ns() + BEAT_MS * 1_000_000
-            self.channel.beat(Beating(self.reading.read_seq, self.decided, self._resident.kib()))
+            told = (self.reading.read_seq, self.decided, self._resident.kib())
+            self.channel.beat(Beating(*told, *self._parameters()))
 
     def _obey(self, message: ToWorker) -> None:
         if isinstance(message, Attest):
@@ -262,7 +263,7 @@ class Worker:
         self._catching_up = None
         took_us = (self.clock.monotonic_ns() - began_ns) // 1_000
         state = blake2b(self.reading.view.state(), digest_size=16).hexdigest()
-        self.channel.say(Ready(self.reading.read_seq, self.reading.events - had, took_us, state))
+        self.channel.say(Ready(self.reading.read_seq, self.reading.events - had, took_us, state, *self._parameters()))
 
     # --- small things -----------------------------------------------------------------------------------------------
 
@@ -270,6 +271,10 @@ class Worker:
     def _tape(self) -> Path:
         assert self._welcome is not None, "nothing is read before the welcome"
         return Path(self._welcome.tape)
+
+    def _parameters(self) -> tuple[str, str]:
+        """The set it decides with, and why it cannot; nobody has to wait for a tick to learn that."""
+        return self.reading.view.digest, self.reading.view.fault[:WORDS_MAX]
 
     def _last_words(self, reason: str, detail: str) -> None:
         with suppress(Gone):

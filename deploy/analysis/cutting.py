@@ -24,6 +24,8 @@ from shared.wire import decode_streamed
 
 SEGMENT_KEYFRAMES: Final = 10
 """Keyframes in one segment, as the supervisor's settings have it."""
+FLUSH_EVERY: Final = 1_000
+"""Frames between two writes, and between two words of how far it is."""
 ORIGIN: Final = "cut.json"
 
 
@@ -117,7 +119,7 @@ def _write(
             keyframes += 1
         appender.append(payload)
         count, last = count + 1, frame
-        if count % 1_000 == 0:
+        if count % FLUSH_EVERY == 1:
             appender.flush()
             seen(frame)
     digest = appender.link.hex()

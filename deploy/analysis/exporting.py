@@ -52,7 +52,7 @@ def _fill(
                     open_[name].add(row)
             folded.take(frame)
             count += 1
-            if count % SEEN_EVERY == 0:
+            if count % SEEN_EVERY == 1:
                 seen(frame)
         if not count:
             raise NoTape("no frame of the tape is in that part")

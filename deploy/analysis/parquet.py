@@ -51,15 +51,19 @@ class Exists(Exception):
 class Table:
     """One file in the making: rows are taken while it is open, and `finish` gives it its name.
 
-    Args: schema: the columns, in the order in which each row has its values.
+    Args: schema: the columns, in the order in which each row has its values. metadata: words about it that a Parquet
+    file carries along; CSV has no place for them.
     Raises: Exists; OSError.
     """
 
-    def __init__(self, schema: Mapping[str, Kind], path: Path, form: Form) -> None:
+    def __init__(
+        self, schema: Mapping[str, Kind], path: Path, form: Form, metadata: Mapping[str, str] | None = None
+    ) -> None:
         if path.exists():
             raise Exists(str(path))
         self.rows = 0
         self._schema, self._path, self._form = schema, path, form
+        self._metadata = metadata if metadata and form == "parquet" else {}
         self._names, self._encode = tuple(schema), msgspec.json.Encoder().encode
         self._beside, self._aside = path.with_name(f".{path.name}.rows"), path.with_name(f".{path.name}.new")
         self._file = self._beside.open("wb")
@@ -105,19 +109,30 @@ class Table:
         made = ", ".join(f"{_COLUMNS[kind][1].format(_name(name))} AS {_name(name)}" for name, kind in schema)
         source = f"read_json({_text(str(self._beside))}, format = 'newline_delimited', columns = {{{read}}})"
         with duckdb.connect(":memory:", config={**_ALONE, "temp_directory": f"{self._aside}.spill"}) as database:
-            target = f"{_text(str(self._aside))} ({_OPTIONS[self._form]})"
+            target = f"{_text(str(self._aside))} ({_OPTIONS[self._form]}{_words(self._metadata)})"
             try:
                 database.execute(f"COPY (SELECT {made} FROM {source}) TO {target}")
             except duckdb.IOException as error:
                 raise OSError(str(error)) from error
 
 
-def write(rows: Iterable[Sequence[object]], schema: Mapping[str, Kind], path: Path, form: Form) -> int:
-    """Write rows to a new file; return how many. Raises: as for Table."""
-    with Table(schema, path, form) as table:
+def write(
+    rows: Iterable[Sequence[object]],
+    schema: Mapping[str, Kind],
+    path: Path,
+    form: Form,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write rows to a new file; return how many. Args and Raises: as for Table."""
+    with Table(schema, path, form, metadata) as table:
         for row in rows:
             table.add(row)
         return table.finish()
+
+
+def _words(metadata: Mapping[str, str]) -> str:
+    words = ", ".join(f"{_name(name)}: {_text(value)}" for name, value in metadata.items())
+    return f", KV_METADATA {{{words}}}" if words else ""
 
 
 def _name(name: str) -> str:

@@ -71,6 +71,7 @@ class Verdict:
     claims_paid: int = 0
     claims_unpaid: int = 0
     tape_pruned_to_seq: int = 0
+    parameter_changes: int = 0
     windows_resolved: int = 0
     missed: int = 0
     doubled: int = 0
@@ -88,6 +89,7 @@ class Verdict:
     cash_difference_micro: int = 0
     outcome_mismatches: int = 0
     tape_holes: int = 0
+    parameter_mismatches: int = 0
     faults: list[str] = field(default_factory=list)
     verified: bool = False
 
@@ -168,7 +170,7 @@ def verify(state: State) -> Verdict:
     except (Damaged, e.UnknownEntry, wire.BadFrame, RecordUnusable) as error:
         verdict.faults.append(str(error))
         return verdict
-    for judgement in (_ticks, _owners, _stream, _orders, _fills, _money, _windows, _connections):
+    for judgement in (_ticks, _owners, _stream, _parameters, _orders, _fills, _money, _windows, _connections):
         judgement(evidence, verdict)
     verdict.judge()
     return verdict
@@ -268,6 +270,25 @@ def _ends_late_enough(evidence: Evidence, verdict: Verdict, last_seq: int) -> No
     read_seq = max((entry.read_seq for entry in evidence.said(e.OutcomeOf)), default=0)
     if read_seq > last_seq and not (unwritten and isinstance(unwritten[-1], e.Alarm)):
         verdict.fault("tape_holes", f"the tape ends with frame {last_seq}, and a decision read up to {read_seq}")
+
+
+def _parameters(evidence: Evidence, verdict: Verdict) -> None:
+    """A tick names the parameters that the tape told last, and what was decided on it is kept under them."""
+    told, named = "", dict[int, str]()
+    for frame in evidence.frames:
+        for event in frame.event.events if isinstance(frame.event, m.Keyframe) else (frame.event,):
+            told = event.digest if isinstance(event, m.ParametersSet) else told
+        if isinstance(frame.event, m.Tick):
+            tick, named[frame.seq] = frame.event, frame.event.parameters
+            if tick.parameters != told:
+                text = f"{tick.slot} tick {tick.tick} names {tick.parameters}, the tape told {told}"
+                verdict.fault("parameter_mismatches", text)
+    verdict.parameter_changes = sum(1 for _ in evidence.said(e.Retuned))
+    for entry in evidence.said(e.OutcomeOf):
+        asked = named.get(entry.read_seq, entry.by.parameters)
+        if entry.kind != "SKIP" and asked != entry.by.parameters:
+            text = f"{entry.slot} tick {entry.tick} is kept under {entry.by.parameters}, its tick named {asked}"
+            verdict.fault("parameter_mismatches", text)
 
 
 def _orders(evidence: Evidence, verdict: Verdict) -> None:

@@ -33,9 +33,9 @@ class Auditor:
 
     `holds`: each slot's newest durable grant. `durable`: orders and cancels that survive the machine. `shown`: ticks on
     the stream. `answers`: what workers really said, by slot, tick, epoch and worker. `unknown`: orders by slot, and
-    since when. `starts`: workers as they come and go. `outcome_ns`, `quiescing_ns`: when a slot last got an outcome,
-    and began to wait for its boundary. `stopped_ns`: since when an order rests that was stopped, by reign. `ticks`,
-    `flips`, `grants`, `refused`: what the run went through.
+    since when. `told`: the parameters that the stream told last. `starts`: workers as they come and go. `outcome_ns`,
+    `quiescing_ns`: when a slot last got an outcome, and began to wait for its boundary. `stopped_ns`: since when an
+    order rests that was stopped, by reign. `ticks`, `flips`, `grants`, `refused`: what the run went through.
     """
 
     def __init__(self, sim: Sim) -> None:
@@ -55,6 +55,7 @@ class Auditor:
         self.starts = Starts()
         self.seq = 0
         self.at_ns = 0
+        self.told = ""
         self.ticks = self.flips = self.grants = self.refused = 0
 
     # --- being told ---
@@ -105,6 +106,8 @@ class Auditor:
         self.see(frame)
         self.seq, self.at_ns = frame.seq, frame.at_ns
         tick = frame.event
+        if isinstance(tick, m.ParametersSet):
+            self.told = tick.digest
         if isinstance(tick, m.Tick):
             self.see(tick)
             self.ticks += 1

@@ -177,14 +177,17 @@ def _decided_by_who_said_so(audit: Auditor, outcome: e.OutcomeOf) -> str:
 
 
 def _attributable(audit: Auditor, outcome: e.OutcomeOf) -> str:
-    """An outcome names a known release, that of its worker, parameters in force, and the frame it was decided on."""
+    """An outcome names a known release, that of its worker, the parameters of its tick, and the frame decided on."""
     by, record = outcome.by, audit.record
     if not by.uid:
         return "" if outcome.kind == "SKIP" else f"{outcome} names nobody"
-    if by.release not in record.releases or by.parameters != record.parameters:
+    if by.release not in record.releases or by.parameters not in record.sets:
         return f"{outcome} names what nobody knows"
     if outcome.kind == "SKIP":
         return ""
+    asked = audit.shown[outcome.slot, outcome.tick].tick.parameters
+    if by.parameters != asked:
+        return f"{outcome} names other parameters than its tick, {asked}"
     worker = audit.sim.workers.living.get(by.uid)
     if worker is not None and worker.release != by.release:
         return f"{outcome} names {by.release}, its worker runs {worker.release}"
@@ -196,6 +199,39 @@ def _shadow_attributable(audit: Auditor, shadow: e.Shadow) -> str:
     """A shadow's answer is kept under the release that its worker runs, whatever the owner runs."""
     release, _ = audit.starts.living.get(shadow.by.uid, ("", 0))
     return "" if shadow.by.release == release != "" else f"{shadow} is by a worker of {release!r}"
+
+
+def _version_told(audit: Auditor, version: e.Parameters) -> str:
+    """Before a version stands the boundary it makes, from what was in force to this, at the stream's next frame."""
+    told, record = audit.record.retuned, audit.record
+    if not record.version:
+        return "" if version.number == 1 else f"{version} is the first"
+    now = (record.parameters, version.digest, record.version + 1, version.number, audit.seq + 1)
+    said = (told.was, told.now, told.number, told.number, told.seq) if told is not None else None
+    return f"{version} follows the boundary {told}" if said != now else ""
+
+
+# --- parameters ---
+
+
+def _names_what_is_in_force(audit: Auditor, tick: m.Tick) -> str:
+    """A tick names the set in force by the journal, and whoever has read the stream has that one."""
+    known = audit.record.parameters, audit.told
+    return f"{tick.slot} {tick.tick} names {tick.parameters}, of {known}" if {tick.parameters} != {*known} else ""
+
+
+def _told_as_it_is(audit: Auditor, frame: m.Streamed) -> str:
+    """What the stream tells of parameters, by itself or in a keyframe, is what the journal has in force."""
+    events = frame.event.events if isinstance(frame.event, m.Keyframe) else (frame.event,)
+    told = {event.digest for event in events if isinstance(event, m.ParametersSet)}
+    return (
+        f"{frame.seq} tells {told}, in force is {audit.record.parameters}" if told - {audit.record.parameters} else ""
+    )
+
+
+def _no_change_hangs(audit: Auditor, rest: AtRest) -> str:
+    """Every change of the parameters was refused, or is used by everybody."""
+    return f"{audit.sim.desk.tuning.current} is not over" if audit.sim.desk.tuning.current is not None else ""
 
 
 # --- orders ---
@@ -576,6 +612,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I15 attributable", e.OutcomeOf, _attributable),
     ("I15 attributable", e.Shadow, _shadow_attributable),
     ("I15 attributable", e.Grant, _boundary_told),
+    ("I15 attributable", e.Parameters, _version_told),
     ("I16 the stream is whole", m.Streamed, _stream_is_whole),
     ("I16 the stream is whole", Taped, _tape_is_whole),
     ("I16 the stream is whole", e.Line, _time_runs_on),
@@ -586,6 +623,9 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I19 stopped is stopped", e.Cancelling, _withdrawn_for_somebody),
     ("I19 stopped is stopped", TimePassed, _stopped_orders_end),
     ("I19 stopped is stopped", AtRest, _stopped_slots_rest),
+    ("I20 one set at a time", m.Tick, _names_what_is_in_force),
+    ("I20 one set at a time", m.Streamed, _told_as_it_is),
+    ("I20 one set at a time", AtRest, _no_change_hangs),
     ("B1 the journal is the truth", Restarted, _journal_rebuilds),
     ("B2 our books are the venue's", AtRest, _no_doubt_is_left),
     ("B2 our books are the venue's", AtRest, _positions_are_the_venues),

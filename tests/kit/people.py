@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kit.toy_workers import BAD, GOOD
+from kit.toy_workers import BAD, EDGE_MAX, GOOD
 
 from shared import entries as e
 from shared import messages as m
@@ -76,6 +76,15 @@ class People:
         self._ask(verb, {"reason": "afraid", **({"slot": slot} if verb == "flatten" else {})}, f"op{sim.count}")
         if not sim.chancy(0.1):
             sim.later(chance.randrange(15 * NS), self._go_on)
+
+    def tune(self) -> None:
+        """Somebody sets a parameter, takes a version back, or only asks; not every value is one a release can use."""
+        chance, op = self.sim.chance, f"op{self.sim.count}"
+        if chance.random() < 0.3:
+            self._ask("params_rollback", {"reason": "calmer"}, op)
+        else:
+            wish = {"values": {"edge": chance.randrange(EDGE_MAX + 20)}, "reason": "braver"}
+            self._ask("params_set", wish | {"dry_run": chance.random() < 0.2}, op)
 
     def _go_on(self) -> None:
         if self.sim.alive:

@@ -93,6 +93,9 @@ class Record:
     releases: set[str] = field(default_factory=set)
     active: str = ""
     parameters: str = ""
+    sets: set[str] = field(default_factory=set)
+    version: int = 0
+    retuned: e.Retuned | None = None
     ends: dict[str, str] = field(default_factory=dict)
     running: str = ""
     phase: str = ""
@@ -160,7 +163,11 @@ class Record:
         self.active = entry.release
 
     def _parameters(self, entry: e.Parameters, at_ms: int) -> None:
-        self.parameters = entry.digest
+        self.parameters, self.version = entry.digest, entry.number
+        self.sets.add(entry.digest)
+
+    def _retuned(self, entry: e.Retuned, at_ms: int) -> None:
+        self.retuned = entry
 
 
 _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
@@ -176,6 +183,7 @@ _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
     e.Release: Record._release,
     e.Active: Record._active,
     e.Parameters: Record._parameters,
+    e.Retuned: Record._retuned,
     e.Control: Record._control,
     e.Flatten: Record._flatten,
     e.Step: Record._step,

@@ -130,6 +130,7 @@ class Sim:
     def _appoint(self, accounts: Accounts) -> None:
         """Rebuild a supervisor from what the disk says."""
         taped = {"seq": self.disk.seq, "at_ns": self.disk.at_ns}
+        self.workers.sets = [(seq, digest) for seq, digest in self.workers.sets if seq <= self.disk.seq]
         self.desk = Desk(self.settings, accounts, NamingSigner(), **taped, pid=1, code=CODE)
         self.arrivals = Arrivals(self.desk, self._turn, own_key=lambda: "key", welcome=_welcome)
 
@@ -173,6 +174,7 @@ class Sim:
             (self.weather.feed_drops, self.venue.drop_feed),
             (self.weather.people_act, self.people.act),
             (self.weather.people_stop, self.people.stop_trading),
+            (self.weather.people_tune, self.people.tune),
             (self.weather.desk_sleeps, self._sleep),
             (self.weather.clock_steps, self._step_clock),
             (self.weather.tape_fills, self._fill_tape),
@@ -292,6 +294,8 @@ class Sim:
             self.workers.publish(effect.frame)
         elif isinstance(effect.frame.event, m.Pulse):
             self.workers.pulse(effect.frame)
+        elif isinstance(effect.frame.event, m.ParametersSet):
+            self.workers.sets.append((effect.frame.seq, effect.frame.event.digest))
 
     def _write(self, effect: fx.Write) -> None:
         board = self.desk.board
@@ -315,6 +319,9 @@ class Sim:
     def _grant(self, effect: fx.Grant) -> None:
         self.desk.handover.on_granted(self.now(), effect.slot)
 
+    def _enacted(self, effect: fx.Enacted) -> None:
+        self.desk.tuning.on_durable(self.now(), effect.op)
+
 
 def _welcome(protocol: int) -> m.Welcome:
     return m.Welcome(protocol, "stream", "tape", "ledger")
@@ -325,6 +332,8 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.Write: Sim._write,
     fx.WriteFirst: Sim._write_first,
     fx.Grant: Sim._grant,
+    fx.AskRelease: lambda sim, effect: sim.workers.ask(effect),
+    fx.Enacted: Sim._enacted,
     fx.Submit: lambda sim, effect: sim.venue.submit(effect),
     fx.Withdraw: lambda sim, effect: sim.venue.withdraw(effect),
     fx.LookUp: lambda sim, effect: sim.venue.look_up(effect),

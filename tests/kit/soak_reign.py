@@ -59,7 +59,9 @@ class Reign:
         self.gateway._pools = {pool: soak.wire.pool() for pool in POOLS}  # type: ignore[misc]
         self.arrivals = Arrivals(self.desk, self.turn, own_key=lambda: self._key().key, welcome=_welcome)
         heard_book = self.arrivals.on_market_frame
-        self.errands = Errands(self.desk, self.turn, soak.clock, self.gateway, discovery, heard_book, _no_trial)
+        self.errands = Errands(
+            self.desk, self.turn, soak.clock, self.gateway, discovery, heard_book, _no_trial, _no_inquiry
+        )
 
     def begin(self) -> None:
         """Take up what the journal says, and keep going."""
@@ -245,6 +247,10 @@ def _welcome(protocol: int) -> m.Welcome:
 
 async def _no_trial(effect: fx.Try) -> Any:
     raise AssertionError(f"nobody deploys in a soak: {effect}")
+
+
+async def _no_inquiry(release: str, values: dict[str, Any]) -> str:
+    raise AssertionError(f"nobody changes parameters in a soak: {values}")
 
 
 _CARRY_OUT: Final[dict[type, Callable[[Reign, Any], None]]] = {

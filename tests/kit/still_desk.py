@@ -137,6 +137,8 @@ class StillDesk:
                 self._carry_out(leg)
         elif isinstance(effect, fx.Grant):
             self.desk.handover.on_granted(self.now(), effect.slot)
+        elif isinstance(effect, fx.Enacted):
+            self.desk.tuning.on_durable(self.now(), effect.op)
         else:
             self.wants.append(effect)
 

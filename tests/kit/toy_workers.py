@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MS: Final = 1_000_000
 GIVES_UP_NS: Final = 5 * NS
 """How long a worker waits for frames that it missed to be on the tape."""
+EDGE_MAX: Final = 99
+"""The one parameter there is may be so large."""
 GOOD: Final = "good"
 BAD: Final = ("moody", "mute", "cold", "liar", "forgetful", "crasher", "late_crasher", "sleeper")
 """What else a release can be: it decides otherwise each time, never greets, is never warm, says that it runs something
@@ -71,6 +73,8 @@ class ToyWorkers:
         self.living: dict[str, ToyWorker] = {}
         self.kinds: dict[str, str] = {}
         self.trading = True
+        self.sets: list[tuple[int, str]] = []
+        """The parameters that the stream has told: the frame, and the digest."""
         self._pid = 100
 
     # --- what the desk does with them ---
@@ -110,6 +114,13 @@ class ToyWorkers:
         second = Tried(ticks, "other decisions" if moody else "decisions", "state", 300)
         after_ns = sim.chance.randrange(50 * MS, 900 * MS)
         sim.during(after_ns, sim.hear, sim.desk.operations.on_trial, effect.op, first, second)
+
+    def ask(self, effect: fx.AskRelease) -> None:
+        """A release says whether it can use a set of parameters, a little later."""
+        sim, edge = self.sim, effect.values.get("edge", 0)
+        fault = f"edge = {edge}: Expected int <= {EDGE_MAX}" if edge > EDGE_MAX else ""
+        after_ns = sim.chance.randrange(50 * MS, 900 * MS)
+        sim.during(after_ns, sim.hear, sim.desk.tuning.on_asked, effect.op, effect.release, fault)
 
     def kill(self, uid: str) -> None:
         """SIGKILL, and the word of it."""
@@ -161,7 +172,8 @@ class ToyWorkers:
             if worker.reads and sim.mono >= worker.asleep_until_ns:
                 if worker.ready:
                     worker.read_seq = worker.read_until(sim.desk.board.seq)
-                self._say(worker, m.Beating(worker.read_seq, worker.decided, 50_000))
+                using = self._set_at(worker.read_seq) if worker.ready else ""
+                self._say(worker, m.Beating(worker.read_seq, worker.decided, 50_000, using))
 
     # --- a worker's life ---
 
@@ -209,6 +221,10 @@ class ToyWorkers:
         """What it missed is nowhere: it ends, and somebody who begins at a keyframe takes its place."""
         del self.living[worker.uid]
         self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 3: the tape ends before the stream")
+
+    def _set_at(self, seq: int) -> str:
+        """The parameters that whoever has read the stream up to a frame has."""
+        return next((digest for told_seq, digest in reversed(self.sets) if told_seq <= seq), "")
 
     def _modules(self, worker: ToyWorker, *, lies: bool) -> tuple[m.Loaded, ...]:
         release = self.sim.desk.board.accounts.releases[worker.release]
@@ -259,7 +275,7 @@ class ToyWorkers:
         sim, weather = self.sim, self.sim.weather
         decision = m.Decision(tuple(self._wishes(tick)), {"by": worker.release})
         version = tick.account.ledger_version
-        decided = m.Decided(tick.slot, tick.tick, tick.epoch, seq, version, tick.parameters, 50, decision)
+        decided = m.Decided(tick.slot, tick.tick, tick.epoch, seq, version, self._set_at(seq), 50, decision)
         sim.audit.answered(worker.uid, decided)
         if sim.chancy(weather.answer_late):
             sim.during(sim.chance.randrange(5 * NS), sim.arrivals.on_worker, worker.uid, worker.pid, decided)

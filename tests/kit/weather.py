@@ -54,6 +54,8 @@ class Weather:
     told_twice: float = 0.0
     told_not: float = 0.0
     """The user channel is up and swallows a word."""
+    people_tune: float = 0.0
+    """They change the strategy's parameters."""
 
 
 CALM: Final = Weather()
@@ -85,6 +87,7 @@ ROUGH: Final = Weather(
     settlement_fails=0.05,
     told_twice=0.2,
     told_not=0.02,
+    people_tune=0.02,
 )
 
 WIDE: Final = Risk(

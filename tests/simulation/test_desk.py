@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 CALM_S, BUSY_S, ROUGH_S = 420, 90, 180
 """Market seconds of one run."""
 FIXED_BUSY: Final = 2
+TUNED: Final = replace(BUSY, people_act=0.2, people_tune=0.9)
+TUNED_S: Final = 300
+VERSIONS: Final = 100
 ROUGH_SEEDS: Final = 14
 """Runs that together go through everything."""
 NIGHT_S: Final = 600
@@ -48,6 +52,16 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     assert ends.keys() <= {"OK", "ABORTED", "ROLLED_BACK", "NO_BOUNDARY", "GATE_FAILED", "REJECTED"}
     chosen = seed >= FIXED_BUSY  # its settings may let no second release come as far as a flip
     assert sim.audit.flips > 5 or (chosen and ends["OK"] == 1)
+
+
+@pytest.mark.seeds(fixed=1, fresh=1)
+def test_parameters_cost_no_tick(seed: int) -> None:
+    """A hundred versions, one after the other, while releases take over: nothing skipped, each change is over."""
+    sim = Sim(seed, TUNED)
+    sim.run(TUNED_S)
+    assert sim.audit.record.version > VERSIONS
+    assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
+    assert len(sim.audit.record.sets) > VERSIONS // 4
 
 
 @pytest.mark.seeds(fixed=4, fresh=3)
@@ -80,7 +94,7 @@ def test_everything_goes_wrong_at_least_once() -> None:
         *("operation OK", "operation ABORTED", "operation GATE_FAILED", "operation ROLLED_BACK"),
         *("place unknown", "lookup closed", "lookup open", "cancel canceled", "fill CONFIRMED", "fill FAILED"),
         *("worker lost", "worker retired", "alarm hole", "gap market", "gap user", "gap prices", "gap tape"),
-        *("resolved", "shadow", "alarm tape_unavailable"),
+        *("resolved", "shadow", "alarm tape_unavailable", "retuned", "worker parameters"),
     } - set(seen)
     assert not missing
     assert faults(seen, ROUGH_SEEDS) > 1_000

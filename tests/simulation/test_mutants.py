@@ -31,6 +31,7 @@ from supervisor.handover import Handover
 from supervisor.operations import Operations
 from supervisor.risk import Denied
 from supervisor.staff import Staff
+from supervisor.tuning import Tuning
 from supervisor.turns import Turns
 from supervisor.unwind import Unwind
 
@@ -41,6 +42,8 @@ FALSE: Final = replace(ROUGH, answer_late=0.05, answer_forged=0.1, worker_stalls
 """Workers answer late and under epochs that are not theirs."""
 AFRAID: Final = replace(ROUGH, people_stop=0.05)
 """People stop the desk again and again."""
+TUNED: Final = replace(ROUGH, people_tune=0.3)
+"""People change the parameters again and again."""
 FOGGY: Final = replace(BUSY, frame_lost=0.1)
 """Frames get lost while slots pass on."""
 TORN: Final = replace(ROUGH, power_fails=0.03, supervisor_killed=0.03)
@@ -99,6 +102,27 @@ def intent_not_durable(patch: pytest.MonkeyPatch) -> None:
         placing = any(isinstance(entry, e.Placing) for entry in entries)
         first(board, entries, () if placing else then)
         board.effects.extend(then if placing else ())
+
+    first = Board.write_first
+    patch.setattr(Board, "write_first", write_first)
+
+
+def set_not_told(patch: pytest.MonkeyPatch) -> None:
+    """Ticks name the new parameters, and no frame has told which they are."""
+    patch.setattr(Tuning, "tell", lambda tuning: None)
+
+
+def set_of_the_moment(patch: pytest.MonkeyPatch) -> None:
+    """A decision is kept under the parameters in force when it comes, not under those it was made with."""
+    by = Board.by
+    patch.setattr(Board, "by", lambda board, uid, epoch, parameters: by(board, uid, epoch, board.parameters))
+
+
+def version_without_boundary(patch: pytest.MonkeyPatch) -> None:
+    """Other parameters are in force, and nobody has written what was open then."""
+
+    def write_first(board: Board, entries: tuple[e.Entry, ...], then: tuple[Any, ...]) -> None:
+        first(board, tuple(entry for entry in entries if not isinstance(entry, e.Retuned)), then)
 
     first = Board.write_first
     patch.setattr(Board, "write_first", write_first)
@@ -220,9 +244,9 @@ def shadow_orders_sent(patch: pytest.MonkeyPatch) -> None:
     def send(decisions: Decisions, uid: str, decided: Any) -> None:
         shadow(decisions, uid, decided)
         for leg, wish in enumerate(decided.decision.intents):
-            ruling = decisions._rule_on(decided, leg, wish, decisions.board.by(uid, decided.epoch))
+            ruling = decisions._rule_on(decided, leg, wish, decisions.board.by(uid, decided.epoch, decided.parameters))
             if not isinstance(ruling, Denied):
-                decisions._note(ruling)
+                decisions._note(ruling, uid)
                 decisions.board.write_first((ruling.entry,), (ruling.request,))
 
     patch.setattr(Decisions, "_shadow", send)
@@ -290,16 +314,16 @@ def one_slot_silent(patch: pytest.MonkeyPatch) -> None:
 def nobody_named(patch: pytest.MonkeyPatch) -> None:
     """Outcomes do not say which release decided."""
     by = Board.by
-    patch.setattr(Board, "by", lambda board, uid, epoch: structs.replace(by(board, uid, epoch), release=""))
+    patch.setattr(Board, "by", lambda board, *who: structs.replace(by(board, *who), release=""))
 
 
 def all_named_for_the_active(patch: pytest.MonkeyPatch) -> None:
     """Whoever decides, the active release is said to have."""
     by = Board.by
 
-    def as_active(board: Board, uid: str, epoch: int) -> e.By:
+    def as_active(board: Board, *who: Any) -> e.By:
         active = board.accounts.active
-        return structs.replace(by(board, uid, epoch), release=active.release) if active else by(board, uid, epoch)
+        return structs.replace(by(board, *who), release=active.release) if active else by(board, *who)
 
     patch.setattr(Board, "by", as_active)
 
@@ -375,7 +399,7 @@ MUTANTS: Final = (
     Mutant(last_seen_instead_of_contiguous, ("I9",), FOGGY),
     Mutant(unknown_does_not_block, ("I8",)),
     Mutant(unknown_not_reserved, ("I8",)),
-    Mutant(doubt_never_asked_about, ("I12", "B2")),
+    Mutant(doubt_never_asked_about, ("I12", "I18", "B2")),
     Mutant(fill_counted_twice, ("I7",)),
     Mutant(failed_fill_kept, ("B2",)),
     Mutant(fee_forgotten, ("B2",), CALM),
@@ -396,6 +420,9 @@ MUTANTS: Final = (
     Mutant(lost_frames_not_named, ("I16",), TORN),
     Mutant(blindness_hidden, ("I16",)),
     Mutant(term_used_twice, ("I17",), TORN),
+    Mutant(set_not_told, ("I20",), TUNED),
+    Mutant(set_of_the_moment, ("I15",), TUNED),
+    Mutant(version_without_boundary, ("I15",), TUNED),
     Mutant(halt_forgotten, ("I19",), AFRAID),
     Mutant(stopped_orders_left, ("I19",), AFRAID),
     Mutant(fact_not_written, ("B1",)),

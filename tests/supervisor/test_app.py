@@ -179,7 +179,7 @@ def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -
     async def act(app: App) -> None:
         accounts = app.desk.board.accounts
         assert (await ask(state, "pause", reason="news")).changed
-        assert msgspec.json.decode(state.control.read_bytes(), type=Wish) == Wish(1, True, "news", False)
+        assert msgspec.json.decode(state.control.read_bytes(), type=Wish) == Wish(1, True, "news", False, {})
         replace_file(state.control, msgspec.json.encode(Wish(5, False, "over")))
         await until(lambda: not accounts.paused)
         assert accounts.generation == 5

@@ -154,8 +154,8 @@ def test_who_decides_is_named_with_what_it_runs() -> None:
     """A worker nobody knows any more runs nothing."""
     still = a_trading_desk()
     board = still.desk.board
-    assert board.by("w1-1", 4) == e.By(R1.release, board.parameters, 4, "w1-1")
-    assert board.by("w9-9", 4).release == ""
+    assert board.by("w1-1", 4, "77ab") == e.By(R1.release, "77ab", 4, "w1-1")
+    assert board.by("w9-9", 4, "77ab").release == ""
     assert R2.release not in board.accounts.releases
 
 

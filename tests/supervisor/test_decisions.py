@@ -278,6 +278,23 @@ def test_orders_are_counted_over_a_minute_of_market_time() -> None:
     assert last(still).kind == "ORDER"
 
 
+def test_a_wish_that_is_too_many_only_with_those_of_the_release_before_is_named_so() -> None:
+    """Two share the minute of a flip: the gate does not count it, and from its own share on it does."""
+    still = asked()
+    still.desk.board.limits = replace(still.desk.board.limits, orders_per_minute=2)
+    still.answer(buy(470_000, 5), buy(460_000, 5))
+    for placing in still.said(e.Placing):
+        still.do(still.desk.dealing.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
+    green = still.deploy(R2)
+    still.employ(green)
+    still.jump(5)
+    still.answer(buy(470_000, 5))
+    shared = "order_rate_shared"
+    assert last(still).denied == (f"0 {shared}: 2 orders in the last minute, the limit is 2; 0 were its own",)
+    assert shared in EXCUSED
+    assert last(still).by.uid == green
+
+
 # --- the end of a window ---
 
 

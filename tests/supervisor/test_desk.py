@@ -38,11 +38,12 @@ def test_a_reign_begins_by_saying_so() -> None:
     assert [line.entry for line in still.journal[:4]] == [
         e.Term(1, 7, "code", "rehearsal", config, 0),
         e.Configuration(config, msgspec.to_builtins(still.settings)),
-        e.Parameters(parameters, {}),
+        e.Parameters(parameters, {}, 1),
         R1,
     ]
-    events = [frame.event for frame in still.frames[:2]]
-    assert events == [m.Keyframe((m.ParametersSet(parameters, {}),)), m.TermBegan(1, "rehearsal", "code")]
+    events = [frame.event for frame in still.frames[:3]]
+    in_force = m.ParametersSet(parameters, {})
+    assert events == [m.Keyframe((in_force,)), in_force, m.TermBegan(1, "rehearsal", "code")]
     assert still.wants == [fx.CatchUp(START_S + 10 - 300), fx.Spawn("w1-1", R1.release)]
 
 
@@ -57,17 +58,13 @@ def test_the_next_reign_says_only_what_is_new() -> None:
     assert [frame.seq for frame in still.frames] == list(range(1, still.frames[-1].seq + 1))
 
 
-def test_new_parameters_begin_with_a_reign() -> None:
-    """Their digest is in every tick from then on."""
+def test_a_fold_of_the_reign_before_hears_which_parameters_are_in_force() -> None:
+    """It skips the keyframe, and the tape may have ended between a change and its word: it is told besides."""
     still = a_trading_desk()
-    still.settings = msgspec.convert(
-        {**msgspec.to_builtins(still.settings), "strategy": {"edge": 2}}, type(still.settings)
-    )
+    before = still.frames[-1].seq
     still.restart()
-    assert still.said(e.Parameters)[-1].values == {"edge": 2}
-    assert still.said(e.Configuration)[-1].digest == digest(still.settings)
-    still.employ("w2-1")
-    assert still.asked().parameters == digest({"edge": 2})
+    told = [frame.event for frame in still.frames if frame.seq > before and isinstance(frame.event, m.ParametersSet)]
+    assert told == [m.ParametersSet(still.desk.board.parameters, {})]
 
 
 def test_a_restart_goes_on_in_the_window_that_runs() -> None:

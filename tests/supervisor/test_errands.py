@@ -49,8 +49,9 @@ class Sent:
         self.gateway, self.discovery = AsyncMock(Gateway), AsyncMock(Discovery)
         self.gateway.key = MagicMock()
         heard = self.books.append
-        self.replays = AsyncMock()
-        self.errands = Errands(self.desk, self.turn, Watch(), self.gateway, self.discovery, heard, self.replays)
+        self.replays, self.inquiry = AsyncMock(), AsyncMock()
+        asked = self.gateway, self.discovery, heard, self.replays, self.inquiry
+        self.errands = Errands(self.desk, self.turn, Watch(), *asked)
 
     @contextmanager
     def turn(self) -> Iterator[Moment]:

@@ -380,5 +380,6 @@ def test_denials_that_are_excused_are_reasons_there_are() -> None:
     """A word of risk that changes has to change here as well; caps are never excused."""
     reasons = {reason for reason, _ in risk._CHECKS}
     elsewhere = {"no_window", "cancelling", "not_open", "not_replaced", "venue_away"}
+    elsewhere |= {"order_rate_shared", "cancel_rate_shared"}  # named so where the other worker is known
     assert reasons | elsewhere >= EXCUSED
     assert not {"order_cap", "slot_cap", "asset_cap", "total_cap", "day_loss", "order_rate", "price_far"} & EXCUSED

@@ -909,7 +909,11 @@ def test_a_candidate_that_goes_wild_in_one_ring_is_taken_back_while_another_bake
     assert (operation(still).phase, operation(still).ring) == ("baking", 1)
     board, state = still.desk.board, still.state(first)
     for tick in (1, 2):
-        board.write(e.OutcomeOf(first, tick, "SKIP", "deadline", board.by(GREEN, state.epoch), 0, 0, NO_DECISION))
+        board.write(
+            e.OutcomeOf(
+                first, tick, "SKIP", "deadline", board.by(GREEN, state.epoch, board.parameters), 0, 0, NO_DECISION
+            )
+        )
     still.jump(0.2)
     assert operation(still).fault.startswith("deadlines: 2 deadlines missed in a row")
 

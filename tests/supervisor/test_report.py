@@ -375,6 +375,10 @@ SAID: list[tuple[e.Entry, str]] = [
     ),
     (a_fill(by=e.By("", "", 0, "")), "BTC/5m filled BUY Up 4 at 0.5 as maker, decided by a person"),
     (e.Worker("w1-1", "9f31", 9, "lost", "killed"), "worker w1-1 of 9f31 lost: killed"),
+    (
+        e.Retuned("o", 3, "77ab", "88cd", 9, {"stake_usd": (None, 7)}, (), (), (), 0, "uid:1000", "calm"),
+        "parameters p3 88cd are in force by uid:1000, stake_usd default -> 7: calm; 0 positions and 0 orders open",
+    ),
     (e.Gap("user", 0, 1_500_000_000, "gone", "venue"), "user gap of 1.5 s, the venue's: gone"),
     (e.Alarm("a", "look"), "ALARM a: look"),
     (e.Repair("0x" + "a" * 64, "state", "closed"), "repaired state of 0xaaaaaaaa: closed"),

@@ -22,10 +22,11 @@ from shared.clock import SystemClock
 from shared.config import Deploy, Gates, Settings
 from shared.messages import ParametersSet, Tick
 from shared.paths import State
-from supervisor import trial as trials
+from supervisor import aside
+from supervisor.aside import NICENESS
 from supervisor.effects import Try
 from supervisor.gates import Tried, trial_gates, worst
-from supervisor.trial import NICENESS, STOPPED, Trial, first_difference
+from supervisor.trial import STOPPED, Trial, first_difference
 
 pytestmark = pytest.mark.system
 
@@ -436,7 +437,7 @@ def test_a_process_that_cannot_be_watched_is_ended(
         raise OSError(24, "Too many open files")
 
     before = set(psutil.Process().children())
-    monkeypatch.setattr(trials.os, "pidfd_open", full)
+    monkeypatch.setattr(aside.os, "pidfd_open", full)
     first, second = tried(state, stretch(tape)[0])
     assert "Too many open files" in first.unsure
     assert worst(trial_gates(first, second, LIMITS)) == "INCONCLUSIVE"

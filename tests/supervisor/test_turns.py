@@ -437,3 +437,19 @@ def test_slots_cannot_be_turned_before_somebody_hands_them_over() -> None:
     turns = Turns(still.desk.board)
     with pytest.raises(AssertionError, match="before anybody hands slots over"):
         turns.grant(BTC, None)  # type: ignore[arg-type]
+
+
+def test_a_tick_that_is_held_until_its_window_is_over_still_asks_about_that_window() -> None:
+    """Nobody is asked about a window that its number does not lie in; the answer is a hold, and nothing leaves."""
+    still = a_trading_desk()
+    still.to_s(295)
+    still.jump(4.9)
+    still.open(start_s=START_S + 300)
+    owed = still.state().outstanding
+    still.lose(still.state().owner)
+    still.jump(0.3, beats=False)
+    still.employ(still.desk.operations.blue)
+    asked = still.asked()
+    assert (asked.tick, asked.start_s) == (owed, START_S)
+    still.hold()
+    assert still.asked().start_s == START_S + 300

@@ -14,6 +14,7 @@ from shared import entries as e
 from shared.fingerprint import release_hash
 from shared.messages import CONTROL_SCHEMA, Reply, Request
 from shared.outcomes import EXIT
+from supervisor import effects as fx
 from supervisor import report, verbs
 from supervisor.verbs import VERBS, Asked, Caller, Refused, answer, refusal
 
@@ -419,7 +420,12 @@ def test_what_is_done_cannot_be_aborted() -> None:
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 ARGUMENTS = st.dictionaries(
-    st.sampled_from(["release", "reason", "op", "limit", "after_ns", "steps_ms", "expect_active", "modules", "seq"]),
+    st.sampled_from(
+        [
+            *("release", "reason", "op", "limit", "after_ns", "steps_ms", "expect_active", "modules", "seq"),
+            *("values", "unset", "version", "expect_digest", "dry_run"),
+        ]
+    ),
     PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.text(max_size=3), PLAIN, max_size=2),
     max_size=4,
 )
@@ -443,6 +449,7 @@ def test_every_verb_is_on_this_page() -> None:
     assert set(verbs.VERBS) == {
         *("status", "slots", "claims", "releases", "events", "operations", "operation"),
         *("pause", "halt", "flatten", "resume", "register", "deploy", "rollback", "promote", "abort"),
+        *("params", "params_set", "params_rollback"),
     }
     assert a_release(9).seq == 9
 
@@ -450,3 +457,119 @@ def test_every_verb_is_on_this_page() -> None:
 def test_no_verb_lets_real_money_be_traded() -> None:
     """A page or a script reaches the desk by these alone; a person types the arming, at a terminal, into a file."""
     assert not [verb for verb in VERBS if "arm" in verb or "live" in verb]
+
+
+# --- the strategy's parameters ---
+
+
+def agree(still: StillDesk, op: str, fault: str = "") -> None:
+    """Every release that was asked answers."""
+    for want in [want for want in still.wants if isinstance(want, fx.AskRelease)]:
+        still.wants.remove(want)
+        still.do(still.desk.tuning.on_asked, op, want.release, fault)
+
+
+def test_other_parameters_are_asked_about_under_the_callers_own_id() -> None:
+    """The reply does not wait; how it stands is asked by the id, and the journal names who the kernel says it was."""
+    still = a_trading_desk()
+    reply = asked(still, "params_set", "c1", values={"stake_usd": 7}, reason="calm")
+    assert (reply.ok, reply.changed, reply.data["change"]["state"]) == (True, True, "checking")
+    assert asked(still, "params_set", "c1", values={"stake_usd": 7}).message == "this change was asked for before"
+    agree(still, "c1")
+    seen = asked(still, "params", op="c1").data
+    assert (seen["change"]["state"], seen["in_force"]["number"]) == ("set", 2)
+    assert (seen["in_force"]["actor"], seen["in_force"]["reason"]) == ("uid:1000 ci/17", "calm")
+    assert [version["number"] for version in seen["versions"]] == [1, 2]
+    assert asked(still, "params").generation == 1
+
+
+def test_a_value_is_set_beside_the_others_and_taken_back_alone() -> None:
+    """What is not named stays."""
+    still = a_trading_desk()
+    for op, args in (
+        ("c1", {"values": {"stake_usd": 7, "mode": "off"}}),
+        ("c2", {"values": {"stake_usd": 8}}),
+        ("c3", {"unset": ["mode"]}),
+    ):
+        assert asked(still, "params_set", op, **args).ok
+        agree(still, op)
+        still.jump(0)
+    assert [version.values for version in still.said(e.Parameters)] == [
+        {},
+        {"stake_usd": 7, "mode": "off"},
+        {"stake_usd": 8, "mode": "off"},
+        {"stake_usd": 8},
+    ]
+
+
+def test_a_version_of_before_is_brought_back_by_its_number() -> None:
+    """The one before this one when none is named; one that nobody knows is said so."""
+    still = a_trading_desk()
+    assert asked(still, "params_rollback", "c0").code == "NOINPUT"
+    for number in (1, 2):
+        assert asked(still, "params_set", f"c{number}", values={"stake_usd": 5 + number}).ok
+        agree(still, f"c{number}")
+        still.jump(0)
+    assert asked(still, "params_rollback", "c3", version=9).code == "NOINPUT"
+    assert asked(still, "params_rollback", "c4").ok
+    agree(still, "c4")
+    still.jump(0)
+    assert asked(still, "params_rollback", "c5", version=1).ok
+    agree(still, "c5")
+    assert [version.values for version in still.said(e.Parameters)[-2:]] == [{"stake_usd": 6}, {}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "code"),
+    [
+        ("params_set", {"values": {"stake_usd": [7]}}, "USAGE"),
+        ("params_set", {"values": {"": 7}}, "USAGE"),
+        ("params_set", {"values": {"x": "y" * 501}}, "USAGE"),
+        ("params_set", {"values": {f"p{number}": 1 for number in range(65)}}, "USAGE"),
+        ("params_set", {"values": {"stake_usd": 2**53 + 1}}, "USAGE"),
+        ("params_set", {"values": {"stake_usd": 10**40}}, "USAGE"),
+        ("params_set", {"values": 7}, "USAGE"),
+        ("params_set", {"unset": ["stake_usd"]}, "USAGE"),
+        ("params_set", {"unset": 7}, "USAGE"),
+        ("params_set", {"values": {"stake_usd": 7}, "expect_digest": "0000"}, "PRECONDITION"),
+        ("params_set", {"values": {"stake_usd": 7}, "expect_digest": "p9"}, "PRECONDITION"),
+        ("params_set", {"values": {"stake_usd": 7}, "reason": 7}, "USAGE"),
+        ("params_set", {"values": {"stake_usd": 7}, "dry_run": "yes"}, "USAGE"),
+        ("params_rollback", {"version": -1}, "USAGE"),
+        ("params_rollback", {"version": 0}, "NOINPUT"),
+        ("params", {"op": "c9"}, "NOINPUT"),
+    ],
+)
+def test_a_wish_for_parameters_that_makes_no_sense_is_refused(verb: str, args: dict[str, Any], code: str) -> None:
+    """By name, and nobody is asked."""
+    still = a_trading_desk()
+    assert asked(still, verb, "c1", **args).code == code
+    assert not still.wanted(fx.AskRelease)
+
+
+def test_the_set_that_is_expected_may_be_named_by_version_or_digest() -> None:
+    """Four letters of it are enough."""
+    still = a_trading_desk()
+    digest = still.desk.board.parameters
+    for op, expected in (("c1", "p1"), ("c2", digest[:4]), ("c3", digest)):
+        reply = asked(still, "params_set", op, values={"stake_usd": 7}, expect_digest=expected, dry_run=True)
+        assert (reply.ok, reply.changed) == (True, False)
+        agree(still, op)
+
+
+def test_one_change_of_parameters_at_a_time() -> None:
+    """Another one is refused while one is on its way; what is in force already changes nothing."""
+    still = a_trading_desk()
+    assert asked(still, "params_set", "c1", values={"stake_usd": 7}).ok
+    assert asked(still, "params_set", "c2", values={"stake_usd": 8}).code == "LOCKED"
+    agree(still, "c1")
+    still.jump(0)
+    again = asked(still, "params_set", "c3", values={"stake_usd": 7})
+    assert (again.ok, again.changed, again.message) == (True, False, "p2 has these values already")
+
+
+def test_a_desk_without_a_release_has_nobody_to_ask() -> None:
+    """Nothing is set that nobody has agreed to."""
+    still = StillDesk()
+    still.begin(first=None)
+    assert asked(still, "params_set", "c1", values={"stake_usd": 7}).code == "PRECONDITION"

@@ -171,6 +171,13 @@ def without_end(records: Evidence) -> None:
     records.frames[:] = [frame for frame in records.frames if frame.seq < furthest]
 
 
+def with_another_set(records: Evidence) -> None:
+    """The tape told other parameters before a tick of which nobody has the answer any more than before."""
+    place = next(n for n, frame in enumerate(records.frames) if isinstance(frame.event, m.ParametersSet))
+    event = structs.replace(records.frames[place].event, digest="77ab")  # type: ignore[type-var]
+    records.frames[place] = structs.replace(records.frames[place], event=event)
+
+
 def back_in_time(records: Evidence) -> None:
     """A frame is older than the one before it."""
     records.frames[-1] = structs.replace(records.frames[-1], at_ns=records.frames[-2].at_ns - 1)
@@ -409,6 +416,11 @@ MUTANTS: Final[dict[str, tuple[Tamper, set[str]]]] = {
         {"outcome_mismatches"},
     ),
     "the prices say another winner": (another_strike, {"outcome_mismatches"}),
+    "a decision is kept under other parameters": (
+        changes(e.OutcomeOf, lambda o: {"by": structs.replace(o.by, parameters="77ab")}, decided),
+        {"parameter_mismatches"},
+    ),
+    "a tick names parameters that nobody told": (with_another_set, {"parameter_mismatches"}),
     "the tape has a hole": (without_frame, {"tape_holes"}),
     "the tape ends too soon": (without_end, {"tape_holes"}),
     "the tape runs back": (back_in_time, {"tape_holes"}),

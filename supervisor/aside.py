@@ -1,0 +1,117 @@
+"""A process of a release beside those that trade: for one question, in a worker's cell, and harder.
+
+No folder to write in, no ledger, no channel, low priority, bounds on time, memory and output. Leaves to `trial` and
+`inquiry` what is asked and what the answer means.
+
+What always holds: the loop waits for nothing here; a process that nobody waits for any more is ended by its pidfd, and
+one that a cut-off reign left behind by the next reign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from shared.config import Gates
+from shared.paths import State
+from supervisor.workers import SURROUNDINGS, confined, end_at_once, end_strays
+
+NICENESS: Final = 10
+"""Below everything that trades."""
+MARK: Final = "FORESIGHT_TRIAL"
+"""The environment variable by which such a process is known to belong to a state folder."""
+
+
+class Aside:
+    """One process at a time. Args: limits: of memory and output. most_s: CPU seconds, also when nobody is left to end
+    it. lock_of: the worker lock of a release.
+    """
+
+    def __init__(self, state: State, limits: Gates, most_s: float, lock_of: Callable[[str], str]) -> None:
+        self._state, self._limits, self._most_s, self._lock_of = state, limits, most_s, lock_of
+        self._loop = asyncio.get_running_loop()
+        self._pidfd: int | None = None
+
+    def stop(self) -> None:
+        """End what runs; whoever waits for it goes on."""
+        if self._pidfd is not None:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def run(
+        self, release: str, arguments: list[str], output: Path, log: Path, *, until_s: float, seed: str = "0"
+    ) -> int | None:
+        """Start a process and wait for its end; its status, None when it is cut off. Raises: CannotStart, OSError.
+
+        Args: output, log: where what it says goes, and what it complains of. until_s: on the loop's clock. seed: of the
+        hash of strings.
+        """
+        started = self._start(release, arguments, output, log, seed)
+        try:
+            pidfd = os.pidfd_open(started.pid)
+        except OSError:
+            end_at_once(started)
+            raise
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                return await self._ended(started, pidfd)
+        return None
+
+    def _start(self, release: str, arguments: list[str], output: Path, log: Path, seed: str) -> subprocess.Popen[bytes]:
+        command = confined(self._state, release, self._lock_of(release), arguments)
+        output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with output.open("wb") as said, log.open("wb") as complained:
+            started = subprocess.Popen(
+                command,
+                cwd=self._state.releases / release,
+                env={**SURROUNDINGS, "PYTHONHASHSEED": seed, MARK: _mark(self._state)},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                start_new_session=True,
+            )
+        self._bound(started.pid)
+        return started
+
+    def _bound(self, pid: int) -> None:
+        """Take from a child what it may not have; it has only just begun to put its cell on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+            for what, most in (
+                (resource.RLIMIT_AS, self._limits.trial_memory_mib << 20),
+                (resource.RLIMIT_FSIZE, self._limits.trial_output_mib << 20),
+                (resource.RLIMIT_CPU, round(self._most_s) + 1),
+            ):
+                resource.prlimit(pid, what, (most, most))
+
+    async def _ended(self, started: subprocess.Popen[bytes], pidfd: int) -> int:
+        """Wait for the end of a process; when nobody waits any more it is ended."""
+        gone = asyncio.Event()
+        self._loop.add_reader(pidfd, gone.set)
+        self._pidfd = pidfd
+        try:
+            await gone.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # nothing to one that has ended
+            await gone.wait()
+            self._pidfd = None
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+            status = started.wait()
+        return status
+
+
+def end_left_behind(state: State) -> None:
+    """End what a cut-off reign left running. Nobody else starts any here: the caller holds the folder's lock."""
+    end_strays("environ", os.fsencode(f"{MARK}={_mark(state)}\0"))
+
+
+def _mark(state: State) -> str:
+    return str(state.workers.absolute())
