@@ -1,6 +1,7 @@
 """What a release is, in one hash: the content of its code and of its worker's lock, and nothing else.
 
 The same bytes give the same hash on any machine: names and contents count, times, owners and compiled files do not.
+Neither does what is only for people to read: a better word in a guide is not another release.
 Staging computes it to name a release, the worker computes it again from the files it loaded, and success is said only
 when both agree.
 """
@@ -14,6 +15,8 @@ from typing import Final
 
 PACKAGES: Final = ("shared", "worker")
 """The folders a release is made of."""
+FOR_PEOPLE: Final = ".md"
+"""The suffix of files beside the code that no process reads; they are not staged either."""
 LOCK: Final = "requirements/worker.lock"
 """The third-party packages a worker may load, with their hashes."""
 _HASH_DIGITS: Final = 12
@@ -25,14 +28,15 @@ def file_digest(path: Path) -> str:
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Every file that belongs to the release in `root`, in a fixed order; without what Python compiled."""
+    """Every file that belongs to the release in `root`, in a fixed order; not what Python compiled or people read."""
     for package in PACKAGES:
         yield from _files(root / package)
     yield root / LOCK
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != FOR_PEOPLE)
+    return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
 def code_hash(root: Path, packages: tuple[str, ...]) -> str:

@@ -26,8 +26,11 @@ PACKAGES: Final = ("shared", "supervisor", "worker", "deploy")
 README: Final = (ROOT / "README.md").read_text()
 FUNCTION_LINES_MAX: Final = 40
 """Half a screen is the aim; nothing is longer than this."""
-TOLD_TOGETHER: Final = {"deploy/rehearsal/playbook": "tests/deploy/rehearsal/test_playbook.py"}
-"""Folders whose rooms share one test file: seven strategies of one shape."""
+TOLD_TOGETHER: Final = {
+    "deploy/rehearsal/playbook": "tests/deploy/rehearsal/test_playbook.py",
+    "deploy/examples/favourite": "tests/deploy/test_examples.py",
+}
+"""Folders whose rooms share one test file: seven strategies of one shape, an example and the test that goes with it."""
 
 
 def _tracked() -> list[Path]:

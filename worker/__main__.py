@@ -3,6 +3,7 @@
     python -m worker --uid UID --channel FD [--scratch DIR]                     live, under a supervisor
     python -m worker --self-check [--parameters JSON]                           once, to see that it works
     python -m worker --replay TAPE [--from SEQ] [--to SEQ] [--parameters JSON]  over a recorded tape
+                                                                                (TAPE -: frames come on stdin)
 
 A way imports its rooms here, under a stop-watch and before anything is said: nothing is imported between two decisions.
 The arguments are read by a table of our own, because the library for it would be a tenth of a worker's start.
@@ -35,6 +36,8 @@ WAYS: Final = {
     "--replay": {"--replay", "--from", "--to", "--parameters"},
 }
 """The option that names a way, and every option it takes."""
+HANDED: Final = Path("-")
+"""The tape whose frames are handed over, one by one."""
 
 
 class BadArguments(ValueError):
@@ -105,15 +108,20 @@ def _self_check(options: dict[str, Any]) -> int:
 
 
 def _replay(options: dict[str, Any]) -> int:
+    from shared.wire import BadFrame
     from worker.parameters import BadParameters, read_json
     from worker.reading import Unexplained
-    from worker.replay import replay
+    from worker.replay import follow, replay
     from worker.tape import Unreadable
 
     try:
         fixed = read_json(options["--parameters"]) if "--parameters" in options else None
-        replay(options["--replay"], options.get("--from", 1), options.get("--to"), fixed, sys.stdout.write)
-    except (BadParameters, Unreadable, Unexplained) as error:
+        folder, from_seq = options["--replay"], options.get("--from", 1)
+        if folder == HANDED:
+            follow(sys.stdin.buffer, from_seq, fixed, sys.stdout.write, sys.stdout.flush)
+        else:
+            replay(folder, from_seq, options.get("--to"), fixed, sys.stdout.write)
+    except (BadParameters, Unreadable, Unexplained, BadFrame) as error:
         return _refuse(f"{error}\n  next     name a folder of tape segments, or a range of it without the hole")
     return 0
 

@@ -1,25 +1,19 @@
 """Which way the price is going, and whether that supports a bet.
 
-A number of closed candles in, a Momentum out. Leaves to others which candles and what to do about it. What always
-holds: the score is in standard deviations of the same candles, so one threshold serves quiet and wild markets.
+Technicals in, a Momentum out. Leaves to others which candles and what to do about it. What always holds: the score is
+in standard deviations of the same candles, so one threshold serves quiet and wild markets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
 import msgspec
 
 from shared.messages import Outcome
-from worker.indicators import ema, rate_of_change, realised_volatility, rsi
+from worker.technicals import FAST, SLOW, Technicals
 
-CANDLES: Final = 48
-"""How many closes are looked at: all of them, always the same number."""
-_FAST: Final = 6
-_SLOW: Final = 24
-_RSI: Final = 14
 _EXHAUSTED: Final = 88.0
 """A relative strength beyond this, or below its mirror image, says that the move is spent."""
 
@@ -32,17 +26,11 @@ class Momentum(msgspec.Struct, frozen=True):
     strength: float
 
 
-def measure(closes: Sequence[int]) -> Momentum | None:
-    """The momentum of the last CANDLES closes; None while there are fewer."""
-    if len(closes) < CANDLES:
-        return None
-    values = closes[-CANDLES:]
-    fast, slow, strength = ema(values, _FAST), ema(values, _SLOW), rsi(values, _RSI)
-    change, volatility = rate_of_change(values, _SLOW), realised_volatility(values)
-    if fast is None or slow is None or strength is None or change is None or volatility is None:
-        return None
-    scale = values[-1] * volatility * sqrt(_SLOW - _FAST)
-    return Momentum((fast - slow) / scale if scale else 0.0, change, strength)
+def measure(technicals: Technicals) -> Momentum:
+    """The momentum as of the last closed candle; 0.0 where nothing moved: there is no scale to call a move large."""
+    scale = technicals.close_micro * technicals.volatility * sqrt(SLOW - FAST)
+    score = (technicals.fast_micro - technicals.slow_micro) / scale if scale else 0.0
+    return Momentum(score, technicals.change_percent, technicals.strength)
 
 
 def confirms(momentum: Momentum, outcome: Outcome, min_score: float) -> bool:
@@ -50,3 +38,16 @@ def confirms(momentum: Momentum, outcome: Outcome, min_score: float) -> bool:
     way = 1 if outcome == "Up" else -1
     spent = 50.0 + way * (momentum.strength - 50.0) > _EXHAUSTED
     return way * momentum.score >= min_score and not spent
+
+
+def witnesses(technicals: Technicals | None, outcome: Outcome) -> int:
+    """How many of four other looks at the same candles see the move as well.
+
+    The change over the slow period, the strength beside its middle, the place within the band, and whether the move
+    still gains speed.
+    """
+    if technicals is None:
+        return 0
+    way = 1 if outcome == "Up" else -1
+    seen = (technicals.change_percent, technicals.strength - 50.0, technicals.stretch, technicals.histogram_micro)
+    return sum(way * look > 0 for look in seen)

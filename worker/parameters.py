@@ -14,6 +14,8 @@ import msgspec
 from shared.units import MICRO
 
 Mode = Literal["on", "exit-only", "off"]
+IdeaMode = Literal["trade", "guard", "off"]
+"""trade: makes bets of its own, and refuses others'. guard: only refuses. off: is not asked."""
 Usd = Annotated[float, msgspec.Meta(ge=1, le=100)]
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=20)]
 Bp = Annotated[float, msgspec.Meta(ge=0, le=5_000)]
@@ -31,6 +33,14 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """on: trades. exit-only: opens nothing, what rests stays. off: opens nothing and takes every resting order back."""
     stake_usd: Usd = 5.0
     """The most that one window may cost, fees included: what a lost window loses."""
+    kelly: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """0: every bet is the stake. Above: that fraction of what Kelly would bet of the free cash, the stake at most."""
+    momentum: IdeaMode = "trade"
+    """Bets with the move. guard: nothing is bet against one that is under way."""
+    overreaction: IdeaMode = "guard"
+    """trade: bets against a jump. guard: stays away from one. off: a jump is a move like any other."""
+    patterns: IdeaMode = "guard"
+    """trade: bets with a shape of the last minutes' candles. guard: nothing is bet against one."""
     snipe_5m_s: Annotated[int, msgspec.Meta(ge=10, le=300)] = 90
     """The last part of a 5-minute window, in which entries are made: before it the outcome is a coin."""
     snipe_15m_s: Annotated[int, msgspec.Meta(ge=10, le=900)] = 240
@@ -48,8 +58,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Per square root of a minute. Beyond it the model's normal tails are a lie."""
     min_momentum: Ratio = 0.25
     """How far the averages must have parted in the direction of the bet, in standard deviations."""
+    min_witnesses: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    """How many of four other looks at the same candles must see the move as well before momentum bets with it."""
     max_jump: Annotated[float, msgspec.Meta(ge=1, le=50)] = 4.5
-    """A move of the last seconds beyond so many standard deviations is an overreaction and is not followed."""
+    """A move of the last seconds beyond so many standard deviations is a jump: an overreaction, not followed."""
     noise_bp: Annotated[float, msgspec.Meta(ge=0, le=50)] = 1.0
     """How far the price we see may be from the one that settles: keeps a near-tie from looking certain."""
     min_price: Price = 0.10
@@ -63,6 +75,11 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def stake_micro(self) -> int:
         """The stake in millionths of collateral."""
         return round(self.stake_usd * MICRO)
+
+    def idea_mode(self, idea: str) -> IdeaMode:
+        """The mode of an idea, by its name."""
+        mode: IdeaMode = getattr(self, idea)
+        return mode
 
     def snipe_s(self, minutes: int) -> int:
         """The snipe window of a timeframe."""

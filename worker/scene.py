@@ -7,6 +7,7 @@ missing strike, a stale book or an old price - and a Blind says which part is mi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
@@ -15,10 +16,11 @@ import msgspec
 from shared.clock import NS
 from shared.messages import BookSeen, Outcome, Terms, Tick
 from shared.slots import parse_slot
+from shared.units import MICRO
 from worker.candles import Candle
 from worker.fair_value import MEAN_OVER_S, known_mean, up_probability
 from worker.indicators import realised_volatility
-from worker.momentum import CANDLES
+from worker.technicals import CANDLES, Technicals, read
 from worker.view import FAST_S, SLOW_S, Price, View, Window
 
 VOLATILITY_CANDLES: Final = 36
@@ -36,17 +38,23 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """See the room's docstring. `volatility` is relative, per square root of a second; `fair_up` a probability."""
+    """See the room's docstring. `volatility` is relative, per square root of a second; `fair_up` a probability.
 
+    `vwaps`: what others paid for a token in the last minute. `technicals`: None with fewer candles than they look at.
+    """
+
+    asset: str
     minutes: int
     left_s: float
     terms: Terms
     price_micro: int
     strike_micro: int
     books: dict[Outcome, BookSeen]
-    fast: list[Candle]
-    slow: list[Candle]
-    closes: list[int]
+    vwaps: dict[Outcome, int | None]
+    fast: tuple[Candle, ...]
+    slow: tuple[Candle, ...]
+    closes: tuple[int, ...]
+    technicals: Technicals | None
     volatility: float
     fair_up: float
 
@@ -54,6 +62,21 @@ class Scene(msgspec.Struct, frozen=True):
     def volatility_bp(self) -> float:
         """Volatility per square root of a minute in ten-thousandths of the price."""
         return self.volatility * sqrt(60.0) * 10_000
+
+    @property
+    def mid_up_micro(self) -> int | None:
+        """What the market gives Up, in millionths: the middle of its book, or of Down's; None where neither has one."""
+        for outcome in OUTCOMES:
+            bid, ask = self.best_bid(outcome), self.best_ask(outcome)
+            if bid is not None and ask is not None:
+                middle = (bid + ask) // 2
+                return middle if outcome == "Up" else MICRO - middle
+        return None
+
+    def odds(self) -> dict[str, int | str]:
+        """Our odds and the market's, for the reasons of a decision: reports hold both against what came true."""
+        ours, market = round(self.fair_up * 10_000), self.mid_up_micro
+        return {"fair_up_bp": ours} if market is None else {"fair_up_bp": ours, "mid_up_micro": market}
 
     def fair_micro(self, outcome: Outcome) -> int:
         """What a share of a token is worth, in millionths."""
@@ -84,21 +107,23 @@ def look(view: View, tick: Tick, *, candles: int = CANDLES) -> Scene | Blind:
     missing = _missing(view, window, price) or _young(fast, candles)
     if missing or window is None or window.terms is None or window.strike_micro is None or price is None:
         return Blind(missing)
-    closes = [candle.close_micro for candle in fast]
-    volatility, left_ms = _volatility(closes), max(0, window.end_ns - view.at_ns) // _MS
+    volatility, left_ms = view.once(slot.asset, FAST_S, _volatility), max(0, window.end_ns - view.at_ns) // _MS
     fair_up = _fair_up(view, slot.asset, window.terms, window.strike_micro, left_ms, price, volatility)
     if fair_up is None:
         return Blind("the settling seconds were not seen from their beginning")
     return Scene(
+        asset=slot.asset,
         minutes=slot.minutes,
         left_s=left_ms / 1_000,
         terms=window.terms,
         price_micro=price.micro,
         strike_micro=window.strike_micro,
         books=window.books,
+        vwaps={outcome: view.vwap(tick.slot, tick.start_s, outcome) for outcome in OUTCOMES},
         fast=fast,
         slow=view.closed(slot.asset, SLOW_S),
-        closes=closes,
+        closes=view.once(slot.asset, FAST_S, _closes),
+        technicals=view.once(slot.asset, FAST_S, read),
         volatility=volatility,
         fair_up=fair_up,
     )
@@ -109,9 +134,11 @@ def _fair_up(
 ) -> float | None:
     """The probability of Up; None in settling seconds that were not all seen."""
     now_ms, over_ms = view.at_ns // _MS, MEAN_OVER_S[terms.rule] * 1_000
-    known_micro = known_mean(view.samples(asset), now_ms + left_ms - over_ms, now_ms)
-    if known_micro is None and left_ms < over_ms:
-        return None
+    known_micro = None
+    if left_ms < over_ms:
+        known_micro = known_mean(view.samples(asset), now_ms + left_ms - over_ms, now_ms)
+        if known_micro is None:
+            return None
     return up_probability(
         price_micro=price.micro,
         strike_micro=strike_micro,
@@ -142,11 +169,16 @@ def _missing(view: View, window: Window | None, price: Price | None) -> str:
     return ""
 
 
-def _young(fast: list[Candle], candles: int) -> str:
+def _young(fast: Sequence[Candle], candles: int) -> str:
     return f"{len(fast)} candles of {candles}" if len(fast) < candles else ""
 
 
-def _volatility(closes: list[int]) -> float:
+def _closes(candles: Sequence[Candle]) -> tuple[int, ...]:
+    return tuple(candle.close_micro for candle in candles)
+
+
+def _volatility(candles: Sequence[Candle]) -> float:
     """Relative volatility per square root of a second: the larger of a short and a long look back."""
+    closes = _closes(candles)
     looks = (realised_volatility(closes[-1 - count :]) for count in (VOLATILITY_CANDLES, CALM_CANDLES))
     return max(look or 0.0 for look in looks) / sqrt(FAST_S)

@@ -7,15 +7,14 @@ longer - a window's terms and strike, its books, the parameters - a keyframe tel
 a keyframe, every other skips it: it knows already.
 
 Leaves to others the order of frames (`reading`) and what to conclude (`strategy`). Our own orders and fills are not
-folded: each tick brings the account as the ledger has it. Neither are trades between others, gaps and resolutions:
-no decision uses them yet.
+folded: each tick brings the account as the ledger has it. Neither are gaps and resolutions: no decision uses them yet.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -32,6 +31,7 @@ from shared.messages import (
     Terms,
     Tick,
     TickSizeSet,
+    TradeSeen,
     WindowClosed,
     WindowOpened,
 )
@@ -39,6 +39,9 @@ from shared.slots import parse_slot
 from shared.units import micro_of_exact
 from worker.candles import Candle, Candles
 from worker.parameters import BadParameters, Parameters, read
+from worker.turnover import Turnover
+
+T = TypeVar("T")
 
 FAST_S: Final = 5
 SLOW_S: Final = 60
@@ -46,6 +49,8 @@ SERIES: Final = ((FAST_S, 120), (SLOW_S, 20))
 """Candle length in seconds, and how many of them are kept: ten minutes fine, twenty minutes coarse."""
 SAMPLES_S: Final = 90
 """How long single spot prices are kept: the 60 settling seconds, and the price that held when they began."""
+TRADES_S: Final = (5, 12)
+"""Length and number of the buckets in which trades between others are summed up: the last minute, and a little."""
 PRICE_KEPT_S: Final = 300
 """After this a reference price is forgotten, whatever has happened to its feed."""
 ACCOUNT_KEPT_S: Final = 60
@@ -57,7 +62,12 @@ AHEAD_MS: Final = 60_000
 SWEEP_S: Final = 5
 LOOKBACK_S: Final = max(bucket_s * (count + 1) for bucket_s, count in SERIES)
 """How much of the past the state depends on."""
-assert max(SAMPLES_S, PRICE_KEPT_S, ACCOUNT_KEPT_S, WINDOW_KEPT_S) + SWEEP_S + AHEAD_MS // 1_000 <= LOOKBACK_S
+assert (
+    max(SAMPLES_S, TRADES_S[0] * (TRADES_S[1] + 1), PRICE_KEPT_S, ACCOUNT_KEPT_S, WINDOW_KEPT_S)
+    + SWEEP_S
+    + AHEAD_MS // 1_000
+    <= LOOKBACK_S
+)
 
 
 class Window(msgspec.Struct):
@@ -94,6 +104,7 @@ class View:
         self.fault = ""
         self._samples: dict[str, deque[tuple[int, int]]] = {}
         self._candles: dict[tuple[str, int], Candles] = {}
+        self._trades: dict[tuple[str, int, Outcome], Turnover] = {}
         self._sweep_ns = 0
 
     def apply(self, at_ns: int, event: Event) -> None:
@@ -106,10 +117,20 @@ class View:
         if at_ns >= self._sweep_ns:
             self._sweep(at_ns - at_ns % (SWEEP_S * NS))
 
-    def closed(self, asset: str, bucket_s: int) -> list[Candle]:
+    def closed(self, asset: str, bucket_s: int) -> tuple[Candle, ...]:
         """The closed candles of an asset as of now, oldest first; empty when nothing is known."""
         candles = self._candles.get((asset, bucket_s))
-        return candles.closed(self.at_ns) if candles else []
+        return candles.closed(self.at_ns) if candles else ()
+
+    def once(self, asset: str, bucket_s: int, fold: Callable[[tuple[Candle, ...]], T]) -> T:
+        """What a pure function says of `closed`: it is asked once a bucket, however many slots and ticks want it."""
+        candles = self._candles.get((asset, bucket_s))
+        return candles.once(self.at_ns, fold) if candles else fold(())
+
+    def vwap(self, slot: str, start_s: int, outcome: Outcome) -> int | None:
+        """What others paid for a share of a token in the last minute, by volume; None when nobody did."""
+        turnover = self._trades.get((slot, start_s, outcome))
+        return turnover.vwap(self.at_ns) if turnover else None
 
     def samples(self, asset: str) -> list[tuple[int, int]]:
         """(unix ms, price) of the last SAMPLES_S, in order, as the source stamped them."""
@@ -124,6 +145,7 @@ class View:
             [(slot, *account) for slot, account in sorted(self.accounts.items())],
             [(asset, tuple(samples)) for asset, samples in sorted(self._samples.items())],
             [(*key, candles.image()) for key, candles in sorted(self._candles.items())],
+            [(*key, turnover.image()) for key, turnover in sorted(self._trades.items())],
             [self.digest, self.parameters, self.fault],
         ]
         return msgspec.msgpack.encode(image)
@@ -153,6 +175,13 @@ class View:
 
     def _book(self, at_ns: int, event: BookSeen) -> None:
         self._window(event.slot, event.start_s).books[event.outcome] = event
+
+    def _trade(self, at_ns: int, event: TradeSeen) -> None:
+        key = (event.slot, event.start_s, event.outcome)
+        turnover = self._trades.get(key)
+        if turnover is None:
+            turnover = self._trades[key] = Turnover(*TRADES_S)
+        turnover.add(at_ns, event.price_micro, event.size_micro)
 
     def _price(self, at_ns: int, event: PriceSeen) -> None:
         """A price that has just arrived: it is also a part of the candles in which it did."""
@@ -212,8 +241,11 @@ class View:
                 samples.popleft()
         for candles in self._candles.values():
             candles.forget(at_ns)
+        for turnover in self._trades.values():
+            turnover.forget(at_ns)
         self._samples = {k: samples for k, samples in self._samples.items() if samples}
         self._candles = {k: candles for k, candles in self._candles.items() if len(candles)}
+        self._trades = {k: turnover for k, turnover in self._trades.items() if len(turnover)}
 
 
 def _image(window: Window) -> tuple[object, ...]:
@@ -228,6 +260,7 @@ _HANDLERS: Final[dict[type, Handler]] = {
     StrikeSet: View._strike,
     TickSizeSet: View._tick_size,
     BookSeen: View._book,
+    TradeSeen: View._trade,
     PriceSeen: View._price,
     ParametersSet: View._parameters,
     Tick: View._tick,

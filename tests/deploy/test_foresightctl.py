@@ -36,7 +36,7 @@ def test_help_lists_every_verb() -> None:
     assert verbs_of_help() == list(VERBS)
 
 
-GROUPS = {"op": ("show", "list"), "audit": ("verify",)}
+GROUPS = {"op": ("show", "list"), "audit": ("verify",), "params": ("show", "set", "diff", "rollback")}
 
 
 @pytest.mark.parametrize(

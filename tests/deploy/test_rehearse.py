@@ -16,8 +16,11 @@ from kit.days import DATE, write_day
 from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import PROMISES, processes_of
 from kit.releases import ROOT
+from kit.venue_books import venue_books
 
 from deploy import rehearse as room
+from deploy.analysis.explain import explain
+from deploy.analysis.report import report
 from deploy.analysis.verify import Verdict
 from deploy.rehearse import PLAYBOOK, Deployed, Rehearsal, rehearse
 from deploy.running import World
@@ -78,6 +81,32 @@ def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
         assert words in ran.stderr
     assert not processes_of(state.root)
     assert run(state).exit_code == 2
+    _is_reported_as_the_venue_has_it(state)
+    _is_explained(state)
+
+
+def _is_reported_as_the_venue_has_it(state: State) -> None:
+    """Each release has its row, and together they earned and paid what the venue's own record adds up to."""
+    asked = CliRunner().invoke(report, ["--state-dir", str(state.root), "--json"])
+    assert asked.exit_code == 0, asked.output
+    told, books = msgspec.json.decode(asked.stdout), venue_books(state)
+    assert books.orders, "a rehearsal in which nothing traded proves nothing here"
+    assert sum(row["gross_micro"] for row in told["rows"]) == books.gross_micro
+    assert sum(row["fee_micro"] for row in told["rows"]) == books.fee_micro
+    assert told["holds"] is True
+    assert told["cadence"]["missing"] == 0
+    assert len([each for each in told["boundaries"] if each["kind"] == "CODE"]) == DEPLOYS
+    assert {row["release"] for row in told["rows"]} == {row["release"] for row in told["rows"] if row["decisions"]}
+
+
+def _is_explained(state: State) -> None:
+    """An order that the venue has leads to its decision, and the first release says what it would have done there."""
+    order_id = venue_books(state).orders[-1]
+    asked = CliRunner().invoke(explain, [order_id, "--with", "r1", "--state-dir", str(state.root), "--json"])
+    assert asked.exit_code == 0, asked.output
+    told = msgspec.json.decode(asked.stdout)
+    assert order_id in [order["order_id"] for order in told["decision"]["orders"]]
+    assert told["seen"] and told["otherwise"]["verdict"]
 
 
 # --- what it says ---

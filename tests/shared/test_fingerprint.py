@@ -28,6 +28,14 @@ def test_the_same_bytes_have_the_same_hash_anywhere(tmp_path: Path) -> None:
     assert fingerprint.modules(there) == fingerprint.modules(ROOT)
 
 
+def test_a_guide_beside_the_code_is_no_part_of_a_release(tmp_path: Path) -> None:
+    """Who explains a strategy better has not changed it."""
+    there = copied(tmp_path)
+    (there / "worker" / "README.md").write_text("another guide")
+    assert fingerprint.modules(there) == fingerprint.modules(ROOT)
+    assert not [path for path in fingerprint.modules(ROOT) if path.endswith(".md")]
+
+
 def test_any_changed_byte_or_name_changes_the_hash(tmp_path: Path) -> None:
     """Code, data files and the lock alike."""
     there = copied(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.candles import Candle, Candles
+from worker.candles import FOUND_MAX, Candle, Candles
 
 NS = 1_000_000_000
 arrivals = st.lists(st.tuples(st.integers(0, 20 * NS), st.integers(1, 10**12)), max_size=60)
@@ -16,8 +16,8 @@ def test_a_candle_holds_open_high_low_and_close() -> None:
     candles = Candles(5, 3)
     for at_s, price in ((10, 7), (12, 9), (14, 5)):
         candles.add(at_s * NS, price)
-    assert candles.closed(14 * NS) == []
-    assert candles.closed(15 * NS) == [Candle(10, 7, 9, 5, 5)]
+    assert candles.closed(14 * NS) == ()
+    assert candles.closed(15 * NS) == (Candle(10, 7, 9, 5, 5),)
 
 
 def test_a_price_belongs_to_the_bucket_it_arrived_in() -> None:
@@ -25,7 +25,7 @@ def test_a_price_belongs_to_the_bucket_it_arrived_in() -> None:
     candles = Candles(5, 3)
     candles.add(15 * NS - 1, 1)
     candles.add(15 * NS, 2)
-    assert candles.closed(20 * NS) == [Candle(10, 1, 1, 1, 1), Candle(15, 2, 2, 2, 2)]
+    assert candles.closed(20 * NS) == (Candle(10, 1, 1, 1, 1), Candle(15, 2, 2, 2, 2))
 
 
 def test_silence_makes_flat_candles_at_the_last_close() -> None:
@@ -42,7 +42,7 @@ def test_what_is_older_than_the_series_counts_for_nothing() -> None:
     candles = Candles(5, 2)
     candles.add(0, 4)
     assert [candle.start_s for candle in candles.closed(14 * NS)] == [0, 5]
-    assert candles.closed(15 * NS) == []
+    assert candles.closed(15 * NS) == ()
 
 
 def test_forgetting_changes_no_answer() -> None:
@@ -87,3 +87,38 @@ def test_series_that_began_at_different_times_agree_in_the_end(
     younger.forget(at_ns)
     assert older.image() == younger.image()
     assert older.closed(at_ns) == younger.closed(at_ns)
+
+
+# --- what is remembered of closed candles ---------------------------------------------------------------------------
+
+
+def total(candles: tuple[Candle, ...]) -> int:
+    return sum(candle.close_micro for candle in candles)
+
+
+asks = st.lists(st.tuples(st.integers(0, 8 * NS), st.integers(1, 99), st.booleans()), max_size=40)
+
+
+@given(asks)
+def test_remembering_changes_no_answer(steps: list[tuple[int, int, bool]]) -> None:
+    """Whenever it was asked in between: the candles, and what is computed of them, are those of one never asked."""
+    asked, at_ns, added = Candles(5, 3), 100 * NS, list[tuple[int, int]]()
+    for step_ns, price, ask in steps:
+        at_ns += step_ns
+        added.append((at_ns, price))
+        asked.add(at_ns, price)
+        if ask:
+            fresh = Candles(5, 3)
+            for known_ns, known in added:
+                fresh.add(known_ns, known)
+            assert asked.closed(at_ns) == fresh.closed(at_ns)
+            assert asked.once(at_ns, total) == total(fresh.closed(at_ns))
+
+
+def test_functions_without_end_are_answered_and_not_remembered() -> None:
+    """A strategy that makes a function at every tick costs time, never memory."""
+    candles = Candles(5, 3)
+    candles.add(10 * NS, 7)
+    said = {candles.once(15 * NS, lambda closed, n=number: n + len(closed)) for number in range(3 * FOUND_MAX)}
+    assert said == set(range(1, 3 * FOUND_MAX + 1))
+    assert len(candles._closed.found) == FOUND_MAX

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import sqrt
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.price_days import DAYS, Forecast, forecasts, prices_of
 
 from shared.messages import Rule
 from worker.fair_value import WILD_SHARE, WILD_TIMES, known_mean, up_probability
@@ -22,11 +24,12 @@ def probability(
     known_micro: float | None = STRIKE,
     noise: float = 0.0,
     age_s: float = 0.0,
+    volatility: float = 6e-5,
 ) -> float:
     return up_probability(
         price_micro=price_micro,
         strike_micro=STRIKE,
-        volatility=6e-5,
+        volatility=volatility,
         noise=noise,
         left_s=left_s,
         age_s=age_s,
@@ -128,3 +131,118 @@ def test_volatility_and_time_trade_off_as_a_root() -> None:
     far = probability(STRIKE + 20_000_000, 100, "spot")
     assert near == pytest.approx(far, abs=1e-3)
     assert sqrt(100 / 25) == 2
+
+
+# --- calibration: what is promised comes true -----------------------------------------------------------------------
+
+Moment = tuple[float, float]
+"""A promise, and what came of it: 1.0 or 0.0."""
+
+
+def made_up_window(random: Random, left_s: int, over_s: int, rule: Rule, volatility: float) -> Moment:
+    """A window walked from its beginning, judged with `left_s` to go by what could be seen, and walked to its end."""
+    wild = WILD_TIMES if random.random() < WILD_SHARE else 1.0
+    walk, seen = [float(STRIKE)], 120
+    for second in range(seen):
+        calm = second < seen - left_s
+        walk.append(walk[-1] * (1.0 + random.gauss(0.0, volatility * (1.0 if calm else wild))))
+    settling = walk[-over_s:] if over_s else walk[-1:]
+    known = walk[:-left_s][-(over_s - left_s) :] if left_s < over_s else []
+    promised = up_probability(
+        price_micro=round(walk[-1 - left_s]),
+        strike_micro=STRIKE,
+        volatility=volatility,
+        noise=0.0,
+        left_s=left_s,
+        age_s=0.0,
+        rule=rule,
+        known_micro=sum(known) / len(known) if known else None,
+    )
+    return promised, float(sum(settling) / len(settling) >= STRIKE)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "rule", "over_s"),
+    [(60, "spot", 0), (20, "spot", 0), (90, "twap60", 60), (40, "twap60", 60), (15, "twap30", 30)],
+)
+def test_what_is_promised_comes_true(left_s: int, rule: Rule, over_s: int) -> None:
+    """In each tenth of the scale the share of windows that went Up is the mean promise, within what chance allows."""
+    random = Random(11)
+    moments = [made_up_window(random, left_s, over_s, rule, 6e-5) for _ in range(2_000)]
+    checked = 0
+    for tenth in range(10):
+        there = [moment for moment in moments if tenth <= moment[0] * 10 < tenth + 1]
+        if len(there) >= 50:
+            promised, happened = (sum(column) / len(there) for column in zip(*there, strict=True))
+            chance = 4 * sqrt(promised * (1 - promised) / len(there)) + 0.02
+            assert abs(promised - happened) <= chance, (tenth, promised, happened, len(there))
+            checked += 1
+    assert checked >= 4
+
+
+@pytest.mark.parametrize(("rule", "over_s"), [("twap30", 30), ("twap60", 60)])
+def test_the_price_matters_less_the_more_of_the_mean_is_known(rule: Rule, over_s: int) -> None:
+    """In a still market the same move counts less with every settling second gone by, and not at all at the end."""
+    moved = []
+    for left_s in range(over_s, -1, -5):
+        sides = (STRIKE - 9_000_000, STRIKE + 9_000_000)
+        low, high = (probability(price, left_s, rule, float(STRIKE), noise=1e-4, volatility=0.0) for price in sides)
+        moved.append(high - low)
+    assert moved == sorted(moved, reverse=True)
+    assert len(set(moved)) == len(moved)
+    assert moved[0] > 0.8 and moved[-1] == 0.0
+
+
+@given(st.integers(-(10**8), 10**8), st.integers(0, 10**8), st.floats(0, 59), st.floats(0, 30))
+def test_a_higher_known_part_never_makes_up_less_likely(known: int, more: int, left_s: float, age_s: float) -> None:
+    """What is already in the mean counts for its side."""
+    lower = probability(STRIKE, left_s, "twap60", float(STRIKE + known), age_s=age_s)
+    higher = probability(STRIKE, left_s, "twap60", float(STRIKE + known + more), age_s=age_s)
+    assert lower <= higher + 1e-9
+
+
+@given(st.integers(-(10**8), 10**8), st.floats(0.5, 600), st.sampled_from(["spot", "twap30", "twap60"]))
+def test_up_and_down_share_one_dollar(offset: int, left_s: float, rule: Rule) -> None:
+    """A market turned upside down about its strike has the probabilities the other way round."""
+    up = probability(STRIKE + offset, left_s, rule, float(STRIKE + offset))
+    down = probability(STRIKE - offset, left_s, rule, float(STRIKE - offset))
+    assert up + down == pytest.approx(1.0, abs=2e-3)
+
+
+# --- whole days, through the scene a strategy decides on ------------------------------------------------------------
+
+RULES: tuple[Rule, ...] = ("spot", "twap60")
+LEFTS_S = (90, 45, 15)
+
+
+@cache
+def made(day: str, rule: Rule, left_s: int) -> list[Forecast]:
+    return list(forecasts(prices_of(day), rule, left_s))
+
+
+def brier(given: list[Forecast]) -> float:
+    return sum((forecast.promised - forecast.happened) ** 2 for forecast in given) / len(given)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_days_forecasts_are_worth_more_the_nearer_the_end(day: str) -> None:
+    """By either rule; and a mean that is partly known is known better than a price that may still move."""
+    errors = {rule: [brier(made(day, rule, left_s)) for left_s in LEFTS_S] for rule in RULES}
+    assert all(worth == sorted(worth, reverse=True) for worth in errors.values())
+    assert all(mean < price for price, mean in zip(errors["spot"], errors["twap60"], strict=True))
+    assert errors["spot"][0] < 0.2 and errors["twap60"][-1] < 0.03
+
+
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize("left_s", LEFTS_S)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_days_forecasts_come_true(day: str, rule: Rule, left_s: int) -> None:
+    """In each fifth of the scale, within what chance allows and a tenth: the tails are fatter than any one day's."""
+    given = made(day, rule, left_s)
+    assert len(given) > 80
+    for fifth in range(5):
+        there = [forecast for forecast in given if fifth <= forecast.promised * 5 < fifth + 1]
+        if there:
+            promised, happened = (sum(column) / len(there) for column in zip(*there, strict=True))
+            chance = 3 * sqrt(promised * (1 - promised) / len(there)) + 0.1
+            assert abs(promised - happened) <= chance, (fifth, promised, happened, len(there))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ from kit.workers import LiveWorker
 from shared.messages import Decided, FeedGap, Keyframe, ParametersSet, Pulse, Ready, Tick
 from shared.wire import encode
 from worker.parameters import Parameters
-from worker.reading import Unexplained
-from worker.replay import replay
+from worker.reading import WARM_UP_S, Unexplained
+from worker.replay import follow, replay
 from worker.tape import Unreadable
 
 
@@ -129,3 +130,27 @@ def test_the_command_prints_the_same_lines_and_reads_no_clock(release: Path, tap
     out = subprocess.run([sys.executable, "-c", code], cwd=release, capture_output=True, text=True, check=True).stdout
     lines, summary = replayed(folder, from_seq)
     assert [msgspec.json.decode(line) for line in out.splitlines()] == [*lines, summary]
+
+
+def handed(stream: Stream, from_seq: int = 1, fixed: Parameters | None = None) -> list[dict[str, Any]]:
+    """What a release says that is handed every frame of a stream, each behind its length."""
+    frames = [encode(frame) for frame in stream.frames]
+    source = io.BytesIO(b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames))
+    written: list[str] = []
+    follow(source, from_seq, fixed, written.append, lambda: None)
+    return [msgspec.json.decode(line) for line in written]
+
+
+def test_frames_that_are_handed_over_are_answered_as_the_tape_is(tape: tuple[Path, Stream]) -> None:
+    """After a word on how much of the past is wanted: the same lines, the same state."""
+    wants, *lines = handed(tape[1])
+    assert wants == {"warm_up_s": WARM_UP_S}
+    answers, summary = replayed(tape[0])
+    assert lines == [*answers, summary]
+
+
+def test_a_tick_that_cannot_be_answered_has_a_line_of_its_own_when_somebody_waits(tmp_path: Path) -> None:
+    """Who handed the tick over would wait for ever."""
+    stream = Stream()
+    stream.say(START_S * NS, Tick("BTC/5m", START_S * 1_000, START_S, "w1", 1, "", "", NO_ACCOUNT))
+    assert handed(stream)[1] == {"seq": 1, "decision": ""}

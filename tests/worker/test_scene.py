@@ -101,6 +101,16 @@ def test_an_empty_book_is_a_fact_and_not_blindness() -> None:
     assert (seen(view).best_bid("Up"), seen(view).best_ask("Up")) == (None, None)
 
 
+def test_the_markets_odds_are_the_middle_of_a_book() -> None:
+    """Up's own; where it is one-sided, what Down's says of it; where both are, none."""
+    view = a_view()
+    assert seen(view).odds() == {"fair_up_bp": round(seen(view).fair_up * 10_000), "mid_up_micro": 710_000}
+    empty(view)
+    assert seen(view).mid_up_micro == 710_000
+    view.apply(view.at_ns, BookSeen(SLOT, START_S, "Down", (), (), False))
+    assert seen(view).odds() == {"fair_up_bp": round(seen(view).fair_up * 10_000)}
+
+
 def test_an_old_price_is_no_price() -> None:
     """Twelve seconds after the last one the feed is not what it was."""
     view = a_view(until_s=268)

@@ -19,9 +19,11 @@ from shared.messages import (
     PositionView,
     StrikeSet,
     Tick,
+    TradeSeen,
     WindowOpened,
 )
 from shared.wire import encode
+from worker.candles import Closed
 from worker.parameters import Parameters
 from worker.reading import Reading
 from worker.strategy import decide
@@ -115,6 +117,90 @@ def test_a_window_never_costs_more_than_the_stake() -> None:
     assert (decision.intents, verdict(decision)) == ((), "hold: 2 left buys nothing at 0.61")
 
 
+def test_a_fraction_of_kelly_bets_less_where_less_is_to_be_won() -> None:
+    """Four per cent of what Kelly would bet of a hundred free dollars; the stake is still the most."""
+    taken = answer(a_view(Parameters(kelly=0.04)))
+    assert taken.reasons["budget_micro"] == pytest.approx(
+        0.04 * 100_000_000 * (0.995 - 0.6266) / (1 - 0.6266), abs=2_000
+    )
+    assert 0 < taken.intents[0].size_micro < 7_970_000  # type: ignore[union-attr]
+    assert answer(a_view(Parameters(kelly=1.0))).intents == answer(a_view()).intents
+
+
+def test_a_bet_beyond_the_free_cash_is_not_wished_for() -> None:
+    """The venue would take it and the chain would not."""
+    poor = msgspec.structs.replace(FREE, cash_micro=4_000_000)
+    assert answer(a_view(), poor).reasons["budget_micro"] == 4_000_000
+
+
+# --- ideas ----------------------------------------------------------------------------------------------------------
+
+
+def a_leap(parameters: Parameters, dollars: int = 40) -> View:
+    """A calm window near its strike, a leap in the last ten seconds, and a book that believes all of it."""
+    view, sign = View(parameters), 1 if dollars > 0 else -1
+    for second in range(-300, 270):
+        at_s, leap = START_S + second, dollars if second >= 262 else 0
+        view.apply(at_s * NS, a_price(at_s, 60_000 + 4 * (second // 5 % 2) + leap))
+    view.apply(view.at_ns + NS, WindowOpened(SLOT, START_S, msgspec.structs.replace(TERMS, rule="spot")))
+    view.apply(view.at_ns, StrikeSet(SLOT, START_S, str(60_000_000_000 * EXACT)))
+    believed, other = ("Up", "Down") if sign > 0 else ("Down", "Up")
+    view.apply(view.at_ns, a_book(SLOT, START_S, believed, 95, 96))
+    view.apply(view.at_ns, a_book(SLOT, START_S, other, 2, 3))
+    return view
+
+
+FADE = Parameters(overreaction="trade", momentum="off", min_price=0.01, min_edge_bp=0)
+
+
+@pytest.mark.parametrize(("dollars", "cheap"), [(40, "Down"), (-40, "Up")])
+def test_a_leap_is_stayed_away_from_or_bet_against(dollars: int, cheap: str) -> None:
+    """As guard it shuts the gate for both tokens; as trade it buys the one that the leap has made cheap."""
+    guarded = answer(a_leap(Parameters(), dollars))
+    assert (guarded.intents, verdict(guarded).split(" > ")[0][:10]) == ((), "hold: jump")
+    faded = answer(a_leap(FADE, dollars))
+    assert verdict(faded) == "take", faded.reasons
+    assert (faded.reasons["bet"], faded.reasons["backers"]) == (cheap, "overreaction")
+    assert [intent.outcome for intent in faded.intents if isinstance(intent, Place)] == [cheap]
+
+
+def test_a_fade_does_not_buy_dearer_than_the_last_minutes_trades() -> None:
+    """A token that the leap has not made cheaper was not oversold."""
+    view = a_leap(FADE)
+    view.apply(view.at_ns, TradeSeen(SLOT, START_S, "Down", "BUY", 20_000, 50_000_000))
+    decision = answer(view)
+    assert (decision.intents, decision.reasons["paid_micro"]) == ((), 20_000)
+    assert verdict(decision) == "hold: ask 30000 > 20000 paid in the last minute"
+
+
+def test_a_bid_that_has_come_to_follow_a_leap_is_taken_back() -> None:
+    """However cheap it looks there: a leap is bet against or not at all."""
+    view = a_leap(FADE)
+    view.apply(view.at_ns, a_book(SLOT, START_S, "Up", 50, 60))
+    view.apply(view.at_ns, a_book(SLOT, START_S, "Down", 40, 50))
+    decision = answer(view, with_orders(a_bid(500_000)))
+    assert decision.intents == (Cancel("0x" + "11" * 32),), decision.reasons
+
+
+def test_a_shape_alone_can_make_a_bet() -> None:
+    """Three rising minutes, with momentum asked for more than it has; as guard they only do not object."""
+    assert verdict(answer(a_view(Parameters(min_momentum=9)))).startswith("hold: momentum")
+    decision = answer(a_view(Parameters(min_momentum=9, patterns="trade")))
+    assert (verdict(decision), decision.reasons["backers"]) == ("take", "patterns")
+    assert decision.reasons["shapes"] == "three_in_a_row+1"
+
+
+def test_modes_change_while_the_process_runs() -> None:
+    """A set that comes with the stream holds from the next tick on: the same view, another answer, and back."""
+    view = a_view()
+    view.fixed = None
+    said = []
+    for values in ({"momentum": "off"}, {"momentum": "guard"}, {"momentum": "trade"}, {"mode": "off"}):
+        view.apply(view.at_ns, ParametersSet("p", values))
+        said.append(verdict(answer(view)))
+    assert said == ["hold: no idea is set to trade", "hold: no idea is set to trade", "take", "hold: mode is off"]
+
+
 # --- holding and taking back ----------------------------------------------------------------------------------------
 
 
@@ -190,7 +276,15 @@ def test_reasons_begin_with_the_verdict_and_carry_every_number() -> None:
     """Integers and text only, so that they are the same bytes everywhere."""
     reasons = answer(a_view()).reasons
     assert next(iter(reasons)) == "verdict"
-    assert {"left_ms", "fair_up_bp", "volatility_bp_e2", "momentum_e3", "edge_bp", "gate_timing"} <= reasons.keys()
+    assert {
+        "left_ms",
+        "fair_up_bp",
+        "mid_up_micro",
+        "volatility_bp_e2",
+        "momentum_e3",
+        "edge_bp",
+        "gate_timing",
+    } <= reasons.keys()
     assert all(type(value) in (int, str) for value in reasons.values())
 
 
@@ -202,20 +296,43 @@ def test_deciding_changes_nothing_and_repeats_itself() -> None:
     assert view.state() == before
 
 
+def test_what_is_remembered_of_candles_shows_in_no_decision() -> None:
+    """The same bytes at every tick whether what closed candles say was computed then or earlier in their bucket."""
+    kept, anew, ticks = Reading(), Reading(), 0
+    parameters = ParametersSet("", {"patterns": "trade", "overreaction": "trade", "max_jump": 2})
+    for frame in Market(Stream(), slots=(SLOT, "BTC/15m"), seed=3, parameters=parameters).run(600).frames:
+        for reading in (kept, anew):
+            reading.fold(frame)
+        if isinstance(frame.event, Tick):
+            for candles in anew.view._candles.values():
+                candles._closed = Closed(-1, (), {})
+            assert encode(kept.answer(frame.event)) == encode(anew.answer(frame.event))
+            ticks += 1
+    assert ticks > 200
+
+
 EAGER: dict[str, object] = {}
+FADING: dict[str, object] = {"overreaction": "trade", "max_jump": 1.5, "momentum": "off", "min_edge_bp": 50}
+SHAPED: dict[str, object] = {"patterns": "trade", "momentum": "guard", "kelly": 0.05, "rest_edge_bp": 20}
 PATIENT: dict[str, object] = {"min_edge_bp": 3_000, "rest_edge_bp": 20, "keep_edge_bp": 0, "min_momentum": 0}
 
 
 @settings(max_examples=12)
-@given(st.integers(0, 10**6), st.sampled_from(["spot", "twap30", "twap60"]), st.sampled_from([EAGER, PATIENT]))
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["spot", "twap30", "twap60"]),
+    st.sampled_from([EAGER, PATIENT, FADING, SHAPED]),
+)
 def test_on_any_market_the_rules_are_kept(seed: int, rule: str, values: dict[str, object]) -> None:
     """Against a toy venue: sizes, grid, stake, post-only, and nothing on top of an unanswered order."""
     assert broken_rules(traded(seed, rule, values)) == []
 
 
 def test_it_trades() -> None:
-    """The rules above are not kept by doing nothing: it takes, and with other parameters it rests and takes back."""
+    """The rules above are not kept by doing nothing: every idea bets, and with patience it rests and takes back."""
     eager, patient = [[traded(seed, "twap60", values) for seed in range(6)] for values in (EAGER, PATIENT)]
+    others = [[traded(seed, "twap60", values) for seed in range(3)] for values in (FADING, SHAPED)]
+    assert all(sum(paper.fills for paper in papers) >= 2 for papers in others)
     assert sum(paper.fills for paper in eager) >= 4
     assert sum(paper.rested_ticks for paper in patient) >= 20
     assert sum(paper.cancelled for paper in patient) >= 4

@@ -19,11 +19,13 @@ from shared.messages import (
     StrikeSet,
     Tick,
     TickSizeSet,
+    TradeSeen,
     WindowClosed,
     WindowOpened,
 )
 from shared.slots import UnknownSlot
 from worker import view as rooms
+from worker.candles import Candle
 from worker.parameters import Parameters
 from worker.view import LOOKBACK_S, View
 
@@ -79,12 +81,40 @@ def test_a_spot_price_is_a_price_a_sample_and_part_of_the_candles() -> None:
     assert [candle.close_micro for candle in view.closed("BTC", 5)] == [60_000_000_000]
 
 
+def test_what_others_paid_in_the_last_minute_is_known_by_token() -> None:
+    """By volume; the other token's trades, and those of a minute ago, do not count."""
+    view = folded(
+        TradeSeen(SLOT, START_S, "Up", "BUY", 600_000, 30_000_000),
+        TradeSeen(SLOT, START_S, "Up", "SELL", 500_000, 10_000_000),
+        TradeSeen(SLOT, START_S, "Down", "BUY", 400_000, 5_000_000),
+    )
+    assert view.vwap(SLOT, START_S, "Up") == 575_000
+    view.apply((START_S + 70) * NS, Pulse())
+    assert (view.vwap(SLOT, START_S, "Up"), view.vwap(SLOT, START_S + 300, "Up")) == (None, None)
+
+
+def test_what_is_computed_of_closed_candles_is_computed_once_a_bucket() -> None:
+    """However many ticks and slots want it; a new bucket asks again, about the candles closed by then."""
+    asked = list[int]()
+
+    def count(candles: tuple[Candle, ...]) -> int:
+        asked.append(len(candles))
+        return len(candles)
+
+    view = folded(a_price(START_S, 60_000))
+    for second in range(1, 11):
+        view.apply((START_S + second) * NS, a_price(START_S + second, 60_000 + second))
+        assert view.once("BTC", 5, count) == len(view.closed("BTC", 5))
+    assert asked == [0, 1, 2]
+    assert view.once("ETH", 5, count) == 0
+
+
 @pytest.mark.parametrize("price", [PriceSeen("BTC", "spot", (START_S + 61) * 1_000, str(EXACT)), a_price(START_S, 0)])
 def test_a_price_from_the_future_or_of_nothing_is_not_believed(price: PriceSeen) -> None:
     """It would outlive the lookback, or divide by zero."""
     view = folded(price)
     assert view.prices == {}
-    assert view.closed("BTC", 5) == []
+    assert view.closed("BTC", 5) == ()
 
 
 def test_parameters_are_those_last_set() -> None:
@@ -161,7 +191,7 @@ def test_a_price_that_a_keyframe_tells_is_known_and_not_new() -> None:
     view = folded(Keyframe((a_price(START_S - 9, 60_000),)))
     view.apply((START_S + 5) * NS, Pulse())
     assert view.prices["BTC", "spot"].micro == 60_000_000_000
-    assert view.closed("BTC", 5) == []
+    assert view.closed("BTC", 5) == ()
 
 
 def test_folds_forget_at_the_same_moments() -> None:
@@ -188,12 +218,14 @@ def test_what_changes_nothing_leaves_a_fold_empty() -> None:
 lanes = st.sampled_from([("BTC/5m", 300), ("BTC/15m", 900)])
 windows = st.builds(lambda lane, n: (lane[0], START_S + lane[1] * n), lanes, st.integers(-1, 5))
 outcomes, cents = st.sampled_from(["Up", "Down"]), st.integers(2, 96)
+sizes = st.integers(0, 10**9)
 values = st.sampled_from([{}, {"stake_usd": 9}, {"what": 1}])
 events = st.one_of(
     st.builds(lambda w: WindowOpened(*w, TERMS), windows),
     st.builds(lambda w, n: StrikeSet(*w, str(n * EXACT)), windows, st.integers(1, 10**9)),
     st.builds(lambda w, n: TickSizeSet(*w, n), windows, st.sampled_from([1_000, 10_000])),
     st.builds(lambda w, o, n, s: a_book(*w, o, n, n + 1, stale=s), windows, outcomes, cents, st.booleans()),
+    st.builds(lambda w, o, n, size: TradeSeen(*w, o, "BUY", n * 10_000, size), windows, outcomes, cents, sizes),
     st.builds(lambda w: WindowClosed(*w), windows),
     st.builds(ParametersSet, st.sampled_from(["a", "b"]), values),
     st.just(Pulse()),

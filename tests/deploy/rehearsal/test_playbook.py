@@ -20,6 +20,7 @@ from shared.messages import Decision, ParametersSet, Tick
 from worker.reading import Reading
 from worker.view import View
 
+EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*/strategy.py"))
 PLAYBOOK = sorted((ROOT / "deploy" / "rehearsal" / "playbook").glob("*.py"))
 ORDERS_MAX, BUDGET_MICRO = 6, 15_000_000
 Decide = Callable[[View, Tick], Decision]
@@ -100,10 +101,12 @@ def test_each_is_a_release_that_passes_its_self_check(path: Path, tmp_path: Path
 
 @pytest.mark.system
 def test_all_are_clean_beside_the_workers_rooms(tmp_path: Path) -> None:
-    """mypy, strict, and ruff, with the worker's rooms and nothing else around them."""
+    """mypy, strict, and ruff, with the worker's rooms and nothing else around them; the guide's example as well."""
     staged = stage(tmp_path / "r")
     for path in PLAYBOOK:
         shutil.copy(path, staged / "worker" / path.name)
+    for path in EXAMPLES:
+        shutil.copy(path, staged / "worker" / f"{path.parent.name}.py")
     shutil.copy(ROOT / "pyproject.toml", staged)
     for tool in (
         ["mypy", "--cache-dir", str(tmp_path / "cache"), "-p", "worker"],

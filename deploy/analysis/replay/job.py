@@ -1,0 +1,67 @@
+"""What is to be replayed, and what came of it: two plain values that travel between processes and machines as JSON.
+
+Money is in millionths of collateral (`_micro`). What always holds: equal jobs on equal tapes give equal results but
+for `took_ms`, on any machine: nothing of a result depends on a clock, on chance or on the order of a set.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+Fills = Literal["recorded", "rehearsal"]
+"""Whose orders fill: those that were really sent, as the tape tells; or the release's own wishes, on paper."""
+CASH_MICRO: Final = 1_000_000_000
+"""What a paper account begins with."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One stretch of one tape through one release.
+
+    release: folder of a staged release or a checkout. tape: folder of its segments. parameters: instead of those in
+    the stream; None for those. from_seq, to_seq: the frames whose ticks count, both included; None for the end.
+    seed: names the orders of the paper account; nothing is drawn from it. cash_micro: what that account begins with.
+    """
+
+    release: str
+    tape: str
+    parameters: dict[str, Any] | None = None
+    from_seq: int = 1
+    to_seq: int | None = None
+    fills: Fills = "recorded"
+    seed: int = 0
+    cash_micro: int = CASH_MICRO
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a job.
+
+    decisions: blake2b-128 over the encoded decisions in order. state: the same over what the release's fold ended as.
+    orders: wishes to place that were taken; refused: those that were not. windows: resolved ones; traded: those of
+    them in which something filled; wins: those of them with more than nothing left. gross, fees and net are of
+    resolved windows only; unresolved: windows with shares that nobody named a winner of. The Brier sums are squared
+    distances in ten-thousandths of a probability, over every decision that named a fair value and whose window
+    resolved, of the release's and of the market's own odds at the same tick. holes: first and last missing frame.
+    """
+
+    ticks: int
+    frames: int
+    decisions: str
+    state: str
+    orders: int = 0
+    refused: int = 0
+    fills: int = 0
+    windows: int = 0
+    traded: int = 0
+    wins: int = 0
+    unresolved: int = 0
+    gross_micro: int = 0
+    fees_micro: int = 0
+    net_micro: int = 0
+    brier_count: int = 0
+    brier_e8: int = 0
+    brier_market_e8: int = 0
+    seconds: float = 0.0
+    holes: tuple[tuple[int, int], ...] = ()
+    took_ms: int = 0
