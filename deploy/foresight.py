@@ -14,6 +14,7 @@ VERBS: Final = {
     "rehearse": "deploy.rehearse",
     "replay": "deploy.analysis.replay.command",
     "verify": "deploy.analysis.command",
+    "tape": "deploy.tape",
     "report": "deploy.analysis.report",
     "explain": "deploy.analysis.explain",
     **dict.fromkeys(("index", "export"), "deploy.analysis.index.command"),

@@ -26,6 +26,8 @@ ENV_PREFIX: Final = "FORESIGHT__"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+WARM_UP_S: Final = 1_800
+"""Market seconds of the tape that a worker may read before the first frame that counts."""
 Expect = Literal["identical", "change", "any"]
 """What the operator says of a change: nothing differs, decisions differ within limits, or anything may."""
 FlipPolicy = Literal["calm", "drain", "market-close", "any"]
@@ -280,6 +282,19 @@ class Records(_Section, frozen=True):
     """Market seconds between two snapshots, in the journal and beside it."""
 
 
+class Tape(_Section, frozen=True):
+    """What becomes of the tape's complete segments. What a start, a warm-up or a trial reads is never touched."""
+
+    plain_s: Seconds = 3_600.0
+    """Market seconds of the tape that stay as they were written; what is older is packed, to an eighth."""
+    keep_days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] = 90.0
+    """Market days after which a segment goes."""
+    keep_mib: Annotated[int, msgspec.Meta(ge=1, le=16_777_216)] = 20_480
+    """Bytes on the disk from which the oldest segments go; a busy desk writes 200 MiB a day, packed."""
+    tend_s: Seconds = 60.0
+    """Real seconds between two looks at whether there is something to do."""
+
+
 class Clock(_Section, frozen=True):
     """A rehearsal's market time; see shared.clock. Refused in live mode."""
 
@@ -302,6 +317,7 @@ class Settings(_Section, frozen=True):
     policy: Policy = Policy()
     gates: Gates = Gates()
     records: Records = Records()
+    tape: Tape = Tape()
     clock: Clock | None = None
     strategy: dict[str, int | float | str | bool] = {}
     """Parameters for the release that trades; the release itself knows their names and bounds."""
@@ -480,5 +496,8 @@ def _contradictions(settings: Settings) -> Iterable[str]:
     for asset in settings.slots.assets:
         if not (asset.isalnum() and asset.isupper() and len(asset) <= 8):
             yield f"slots.assets: {asset!r} is no asset; write it like BTC, at most 8 letters"
+    if settings.tape.plain_s < settings.deploy.trial_tape_s + WARM_UP_S:
+        needed = settings.deploy.trial_tape_s + WARM_UP_S
+        yield f"tape.plain_s: a trial and the warm-up before it read {needed:g} s of the tape; let it be that much"
     if settings.gates.missing_s <= settings.ticks.deadline_s:
         yield "gates.missing_s: an answer that still counts must not be missing; let it be over ticks.deadline_s"

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.messages import OrderKind, Outcome, Side, Terms
+from shared.messages import OrderKind, Outcome, Side, Terms, Whose
 
 JOURNAL_VERSION: Final = 1
 
@@ -454,12 +454,13 @@ class Worker(_Entry, frozen=True, tag="WORKER"):
 
 
 class Gap(_Entry, frozen=True, tag="GAP"):
-    """Something was not seen, or not written: what, from when to when, why."""
+    """Something was not seen, or not written: what, from when to when, why, through whom."""
 
     what: str
     from_ns: int
     to_ns: int
     cause: str
+    whose: Whose = "unknown"
 
 
 class Alarm(_Entry, frozen=True, tag="ALARM"):

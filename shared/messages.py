@@ -23,6 +23,8 @@ Side = Literal["BUY", "SELL"]
 Outcome = Literal["Up", "Down"]
 OrderKind = Literal["GTC", "FAK", "FOK"]
 OrderState = Literal["pending", "open", "matched", "closed", "unknown"]
+Whose = Literal["ours", "venue", "network", "unknown"]
+"""Who is to blame that something could not be seen; "unknown" in what was written before this was said."""
 Rule = Literal["spot", "twap30", "twap60"]
 """Which reference price decides a window: the instantaneous one, or its mean over the last 30 or 60 seconds."""
 
@@ -124,12 +126,17 @@ class PriceSeen(_Frame, frozen=True, tag="price"):
 
 
 class FeedGap(_Frame, frozen=True, tag="gap"):
-    """A hole in what could be seen: which feed, from when to when (0: still open), and why."""
+    """A hole in what could be seen: which feed, from when to when (0: still open), why, and through whom.
+
+    `feed`: a channel ("market", "user", "prices"), the "tape", one "book SLOT OUTCOME", or "all" of them. One that is
+    open is over with the next gap of the same feed, which begins where it did or at the end of the reign before.
+    """
 
     feed: str
     from_ns: int
     to_ns: int
     cause: str
+    whose: Whose = "unknown"
 
 
 # --- the stream: ours ---

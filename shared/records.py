@@ -1,6 +1,7 @@
 """The append-only file under journal and tape: numbered records in segments, checksummed and hash-chained.
 
     folder/0000000000000001.seg, 0000000000004711.seg, ...        named for the number of their first record
+    folder/0000000000000001.segz                                  the same segment, packed: see shared.packed
 
     segment:  offset 0 magic "FSRECS01" | 8 kind, 8 bytes | 16 first record's number, u64 | 24 chain before it, 16 bytes
               | 40 records ...                                     all integers little-endian
@@ -12,10 +13,15 @@ and the disk with `sync` (it survives the machine). What a crash left half writt
 opening and kept beside the segment as `.torn`; damage anywhere else is never skipped: it is Damaged, with its place. A
 crash leaves the beginning of a record, or one with holes of zeros where the disk did not get to; a record that is whole
 and does not check was changed afterwards, also at the very end.
+
+A segment with others behind it is complete and may be packed by somebody else meanwhile: the packed one is there before
+the plain one goes, so a reader takes whichever it finds, and finds the same bytes in both.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import struct
 import zlib
@@ -29,6 +35,8 @@ RECORD: Final = struct.Struct("<II16s")
 assert HEADER.size == 40
 assert RECORD.size == 24
 MAGIC: Final = b"FSRECS01"
+PLAIN: Final = ".seg"
+PACKED: Final = ".segz"
 MAX_RECORD: Final = 1 << 20
 """No record is larger, in bytes: a length beyond it is damage, not data."""
 
@@ -51,8 +59,10 @@ def chain(before: bytes, payload: bytes) -> bytes:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segments of a folder, oldest first."""
-    return sorted(folder.glob("*.seg"))
+    """The segments of a folder, oldest first; one that is there in both forms is given as the plain one."""
+    found = {path.stem: path for path in folder.glob(f"*{PACKED}")}
+    found |= {path.stem: path for path in folder.glob(f"*{PLAIN}")}
+    return [found[stem] for stem in sorted(found)]
 
 
 def first_number(segment: Path) -> int:
@@ -63,12 +73,13 @@ def first_number(segment: Path) -> int:
 class Segment:
     """One segment as it was when opened, checked record by record while it is iterated.
 
-    Raises: Damaged: in the constructor when the header does not check.
+    Args: most: bytes to read, where only the first records are wanted.
+    Raises: Damaged: in the constructor when the header does not check, or it was packed and is not what it was then.
     """
 
-    def __init__(self, path: Path, kind: str) -> None:
-        self.path = path
-        self.data = path.read_bytes()
+    def __init__(self, path: Path, kind: str, most: int | None = None) -> None:
+        self.path, self.data, self.packed = _content(path, most)
+        path = self.path
         if len(self.data) < HEADER.size:
             raise Damaged(f"{path}: {len(self.data)} bytes are too few for a segment's header")
         magic, its_kind, self.first, self.chain = HEADER.unpack_from(self.data)
@@ -86,11 +97,16 @@ class Segment:
             if not 0 < length <= MAX_RECORD or start + length > size:
                 return
             payload = data[start : start + length]
-            if zlib.crc32(payload) != crc or chain(self.chain, payload) != link:
-                return
+            if not self.packed and (zlib.crc32(payload) != crc or chain(self.chain, payload) != link):
+                return  # what was packed was checked, and its links computed, when it was unpacked
             self.chain, self.end, number = link, start + length, self.next
             self.next += 1
             yield number, payload
+
+    def reload(self) -> None:
+        """Take what was written meanwhile; to be iterated again, from where it ended. Raises: OSError, Damaged."""
+        if not self.packed:
+            self.path, self.data, self.packed = _content(self.path, None)
 
     def skip_past(self, number: int, link: bytes) -> bool:
         """Go on behind a record whose chain is known already, unchecked up to there; whether it is the one that is."""
@@ -128,6 +144,22 @@ class Segment:
         """Raises: Damaged: the next record was changed; its place."""
         if self.changed():
             raise Damaged(f"{self.path}: record {self.next} at byte {self.end} does not check")
+
+
+def _content(path: Path, most: int | None) -> tuple[Path, bytes, bool]:
+    """Where a segment is, its bytes, and whether they were packed: somebody may be about to do so."""
+    if path.suffix == PLAIN:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            return path, file.read(most), False
+        if not path.with_suffix(PACKED).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    from shared.packed import SEGMENT_MAX, unpack
+
+    path = path.with_suffix(PACKED)
+    try:
+        return path, unpack(path.read_bytes(), SEGMENT_MAX if most is None else most), True
+    except Damaged as error:
+        raise Damaged(f"{path}: {error}") from error
 
 
 def read(folder: Path, kind: str, from_number: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -283,6 +315,10 @@ class Appender:
         segment = Segment(path, self.kind)
         for _ in segment:
             pass
+        if segment.packed:  # somebody took away what came after it
+            self._chain, self.next = segment.chain, segment.next
+            self._begin()
+            return
         segment.refuse_changed()
         torn = segment.leftover()
         if torn:

@@ -41,8 +41,10 @@ from supervisor.journal import Journal, JournalFailed
 from supervisor.lock import locked
 from supervisor.notify import notify
 from supervisor.stream import Stream, tail
+from supervisor.tending import ACTS_MAX
 from supervisor.trial import Trial
 from supervisor.tuning import Change
+from supervisor.upkeep import NotTended, Upkeep
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
 from supervisor.venue.user import subscribe_user
@@ -101,7 +103,7 @@ class App:
             self._open_claimer()
             await self.control.open()
             self._start(self._keep_turning(), self._keep_pulsing(), self._keep_telling(), self._keep_reading_control())
-            self._start(self.market.run(), self._join_venue())
+            self._start(self.market.run(), self._join_venue(), self._keep_tape())
             gc.collect()
             gc.freeze()
             await self._stop.wait()
@@ -360,9 +362,11 @@ class App:
         The loop looks at its timers before it looks at its sockets. Answers and heartbeats that wait there were in
         time, and nobody is given up because this process was stopped.
         """
-        late_ns = self.clock.monotonic_ns() + int((seconds + AWAY_S) * NS)
+        since_ns, late_ns = self.clock.unix_ns(), self.clock.monotonic_ns() + int((seconds + AWAY_S) * NS)
         await asyncio.sleep(seconds)
         if self.clock.monotonic_ns() > late_ns:
+            with self._turn() as now:
+                self.desk.markets.on_stall(now, since_ns)
             await asyncio.sleep(0)
 
     async def _keep_pulsing(self) -> None:
@@ -387,6 +391,23 @@ class App:
         status = report.status(self.desk, self.clock.wall_ns()) | {"control_file": fault or "ok"} | last
         with contextlib.suppress(OSError):
             write_status(self.state.status, status)
+
+    async def _keep_tape(self) -> None:
+        """Let complete segments be indexed, packed and pruned; at first what an earlier reign has left."""
+        upkeep, tended = Upkeep(self.state.tape, self.settings.tape), -1
+        while True:
+            await asyncio.sleep(self.settings.tape.tend_s)
+            rolled = self.stream.rolled
+            if rolled == tended:
+                continue
+            try:
+                acts = await upkeep.run()
+                tended = rolled if len(acts) < ACTS_MAX else -1
+                for act in acts:
+                    log.info(act.pop("event"), **act)
+            except NotTended as error:
+                self.desk.board.count("tape_not_tended")
+                log.warning("tape_not_tended", reason=str(error))
 
     async def _keep_reading_control(self) -> None:
         while True:

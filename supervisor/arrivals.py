@@ -41,13 +41,13 @@ class Arrivals:
         self._desk, self._turn, self._own_key, self._welcome = desk, turn, own_key, welcome
         self._kinds: set[str] = set()
 
-    def there(self, feed: str) -> Callable[[str], None]:
-        """Return what tells the desk that this feed is there (an empty text), or why it is not."""
+    def there(self, feed: str) -> Callable[[str, m.Whose], None]:
+        """Return what tells the desk that this feed is there (an empty text), or why it is not, and through whom."""
 
-        def tell(fault: str) -> None:
-            log.info("feed_changed", feed=feed, fault=fault or "none")
+        def tell(fault: str, whose: m.Whose) -> None:
+            log.info("feed_changed", feed=feed, fault=fault or "none", whose=whose if fault else "nobody")
             with self._turn() as now:
-                self._desk.markets.on_feed(now, feed, fault)
+                self._desk.markets.on_feed(now, feed, fault, whose)
 
         return tell
 

@@ -67,6 +67,7 @@ class Desk:
         Args: shown: ticks that are on the tape, by slot, in order. first: what to trade with if nothing ever traded.
         """
         board, accounts = self.board, self.board.accounts
+        unseen_ns = board.at_ns
         board.now(now)
         unheard_ns = accounts.last_ns or board.at_ns
         config = digest(board.settings)
@@ -82,6 +83,8 @@ class Desk:
         self._publish_keyframe()
         self.tuning.tell()
         board.publish(m.TermBegan(accounts.term, board.settings.mode, board.code))
+        if unseen_ns:
+            self.markets.begin(unseen_ns)
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
         self.dealing.begin(unheard_ns)
@@ -204,8 +207,8 @@ class Desk:
         """Say which frames up to the newest are not on the tape; whoever reads on needs a keyframe next."""
         board = self.board
         missing = f"frames {from_seq} to {board.seq}"
-        board.write(e.Gap("tape", since_ns, board.at_ns, f"{missing}: {cause}"))
-        board.publish(m.FeedGap("tape", since_ns, board.at_ns, f"{missing} are missing"))
+        board.write(e.Gap("tape", since_ns, board.at_ns, f"{missing}: {cause}", "ours"))
+        board.publish(m.FeedGap("tape", since_ns, board.at_ns, f"{missing} are missing", "ours"))
 
     def take_effects(self) -> list[Effect]:
         """What is to be done in the world now, in order."""

@@ -16,6 +16,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from shared.config import Venue
+from shared.messages import Whose
 from shared.slots import Slot
 from supervisor.questions import AGENT, UNREACHED, ask, open_pool
 from supervisor.venue.discovery import BadMarket, Listing, Market, parse_accepting, parse_listing, slug
@@ -38,12 +39,33 @@ CONNECTIONS: Final = 16
 """Questions asked at once; more of them wait."""
 
 
+_BROKE_RULES: Final = frozenset({1002, 1003, 1007, 1009})
+"""Codes with which our end closes because of what it was sent: no protocol, no data, no text, too much."""
+
+
+def through_whom(error: Exception) -> Whose:
+    """Who is to blame for the end of a connection, or that there is none.
+
+    The venue, where it said a word of it: it closed with a code, answered something else, has nobody listening, or sent
+    what must not be sent. Else the network: nobody can tell a lost line from a peer that fell silent.
+    """
+    if isinstance(error, websockets.ConnectionClosed):
+        refused = error.sent is not None and error.sent.code in _BROKE_RULES
+        return "venue" if error.rcvd is not None or refused else "network"
+    said = isinstance(error, websockets.InvalidHandshake | ConnectionRefusedError)
+    return "venue" if said else "network"
+
+
+def _ended(given_up: str) -> tuple[str, Whose]:
+    return (given_up, "ours") if given_up else ("closed by the venue", "venue")
+
+
 class Channel:
     """One WebSocket that is kept alive.
 
     Args: greet: the frames to send on each new connection. heard: called with every frame. there: called with an empty
-    text when the channel is up, with the reason when it is not. ping: the text to send every PING_S, if the venue
-    wants one.
+    text when the channel is up, with the reason when it is not, and through whom. ping: the text to send every PING_S,
+    if the venue wants one.
     """
 
     def __init__(
@@ -52,7 +74,7 @@ class Channel:
         *,
         greet: Callable[[], Iterable[str]],
         heard: Callable[[bytes], None],
-        there: Callable[[str], None],
+        there: Callable[[str, Whose], None],
         ping: str = "",
     ) -> None:
         self._url, self._greet, self._heard, self._there, self._ping = url, greet, heard, there, ping
@@ -68,13 +90,13 @@ class Channel:
             self._steady, self._given_up = False, ""
             try:
                 await self._live()
-                fault = self._given_up or "closed by the venue"
+                fault, whose = _ended(self._given_up)
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
-                fault = str(error) or type(error).__name__
+                fault, whose = str(error) or type(error).__name__, through_whom(error)
             if self._steady:
                 failures = 0
             self._socket = None
-            self._there(fault)
+            self._there(fault, whose)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
 
@@ -105,7 +127,7 @@ class Channel:
             self.connections += 1
             for frame in self._greet():
                 await socket.send(frame)
-            self._there("")
+            self._there("", "unknown")
             pinger = asyncio.create_task(self._keep_pinging(socket))
             settling = asyncio.get_running_loop().call_later(STEADY_S, self._settled)
             try:
@@ -139,7 +161,7 @@ class Channel:
 class MarketChannel(Channel):
     """The market channel: which tokens it follows can change while it lives."""
 
-    def __init__(self, url: str, heard: Callable[[bytes], None], there: Callable[[str], None]) -> None:
+    def __init__(self, url: str, heard: Callable[[bytes], None], there: Callable[[str, Whose], None]) -> None:
         super().__init__(url, greet=self._ask_for_all, heard=heard, there=there, ping="PING")
         self._wanted: frozenset[str] = frozenset()
 
@@ -162,7 +184,12 @@ class PriceChannel(Channel):
     """The reference prices: each asset's own price and 60-second mean, and other means where a market wants them."""
 
     def __init__(
-        self, url: str, key: ApiKey, assets: list[str], heard: Callable[[bytes], None], there: Callable[[str], None]
+        self,
+        url: str,
+        key: ApiKey,
+        assets: list[str],
+        heard: Callable[[bytes], None],
+        there: Callable[[str, Whose], None],
     ) -> None:
         super().__init__(url, greet=self._ask_for_all, heard=heard, there=there)
         self._key, self._assets = key, assets

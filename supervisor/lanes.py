@@ -94,6 +94,11 @@ class Lanes:
         outcome = window.outcome_of(token) if window is not None else None
         return window.books[outcome].stale if window is not None and outcome is not None else ""
 
+    def named(self, token: str) -> str:
+        """Which book a token is, as people say it: slot, outcome, and the start of the window; the token if unknown."""
+        window = self._tokens.get(token)
+        return token if window is None else f"{window.slot.name} {window.outcome_of(token)} {window.start_s}"
+
     def resume(self, opened: e.Opened, strike: int | None) -> None:
         """Take up a window from before a restart that nobody has named the winner of yet; it may still run."""
         slot = next((s for s in self.slots if s.name == opened.slot), None)

@@ -18,6 +18,8 @@ from supervisor.venue.discovery import Listing
 from supervisor.venue.market import Changes, MarketEvent, Snapshot
 from supervisor.venue.prices import Price
 
+CAUSE_MAX: Final = 200
+"""Characters of a gap's cause that quotes what was sent."""
 REFETCH_S: Final = 5.0
 """Real seconds after which a book that was asked for and has not come is asked for again."""
 
@@ -28,8 +30,10 @@ class Markets:
     def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
         self.board, self.turns, self.dealing = board, turns, dealing
         self.down_since: dict[str, int] = {}
+        self._why: dict[str, tuple[str, m.Whose]] = {}
         self._watched: frozenset[str] = frozenset()
         self._awaited_ns: dict[str, int] = {}
+        self._doubted: dict[str, str] = {}
         self._unpaid: list[m.WindowResolved] = []
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
@@ -46,7 +50,7 @@ class Markets:
             before = self.board.seq
             self.tell(self.board.lanes.market_event(event))
             if isinstance(event, Snapshot) and not self.board.lanes.stale(event.token):
-                self._awaited_ns.pop(event.token, None)
+                self._believe(event.token)
             for window in self._touched(event):
                 self._refetch_crossed(window)
                 if window.opened and self.board.seq != before:
@@ -63,24 +67,46 @@ class Markets:
             if window.opened and window.slot.asset in assets:
                 self.turns.raise_tick(window)
 
-    def on_feed(self, now: Moment, feed: str, fault: str) -> None:
+    def begin(self, unseen_ns: int) -> None:
+        """Nothing was seen since the reign before ended, and of each feed nothing will be until it is there."""
+        for feed in self.board.feeds:
+            self._lose(feed, unseen_ns, "nobody listened between two reigns", "ours")
+
+    def on_stall(self, now: Moment, since_ns: int) -> None:
+        """This process stood still: whatever came meanwhile is seen late, and stamped so."""
+        self.board.now(now)
+        self.gap("all", since_ns, "the supervisor stood still", "ours")
+
+    def gap(self, feed: str, since_ns: int, cause: str, whose: m.Whose) -> None:
+        """Tell a gap that ends now."""
+        self.board.publish(m.FeedGap(feed, since_ns, self.board.at_ns, cause, whose))
+        self.board.write(e.Gap(feed, since_ns, self.board.at_ns, cause, whose))
+
+    def _lose(self, feed: str, since_ns: int, cause: str, whose: m.Whose) -> None:
+        """Tell that a gap has begun, or that it goes on for another reason."""
+        since_ns = self.down_since.setdefault(feed, since_ns)
+        self._why[feed] = cause, whose
+        self.board.publish(m.FeedGap(feed, since_ns, 0, cause, whose))
+
+    def _regain(self, feed: str) -> None:
+        """Tell that a gap is over, if there is one."""
+        if feed in self.down_since:
+            self.gap(feed, self.down_since.pop(feed), *self._why.pop(feed))
+
+    def on_feed(self, now: Moment, feed: str, fault: str, whose: m.Whose = "unknown") -> None:
         """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends.
 
         The user channel repeats nothing. What it would have told is asked for when it listens again, also the first
         time in a reign: an answer from before could miss a fill that came between the two.
         """
         self.board.now(now)
-        was = self.board.feeds[feed]
-        if fault == was:
+        if fault == self.board.feeds[feed]:
             return
         self.board.feeds[feed] = fault
         if fault:
-            since = self.down_since.setdefault(feed, self.board.at_ns)
-            self.board.publish(m.FeedGap(feed, since, 0, fault))
-        elif feed in self.down_since:
-            since = self.down_since.pop(feed)
-            self.board.publish(m.FeedGap(feed, since, self.board.at_ns, was))
-            self.board.write(e.Gap(feed, since, self.board.at_ns, was))
+            self._lose(feed, self.board.at_ns, fault, whose)
+        else:
+            self._regain(feed)
         if feed == "user":
             self.board.lifelines.hear(self.board.mono_ns)
             self.dealing.on_channel(there=not fault)
@@ -96,7 +122,9 @@ class Markets:
         if feed == "market":
             self.tell(self.board.lanes.distrust("a frame of its channel could not be read"))
             for token in sorted(self.board.lanes.watched()):
-                self._refetch(token)
+                self._refetch(token, "a frame of its channel could not be read")
+        else:
+            self.gap(feed, self.board.at_ns, f"a frame could not be read: {fault}"[:CAUSE_MAX], "venue")
 
     def tell(self, told: Iterable[Told]) -> None:
         """Pass on what a lane has to tell; a window's winner closes our positions in it, once they are known."""
@@ -134,13 +162,22 @@ class Markets:
         """Ask once more for books that were asked for and have not come, or came as senseless as before."""
         for token, since_ns in list(self._awaited_ns.items()):
             if not self.board.lanes.stale(token):
-                del self._awaited_ns[token]
+                self._believe(token)
             elif self.board.since_s(since_ns) > REFETCH_S:
-                self._refetch(token)
+                self._refetch(token, "")
 
-    def _refetch(self, token: str) -> None:
+    def _refetch(self, token: str, doubt: str) -> None:
+        """Ask for a whole book, and tell from when on it could not be believed."""
+        if token not in self._awaited_ns:
+            self._doubted[token] = self.board.lanes.named(token)
+            self._lose(f"book {self._doubted[token]}", self.board.at_ns, doubt, "venue")
         self._awaited_ns[token] = self.board.mono_ns
         self.board.effects.append(Refetch(token))
+
+    def _believe(self, token: str) -> None:
+        """A book is sound again, or nobody wants it any more: neither is waited for."""
+        if self._awaited_ns.pop(token, None) is not None:
+            self._regain(f"book {self._doubted.pop(token)}")
 
     def _resolve(self, resolved: m.WindowResolved) -> None:
         """A share of the winning token is worth one unit of collateral, of the other nothing."""
@@ -167,5 +204,5 @@ class Markets:
             if book.stale.startswith("crossed"):
                 self.board.alarm("crossed_book", f"{window.slot.name} {outcome}: {book.stale}; waiting for a snapshot")
                 if token not in self._awaited_ns:
-                    self._refetch(token)
+                    self._refetch(token, book.stale)
                 book.distrust(f"waiting for a snapshot, was {book.stale}")

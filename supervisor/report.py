@@ -387,6 +387,8 @@ def _word(desk: Desk, name: str, slot_state: SlotState, window: Window | None) -
     return "ORDER" if desk.board.accounts.open_orders(name) else "SCAN"
 
 
+_WHOSE: Final = {"ours": "ours", "venue": "the venue's", "network": "the network's", "unknown": "nobody knows whose"}
+"""Through whom something could not be seen."""
 _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     e.Term: lambda t, named: f"supervisor {t.pid} began term {t.term} in {t.mode}",
     e.Boundary: lambda b, named: (
@@ -435,7 +437,7 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
     e.Worker: lambda w, named: (
         f"worker {w.uid} of {named(w.release)} {w.event}" + (f": {w.detail}" if w.detail else "")
     ),
-    e.Gap: lambda g, named: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s: {g.cause}",
+    e.Gap: lambda g, named: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s, {_WHOSE[g.whose]}: {g.cause}",
     e.Alarm: lambda a, named: f"ALARM {a.name}: {a.detail}",
     e.Repair: lambda r, named: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
 }

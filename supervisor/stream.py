@@ -30,7 +30,8 @@ RETRY_NS: Final = NS
 class Stream:
     """Args: socket: path of the ipc endpoint. folder: of the tape.
 
-    `fault` says why the tape cannot be written now, `missing_from` which frame is the first that is not on it.
+    `fault` says why the tape cannot be written now, `missing_from` which frame is the first that is not on it, `rolled`
+    how many segments of it were completed here.
     Raises: CannotWrite: there is no room for a tape even at the start. zmq.ZMQError: the socket cannot be bound.
     """
 
@@ -38,6 +39,7 @@ class Stream:
         self.endpoint, self._path = f"ipc://{socket}", socket
         self.fault = ""
         self.missing_from = 0
+        self.rolled = 0
         self._tape = Appender(folder, TAPE)
         self._taken = 0
         self._retry_ns = 0
@@ -55,7 +57,7 @@ class Stream:
             return
         self._taken = streamed.seq - 1
         if new_segment:
-            self._try(self._tape.roll)
+            self._try(self._roll)
         if not self.fault:
             self._tape.append(frame)
             self._taken = streamed.seq
@@ -71,7 +73,7 @@ class Stream:
             return False
         self._retry_ns, self.fault = mono_ns + RETRY_NS, ""
         missing_from = self.missing_from
-        self._try(self._tape.roll)
+        self._try(self._roll)
         self.missing_from = missing_from
         return not self.fault
 
@@ -82,6 +84,10 @@ class Stream:
         self._socket.close()
         self._context.term()
         self._path.unlink(missing_ok=True)
+
+    def _roll(self) -> None:
+        self._tape.roll()
+        self.rolled += 1
 
     def _try(self, act: Callable[[], None]) -> None:
         """A tape that cannot be written is a fault to be told, never a reason to stop publishing."""

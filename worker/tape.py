@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
+from shared import tape_index
 from shared.messages import Streamed
-from shared.records import Damaged, Segment, segments
+from shared.records import Damaged, Segment, first_number, segments
+from shared.tape_index import KIND
 from shared.wire import BadFrame, decode_streamed
-
-KIND: Final = "tape"
 
 
 class Unreadable(Exception):
@@ -40,16 +39,19 @@ class Tape:
 
     def _following(self) -> Path | None:
         """The next segment. Asked for before this one is read: once it exists, this one is complete."""
-        later = (path for path in segments(self._segment.path.parent) if path > self._segment.path)
+        paths = segments(self._segment.path.parent)
+        later = (path for path in paths if first_number(path) > self._segment.first)
         return next(later, None)
 
     def _rest(self) -> Iterator[Streamed]:
         try:
-            self._segment.data = self._segment.path.read_bytes()
+            self._segment.reload()
             for number, payload in self._segment:
                 yield _decode(number, payload)
         except OSError as error:
             raise Unreadable(f"{self._segment.path}: {error.strerror}") from error
+        except Damaged as error:
+            raise Unreadable(str(error)) from error
 
     def _continued(self, path: Path) -> Segment:
         done, following = self._segment, _open(path)
@@ -69,21 +71,21 @@ def begin_with(folder: Path, seq: int) -> Path:
 
 
 def first_frame(path: Path) -> Streamed | None:
-    """The first frame of a segment, None while it has none. Raises: Unreadable."""
-    for number, payload in _open(path):
-        return _decode(number, payload)
-    return None
+    """The first frame of a segment, None while it has none; no more of it is read. Raises: Unreadable."""
+    try:
+        return tape_index.first_frame(path)
+    except (OSError, Damaged, BadFrame) as error:
+        raise Unreadable(str(error)) from error
 
 
 def _newest(folder: Path, suits: Callable[[Streamed], bool]) -> Path:
-    paths = segments(folder)
-    if not paths:
+    try:
+        found = tape_index.newest(folder, suits)
+    except (OSError, Damaged, BadFrame) as error:
+        raise Unreadable(str(error)) from error
+    if found is None:
         raise Unreadable(f"{folder} holds no segment of a tape")
-    for path in reversed(paths):
-        frame = first_frame(path)
-        if frame is not None and suits(frame):
-            return path
-    return paths[0]
+    return found
 
 
 def _open(path: Path) -> Segment:

@@ -24,6 +24,7 @@ from shared.config import Settings
 from shared.paths import State
 from shared.records import Damaged, read
 from shared.slots import parse_slot, schedule
+from shared.tape_index import pruned
 
 AGENT: Final = "foresight/"
 """How our own connections call themselves at the venue."""
@@ -69,6 +70,7 @@ class Verdict:
     windows_estimated: int = 0
     claims_paid: int = 0
     claims_unpaid: int = 0
+    tape_pruned_to_seq: int = 0
     parameter_changes: int = 0
     windows_resolved: int = 0
     missed: int = 0
@@ -114,6 +116,7 @@ class Evidence:
     lines: list[e.Line]
     frames: list[m.Streamed]
     venue: list[dict[str, Any]]
+    tape_pruned_to_seq: int = 0
 
     def said(self, *kinds: type) -> Iterator[Any]:
         """Journal entries of some kinds, in order."""
@@ -133,18 +136,26 @@ def gather(state: State) -> Evidence:
     lines = [e.decode_line(record) for record in _whole(state.journal, "journal")]
     if not lines:
         raise NotThere(f"{state.root} holds no journal")
+    gone = pruned(state.tape)
+    tape = _whole(state.tape, "tape", gone.to_record if gone is not None else 0) if state.tape.is_dir() else ()
     return Evidence(
         lines=lines,
-        frames=[wire.decode_streamed(record) for record in _whole(state.tape, "tape")] if state.tape.is_dir() else [],
+        frames=[wire.decode_streamed(record) for record in tape],
         venue=list(read_lines(state.venue)),
+        tape_pruned_to_seq=gone.to_seq if gone is not None else 0,
     )
 
 
-def _whole(folder: Path, kind: str) -> Iterator[bytes]:
-    """Every record of a folder from the first ever written. Raises: Damaged."""
-    for expected, (number, record) in enumerate(read(folder, kind), start=1):
-        if number != expected:
+def _whole(folder: Path, kind: str, gone: int = 0) -> Iterator[bytes]:
+    """Every record of a folder from the first ever written, or from where it was pruned. Raises: Damaged."""
+    expected = 0
+    for number, record in read(folder, kind):
+        if not expected and number > gone + 1:
             raise Damaged(f"{folder}: record {number} is the first, and those before it are missing")
+        expected = expected or number
+        if number != expected:
+            raise Damaged(f"{folder}: record {number} follows record {expected - 1}")
+        expected += 1
         yield record
 
 
@@ -241,6 +252,7 @@ def _shown_to_holders(evidence: Evidence, verdict: Verdict, granted: set[tuple[s
 def _stream(evidence: Evidence, verdict: Verdict) -> None:
     """The tape has no hole that it does not name itself, and its time never runs back."""
     last: m.Streamed | None = None
+    verdict.tape_pruned_to_seq = evidence.tape_pruned_to_seq
     for frame in evidence.frames:
         named = isinstance(frame.event, m.FeedGap) and frame.event.feed == "tape"
         if last is not None and frame.seq != last.seq + 1 and not named:

@@ -67,7 +67,7 @@ class Reign:
         """Take up what the journal says, and keep going."""
         soak = self.soak
         self.hear(self.desk.begin, soak.disk.tape.shown(), soak.release)
-        self.arrivals.there("market")("")
+        self.arrivals.there("market")("", "unknown")
         self.start(self._join(), self._keep(self._look, TURN_S), self._keep(self._pulse, PULSE_S))
         self.start(self._keep(soak.workers.beat, BEAT_S), self._keep(self._ask_for_books, BOOKS_S))
 

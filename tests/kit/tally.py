@@ -43,7 +43,7 @@ def _names(entry: e.Entry) -> Iterable[str]:
     elif isinstance(entry, e.Worker):
         yield f"worker {entry.event}"
     elif isinstance(entry, e.Gap):
-        yield f"gap {entry.what}"
+        yield f"gap {entry.what.split()[0]}"
     elif isinstance(entry, e.Alarm):
         yield f"alarm {entry.name}"
     elif isinstance(entry, e.FillStatus):

@@ -62,6 +62,14 @@ def test_an_answer_that_still_counts_is_not_missing() -> None:
         config.load(environ={"FORESIGHT__GATES__MISSING_S": "1.5"})
 
 
+def test_what_a_trial_reads_of_the_tape_stays_plain() -> None:
+    """A release of before packing would find nothing there, and a pruned tape would fail it for no fault of its own."""
+    with pytest.raises(config.Faults, match=r"tape\.plain_s: a trial and the warm-up before it read 5400 s"):
+        config.load(environ={"FORESIGHT__DEPLOY__TRIAL_TAPE_S": "3600"})
+    long = {"FORESIGHT__DEPLOY__TRIAL_TAPE_S": "3600", "FORESIGHT__TAPE__PLAIN_S": "5400"}
+    assert config.load(environ=long).tape.plain_s == 5_400
+
+
 def test_strategy_parameters_pass_through_and_have_a_name() -> None:
     """Their names are the release's business; their digest changes with any of them."""
     one = config.load(environ={"FORESIGHT__STRATEGY__STAKE_USD": "5"})

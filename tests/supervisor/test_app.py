@@ -7,6 +7,7 @@ import gc
 import json
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,18 +21,18 @@ from kit.recordings import recording
 from kit.releases import ROOT, stage
 from kit.venue import running_venue
 
-from shared.clock import Clock, SystemClock
-from shared.config import Credentials, Settings, Slots, Venue
+from shared.clock import NS, Clock, SystemClock
+from shared.config import Credentials, Settings, Slots, Tape, Venue
 from shared.entries import Alarm, Entry, Gap, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
-from shared.messages import Reply
+from shared.messages import Pulse, Reply
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
 from supervisor import effects as fx
 from supervisor import journal, snapshots
 from supervisor.accounts import rebuild
-from supervisor.app import _CARRY_OUT, App
+from supervisor.app import _CARRY_OUT, AWAY_S, App
 from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
 from supervisor.gateway import KEPT_WARM, WARM
@@ -79,9 +80,11 @@ def staged(state: State) -> Release:
 
 
 @asynccontextmanager
-async def a_desk(state: State, venue: Venue, clock: Clock, first: Release | None = None) -> AsyncIterator[App]:
+async def a_desk(
+    state: State, venue: Venue, clock: Clock, first: Release | None = None, tape: Tape | None = None
+) -> AsyncIterator[App]:
     """A supervisor that has begun; it ends with the test, and must have ended well."""
-    app = App(Settings(slots=Slots(assets=("BTC",), minutes=(5,)), venue=venue), state, clock, KEY)
+    app = App(Settings(slots=Slots(assets=("BTC",), minutes=(5,)), venue=venue, tape=tape or Tape()), state, clock, KEY)
     reign = asyncio.create_task(app.run(first))
     try:
         await until(lambda: state.control_socket.exists() or reign.done())
@@ -338,6 +341,44 @@ def test_a_broken_promise_ends_the_desk(state: State) -> None:
 
     assert asyncio.run(scenario()) == 1
     gc.unfreeze()
+
+
+def test_a_loop_that_stood_still_says_so(state: State) -> None:
+    """From when to when, as a gap of ours in everything: what came meanwhile was seen late."""
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+            await until(lambda: said(state, Term))
+            time.sleep(2 * AWAY_S)  # noqa: ASYNC251 - the loop is what shall stand still
+            await until(lambda: any(gap.what == "all" for gap in said(state, Gap)))
+
+    asyncio.run(scenario())
+    stall = next(gap for gap in said(state, Gap) if gap.what == "all")
+    assert (stall.cause, stall.whose) == ("the supervisor stood still", "ours")
+    assert stall.to_ns - stall.from_ns >= 2 * AWAY_S * NS
+
+
+def test_a_segment_that_is_complete_is_tended_and_a_failure_is_counted(state: State) -> None:
+    """By a process of its own, soon; what cannot be tended costs a line in the log, and is tried again."""
+
+    async def scenario() -> None:
+        async with (
+            answering() as venue,
+            a_desk(state, venue.settings(), SystemClock(), tape=Tape(tend_s=0.05)) as app,
+        ):
+            with app._turn():
+                app.desk.board.publish(Pulse(), new_segment=True)
+            await until(lambda: list(state.tape.glob("*.idx")))
+            index = next(state.tape.glob("*.idx"))
+            index.unlink()
+            index.mkdir()
+            with app._turn():
+                app.desk.board.publish(Pulse(), new_segment=True)
+            await until(lambda: app.desk.board.counters.get("tape_not_tended", 0) >= 2)
+            index.rmdir()
+            await until(lambda: len(list(state.tape.glob("*.idx"))) == 2)
+
+    asyncio.run(scenario())
 
 
 def test_after_a_journal_that_failed_nothing_more_is_published(state: State, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,11 +152,11 @@ def test_a_feed_that_comes_and_goes_is_told_with_its_reason() -> None:
     """By name."""
     door = Door()
     tell = door.arrivals.there("user")
-    tell("closed by the venue")
-    tell("")
+    tell("closed by the venue", "venue")
+    tell("", "unknown")
     assert door.desk.markets.mock_calls == [
-        call.on_feed(NOW, "user", "closed by the venue"),
-        call.on_feed(NOW, "user", ""),
+        call.on_feed(NOW, "user", "closed by the venue", "venue"),
+        call.on_feed(NOW, "user", "", "unknown"),
     ]
 
 

@@ -223,8 +223,8 @@ def test_a_tape_that_fails_is_told_at_once_and_again_when_it_is_whole() -> None:
     last = still.frames[-1].seq
     still.do(still.desk.on_tape, "", 40)
     still.do(still.desk.on_tape, "", 40)
-    assert still.said(e.Gap) == [e.Gap("tape", began, still.at_ns, f"frames 40 to {last}: no space left")]
-    assert still.told(m.FeedGap) == [m.FeedGap("tape", began, still.at_ns, f"frames 40 to {last} are missing")]
+    assert still.said(e.Gap) == [e.Gap("tape", began, still.at_ns, f"frames 40 to {last}: no space left", "ours")]
+    assert still.told(m.FeedGap) == [m.FeedGap("tape", began, still.at_ns, f"frames 40 to {last} are missing", "ours")]
     assert isinstance(still.frames[-1].event, m.Keyframe)
 
 

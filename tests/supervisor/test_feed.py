@@ -14,9 +14,10 @@ from kit.channels import Act, Floor, channel_floor
 from kit.recordings import API_KEY, CONDITION, DOWN, START_S, UP, recording
 from websockets.asyncio.server import ServerConnection
 
+from shared.messages import Whose
 from shared.slots import Slot
 from supervisor import feed
-from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel, PriceChannel
+from supervisor.feed import UNANSWERED, Channel, Discovery, MarketChannel, PriceChannel, through_whom
 from supervisor.venue.discovery import BadMarket
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.keys import ApiKey
@@ -33,6 +34,7 @@ class Heard:
     def __init__(self, floor: Floor) -> None:
         self.frames: list[bytes] = []
         self.states: list[str] = []
+        self.whose: list[Whose] = []
         self._floor = floor
 
     def frame(self, frame: bytes) -> None:
@@ -40,8 +42,9 @@ class Heard:
         self._floor.passed += 1
         self._floor.note()
 
-    def state(self, fault: str) -> None:
+    def state(self, fault: str, whose: Whose) -> None:
         self.states.append(fault)
+        self.whose.append(whose)
         self._floor.note()
 
 
@@ -121,18 +124,21 @@ async def drop(floor: Floor, socket: ServerConnection, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "why"), [(close, "closed by the venue"), (fail, "4003"), (drop, "")], ids=["closed", "code", "dropped"]
+    ("act", "why", "whose"),
+    [(close, "closed by the venue", "venue"), (fail, "4003", "venue"), (drop, "", "network")],
+    ids=["closed", "code", "dropped"],
 )
-def test_a_channel_that_is_closed_comes_back_and_greets_again(act: Act, why: str) -> None:
-    """However it ended; each end is told with its reason, each return without one."""
+def test_a_channel_that_is_closed_comes_back_and_greets_again(act: Act, why: str, whose: Whose) -> None:
+    """However it ended; each end is told with its reason and through whom it was, each return without either."""
 
     async def play(floor: Floor, heard: Heard) -> None:
         await floor.until(lambda: heard.states.count("") == 3 and len(floor.heard) == 3 and floor.heard[2])
         assert floor.heard[2] == ["hello"]
 
-    states = over_a_channel(act, play).states
-    assert [bool(state) for state in states] == [False, True, False, True, False]
-    assert why in states[1]
+    heard = over_a_channel(act, play)
+    assert [bool(state) for state in heard.states] == [False, True, False, True, False]
+    assert why in heard.states[1]
+    assert heard.whose == ["unknown", whose, "unknown", whose, "unknown"]
 
 
 def test_a_silent_channel_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +156,7 @@ def test_a_silent_channel_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> 
 
     heard = over_a_channel(act, play)
     assert heard.states[:3] == ["", "silent for 0.2 s", ""]
+    assert heard.whose[1] == "network"
 
 
 def test_a_frame_over_the_bound_closes_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +171,8 @@ def test_a_frame_over_the_bound_closes_the_channel(monkeypatch: pytest.MonkeyPat
 
     heard = over_a_channel(act, play)
     assert heard.frames == [b"x" * 1_000]
-    assert any("message too big" in state for state in heard.states)
+    told = dict(zip(heard.states, heard.whose, strict=True))
+    assert [whose for state, whose in told.items() if "message too big" in state] == ["venue"]
 
 
 def test_a_venue_that_is_not_there_is_tried_until_it_is() -> None:
@@ -184,22 +192,34 @@ def test_a_venue_that_is_not_there_is_tried_until_it_is() -> None:
 
     heard = asyncio.run(scenario())
     assert "Connect call failed" in heard.states[0]
+    assert heard.whose[0] == "venue"
 
 
 @pytest.mark.parametrize("answer", [reply(403, "no"), reply(200, "hello"), b"hello\r\n\r\n", GOODBYE])
 def test_what_is_no_websocket_is_told_as_a_reason(answer: bytes) -> None:
     """A refusal, a page, noise: tried again like everything else."""
 
-    async def scenario() -> list[str]:
+    async def scenario() -> Heard:
         async with channel_floor() as floor, answering() as page:
             page.on("GET /", answer)
             heard = Heard(floor)
             url = page.url.replace("http:", "ws:")
             async with running(Channel(f"{url}/", greet=list, heard=heard.frame, there=heard.state)):
                 await floor.until(lambda: len(heard.states) == 3)
-            return heard.states
+            return heard
 
-    assert all(asyncio.run(scenario()))
+    heard = asyncio.run(scenario())
+    assert all(heard.states)
+    assert {*heard.whose} == {"venue"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TimeoutError("timed out during opening handshake"), ConnectionResetError(), OSError(113, "No route to host")],
+)
+def test_a_venue_that_nobody_can_reach_is_the_networks(error: OSError) -> None:
+    """Nothing of it says that the venue was there."""
+    assert through_whom(error) == "network"
 
 
 class Backoff(tuple[float, ...]):
@@ -291,7 +311,9 @@ def test_a_channel_that_is_given_up_comes_back() -> None:
                 await floor.until(lambda: len(floor.heard) == 2 and floor.heard[1])
             return heard
 
-    assert asyncio.run(scenario()).states[:3] == ["", "it tells nothing", ""]
+    heard = asyncio.run(scenario())
+    assert heard.states[:3] == ["", "it tells nothing", ""]
+    assert heard.whose[1] == "ours"
 
 
 def test_what_is_sent_while_nobody_is_there_is_dropped() -> None:

@@ -11,6 +11,7 @@ from shared.clock import NS
 from shared.messages import Level
 from shared.slots import parse_slot
 from supervisor import effects as fx
+from supervisor.markets import CAUSE_MAX
 from supervisor.venue.market import Change, Changes, Ignored, MarketResolved, TickSizeChanged
 from supervisor.venue.requests import Answer
 from supervisor.venue.user import TradeLeg
@@ -137,24 +138,79 @@ def test_a_gap_is_told_when_it_begins_and_when_it_ends() -> None:
     still = a_trading_desk()
     began = still.at_ns
     for fault in ("closed by the venue", "closed by the venue"):
-        still.do(still.desk.markets.on_feed, "prices", fault)
+        still.do(still.desk.markets.on_feed, "prices", fault, "venue")
     still.jump(4)
     still.do(still.desk.markets.on_feed, "prices", "")
-    gaps = [m.FeedGap("prices", began, end, "closed by the venue") for end in (0, still.at_ns)]
+    gaps = [m.FeedGap("prices", began, end, "closed by the venue", "venue") for end in (0, still.at_ns)]
     assert still.told(m.FeedGap) == gaps
-    assert still.said(e.Gap) == [e.Gap("prices", began, began + 4 * NS, "closed by the venue")]
+    assert still.said(e.Gap) == [e.Gap("prices", began, began + 4 * NS, "closed by the venue", "venue")]
 
 
 def test_a_gap_whose_cause_changes_is_one_gap() -> None:
     """From its first moment to its last."""
     still = a_trading_desk()
     began = still.at_ns
-    still.do(still.desk.markets.on_feed, "user", "closed by the venue")
+    still.do(still.desk.markets.on_feed, "user", "closed by the venue", "venue")
     still.jump(2)
-    still.do(still.desk.markets.on_feed, "user", "refused")
+    still.do(still.desk.markets.on_feed, "user", "no route", "network")
     still.jump(2)
     still.do(still.desk.markets.on_feed, "user", "")
-    assert still.said(e.Gap) == [e.Gap("user", began, began + 4 * NS, "refused")]
+    assert still.said(e.Gap) == [e.Gap("user", began, began + 4 * NS, "no route", "network")]
+
+
+def test_the_time_between_two_reigns_is_a_gap_of_ours_in_every_feed() -> None:
+    """From the tape's last frame until each of them is there again, whatever keeps it away meanwhile."""
+    still = a_trading_desk()
+    ended = still.at_ns
+    still.restart(after_s=7)
+    opened = [gap for gap in still.told(m.FeedGap) if not gap.to_ns]
+    why = "nobody listened between two reigns"
+    assert opened == [m.FeedGap(feed, ended, 0, why, "ours") for feed in ("market", "user", "prices")]
+    still.do(still.desk.markets.on_feed, "market", "")
+    still.do(still.desk.markets.on_feed, "prices", "no route", "network")
+    still.jump(3)
+    still.do(still.desk.markets.on_feed, "prices", "")
+    assert still.said(e.Gap) == [
+        e.Gap("market", ended, ended + 7 * NS, why, "ours"),
+        e.Gap("prices", ended, ended + 10 * NS, "no route", "network"),
+    ]
+
+
+def test_a_process_that_stood_still_says_from_when_to_when() -> None:
+    """What came meanwhile is stamped late: whoever measures must know."""
+    still = a_trading_desk()
+    began = still.at_ns
+    still.at_ns += 2 * NS
+    still.do(still.desk.markets.on_stall, began)
+    gap = "all", began, began + 2 * NS, "the supervisor stood still", "ours"
+    assert (still.told(m.FeedGap), still.said(e.Gap)) == ([m.FeedGap(*gap)], [e.Gap(*gap)])
+
+
+def test_a_book_that_cannot_be_believed_is_a_gap_until_it_can() -> None:
+    """The venue's: one that crossed itself has missed something; it is one gap however often it is asked for."""
+    still = a_trading_desk()
+    began, book = still.at_ns, f"book {BTC} Up {START_S}"
+    changed(still, level("BUY", 500_000, 5))
+    still.to_s(16)
+    ended = still.at_ns
+    still.book(480_000, 500_000)
+    why = "crossed: bid 500000 at or above ask 500000"
+    assert still.told(m.FeedGap) == [m.FeedGap(book, began, end, why, "venue") for end in (0, ended)]
+    assert still.said(e.Gap) == [e.Gap(book, began, ended, why, "venue")]
+
+
+def test_a_frame_that_cannot_be_read_is_a_gap_of_the_venue() -> None:
+    """Of every book it may have been about, until each is whole again; of other feeds at that moment."""
+    still = a_trading_desk()
+    still.do(still.desk.markets.on_bad_frame, "market", "not JSON")
+    still.jump(1)
+    still.book(480_000, 500_000)
+    still.do(still.desk.markets.on_bad_frame, "user", "x" * 1_000)
+    assert [gap.what for gap in still.said(e.Gap)] == [f"book {BTC} Up {START_S}", "user"]
+    assert {gap.whose for gap in still.said(e.Gap)} == {"venue"}
+    begun = {gap.feed for gap in still.told(m.FeedGap) if not gap.to_ns}
+    assert begun == {f"book {BTC} {outcome} {START_S}" for outcome in ("Up", "Down")}
+    assert len(still.said(e.Gap)[-1].cause) == CAUSE_MAX
 
 
 def test_the_first_connection_of_a_reign_is_no_gap() -> None:

@@ -387,7 +387,7 @@ SAID: list[tuple[e.Entry, str]] = [
         e.Retuned("o", 3, "77ab", "88cd", 9, {"stake_usd": (None, 7)}, (), (), (), 0, "uid:1000", "calm"),
         "parameters p3 88cd are in force by uid:1000, stake_usd default -> 7: calm; 0 positions and 0 orders open",
     ),
-    (e.Gap("user", 0, 1_500_000_000, "gone"), "user gap of 1.5 s: gone"),
+    (e.Gap("user", 0, 1_500_000_000, "gone", "venue"), "user gap of 1.5 s, the venue's: gone"),
     (e.Alarm("a", "look"), "ALARM a: look"),
     (e.Repair("0x" + "a" * 64, "state", "closed"), "repaired state of 0xaaaaaaaa: closed"),
     (an_opening(), "Opened"),

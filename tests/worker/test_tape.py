@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kit.tapes import NS, START_S, Stream
 
 from shared.messages import Keyframe, Pulse
-from shared.records import Appender, segments
+from shared.packed import pack
+from shared.records import PACKED, Appender, Segment, segments
 from worker.tape import Tape, Unreadable, begin_at, begin_with, first_frame
 
 
@@ -133,12 +134,49 @@ def test_a_record_that_is_no_frame_is_refused_with_its_number(tmp_path: Path) ->
         numbers(Tape(segments(tmp_path / "t")[0]))
 
 
-@settings(max_examples=30)
-@given(st.lists(st.sampled_from(["say", "flush", "keyframe", "read"]), max_size=40))
+def packed(folder: Path, *, both: bool = False) -> None:
+    """Pack every complete segment; the plain one stays beside it, as if it happened just now, or goes."""
+    for path in segments(folder)[:-1]:
+        if path.suffix != PACKED:
+            path.with_suffix(PACKED).write_bytes(pack(path.read_bytes()))
+        if not both and path.suffix != PACKED:
+            path.unlink()
+
+
+def test_the_beginning_is_found_by_a_few_first_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 200 segments, packed or not, no more than 9 are looked into, and none is read whole."""
+    a_tape(tmp_path, keyframes=200)
+    packed(tmp_path)
+    read = list[int | None]()
+
+    class Counted(Segment):
+        def __init__(self, path: Path, kind: str, most: int | None = None) -> None:
+            read.append(most)
+            super().__init__(path, kind, most)
+
+    monkeypatch.setattr("shared.tape_index.Segment", Counted)
+    for minute in (0, 1, 77, 198, 199, 5_000):
+        read.clear()
+        assert begin_at(tmp_path, (START_S + 60 * minute) * NS) == segments(tmp_path)[min(minute, 199)]
+        assert len(read) <= 9 and None not in read
+
+
+def test_a_damaged_packed_segment_is_unreadable(tmp_path: Path) -> None:
+    """The reader stops with its name."""
+    a_tape(tmp_path)
+    packed(tmp_path)
+    second = segments(tmp_path)[1]
+    second.write_bytes(second.read_bytes()[:-1])
+    with pytest.raises(Unreadable, match=rf"{second.name}: records 4 to 6 cannot be unpacked"):
+        numbers(Tape(segments(tmp_path)[0]))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["say", "flush", "keyframe", "read", "pack", "pack beside"]), max_size=40))
 def test_however_it_grows_every_frame_comes_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
-    """Writer and reader interleaved at random: nothing lost, nothing twice, nothing early."""
+    """Writer, reader and packer interleaved at random: nothing lost, nothing twice, nothing early."""
     stream = Stream(tmp_path_factory.mktemp("grows") / "tape", segment_keyframes=1)
     assert stream.tape is not None
     stream.keyframe(START_S * NS)
@@ -152,6 +190,8 @@ def test_however_it_grows_every_frame_comes_once_and_in_order(
         elif step == "flush":
             stream.flush()
             flushed = stream.seq
+        elif step.startswith("pack"):
+            packed(stream.tape.folder, both=step == "pack beside")
         else:
             got += numbers(tape)
             assert len(got) == flushed

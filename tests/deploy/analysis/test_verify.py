@@ -22,8 +22,9 @@ from shared import entries as e
 from shared import messages as m
 from shared import wire
 from shared.paths import State
-from shared.records import RECORD, Appender, Segment, segments
+from shared.records import RECORD, Appender, Segment, first_number, segments
 from shared.slots import parse_slot
+from shared.tape_index import PRUNED, Pruned, keep
 
 pytestmark = pytest.mark.system
 SPEED: Final = 30.0
@@ -528,6 +529,25 @@ def test_a_first_segment_that_is_missing_is_a_fault(kind: str, records: Evidence
     verdict = verify(state)
     assert not verdict.verified
     assert "and those before it are missing" in verdict.faults[0]
+
+
+def test_a_tape_that_was_pruned_is_judged_by_what_is_left(records: Evidence, tmp_path: Path) -> None:
+    """Its own word says up to where it went; the journal, which is never pruned, still has every outcome."""
+    state = written(records, tmp_path / "s")
+    again = Appender(state.tape, "tape")
+    again.roll()
+    again.append(record_of(state.tape))
+    again.close()
+    first, second = segments(state.tape)[:2]
+    gone = first_number(second) - 1
+    said = Pruned(to_record=gone, to_seq=gone, to_ns=1, chain="", segments=1, size=1)
+    keep(state.tape / PRUNED, msgspec.json.encode(said))
+    first.unlink()
+    verdict = verify(state)
+    assert verdict.tape_pruned_to_seq == gone
+    assert not any("are missing" in fault for fault in verdict.faults)
+    (state.tape / PRUNED).write_bytes(b"{")
+    assert PRUNED in verify(state).faults[0]
 
 
 def record_of(folder: Path) -> bytes:

@@ -1,0 +1,58 @@
+"""A desk whose tape is indexed, packed and pruned under it, and who reads it meanwhile: nobody notices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+from kit.desks import TWO_ASSETS, Desk, a_desk, eventually
+from kit.releases import ROOT
+
+from deploy.analysis.tapes import check
+from shared import entries as e
+from shared.records import PACKED
+from shared.tape_index import SUFFIX
+
+pytestmark = pytest.mark.system
+SETTINGS: Final = f"{TWO_ASSETS}[records]\nkeyframe_s = 15\nsegment_keyframes = 1\n[tape]\ntend_s = 0.5\n"
+"""A segment every 15 market seconds, and a look at them twice a second."""
+
+
+def test_a_desk_goes_on_while_its_tape_is_packed_and_pruned_under_it() -> None:
+    """Its own process keeps the index; whatever else is packed or gone, workers warm up and a new reign takes up.
+
+    What the settings never allow is done here from outside: everything but the last seconds is packed, and the oldest
+    segments go.
+    """
+    with a_desk(settings=SETTINGS, opened=False) as desk:
+        desk.until_decided()
+        eventually(lambda: len(list(desk.state.tape.glob(f"*{SUFFIX}"))) >= 3, "an index of complete segments")
+        tend(desk, keep_s=3_600)
+        desk.worker().kill()
+        desk.until_decided()
+        tend(desk, keep_s=60)
+        desk.supervisor.kill()
+        desk.until_decided()
+        gaps = [gap for gap in desk.said_by(e.Gap) if gap.cause == "nobody listened between two reigns"]
+        assert {(gap.what, gap.whose) for gap in gaps} <= {(feed, "ours") for feed in ("market", "user", "prices")}
+        assert gaps and all(gap.from_ns < gap.to_ns for gap in gaps)
+        verdict = desk.judged()
+    assert verdict.tape_pruned_to_seq > 0
+
+
+def tend(desk: Desk, keep_s: float) -> None:
+    """Pack all but the last seconds, and keep so many of market time. The tape is sound right after."""
+    policy = "1", str(keep_s / 86_400), "1000"
+    command = [sys.executable, "-m", "supervisor.tending", str(desk.state.tape), *policy]
+
+    def packed() -> bool:
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        return "tape_packed" in ran.stdout
+
+    eventually(packed, "a segment that is packed")
+    assert list(desk.state.tape.glob(f"*{PACKED}"))
+    verdict = check(desk.state.tape)
+    assert not verdict.faults
