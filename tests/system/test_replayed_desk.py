@@ -39,7 +39,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             deploy(desk, variant)
             retune(desk, 6 + number)
             desk.until_decided()
-        desk.judged()
+        desk.judged(lapsed=True)
         yield desk
 
 
