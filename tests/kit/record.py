@@ -83,7 +83,6 @@ class Record:
     boundaries: dict[str, e.Boundary] = field(default_factory=dict)
     outcomes: dict[TickKey, e.OutcomeOf] = field(default_factory=dict)
     placings: dict[str, e.Placing] = field(default_factory=dict)
-    cancels: dict[str, e.Cancelling] = field(default_factory=dict)
     legs: set[tuple[str, str, int, int]] = field(default_factory=set)
     halted: str = ""
     taken: dict[str, str] = field(default_factory=dict)
@@ -144,9 +143,6 @@ class Record:
     def _boundary(self, entry: e.Boundary, at_ms: int) -> None:
         self.boundaries[entry.slot] = entry
 
-    def _cancelling(self, entry: e.Cancelling, at_ms: int) -> None:
-        self.cancels[entry.order_id] = entry
-
     def _fill(self, entry: e.Fill, at_ms: int) -> None:
         self.fills.add((entry.trade_id, entry.order_id))
 
@@ -176,7 +172,6 @@ _FOLD: Final[dict[type, Callable[[Record, Any, int], None]]] = {
     e.Boundary: Record._boundary,
     e.OutcomeOf: Record._outcome,
     e.Placing: Record._placing,
-    e.Cancelling: Record._cancelling,
     e.Fill: Record._fill,
     e.Opened: Record._opened,
     e.Resolved: Record._resolved,
@@ -218,4 +213,4 @@ class Starts:
 
 def request_name(entry: e.Placing | e.Cancelling) -> str:
     """What its intent, when it is durable, lets leave."""
-    return f"place {entry.order_id}" if isinstance(entry, e.Placing) else f"cancel {entry.order_id} {entry.tick}"
+    return f"place {entry.order_id}" if isinstance(entry, e.Placing) else f"cancel {entry.order_id}"
