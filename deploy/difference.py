@@ -56,11 +56,27 @@ def _aliases(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _words(field: ast.AnnAssign, aliases: Mapping[str, ast.expr]) -> str:
-    """A default and what is allowed: "5.0 (ge=1, le=100)", or the type where it has no bounds."""
-    kind = aliases.get(ast.unparse(field.annotation), field.annotation)
+    """A default and what is allowed: "5.0 (1 to 100)", "on (on, off)", or the type where it has no bounds."""
+    allowed = _allowed(aliases.get(ast.unparse(field.annotation), field.annotation))
+    return f"{_plain(field.value) if field.value is not None else 'no default'} ({allowed})"
+
+
+def _allowed(kind: ast.expr) -> str:
     bounds = [bound for call in ast.walk(kind) if isinstance(call, ast.Call) for bound in call.keywords]
-    allowed = ", ".join(map(ast.unparse, bounds)) or ast.unparse(kind)
-    return f"{ast.unparse(field.value) if field.value is not None else 'no default'} ({allowed})"
+    ends = {bound.arg: ast.unparse(bound.value) for bound in bounds}
+    if ends.keys() == {"ge", "le"}:
+        return f"{ends['ge']} to {ends['le']}"
+    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Literal":
+        words = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
+        return ", ".join(map(_plain, words))
+    return ", ".join(map(ast.unparse, bounds)) or ast.unparse(kind)
+
+
+def _plain(value: ast.expr) -> str:
+    """A word without its quotes, anything else as it is written."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    return ast.unparse(value)
 
 
 def packages(lock: str) -> dict[str, str]:

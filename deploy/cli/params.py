@@ -35,7 +35,7 @@ _TIMEOUT = click.option(
     metavar="TIME",
     help="How long to wait until every worker uses them. Then 75, and it goes on.",
 )
-_REASON = click.option("--reason", required=True, help="Why, for the journal.")
+_REASON = click.option("--reason", default="", help="Why, for the journal. Needed.")
 _EXPECT = click.option("--expect-digest", default="", metavar="DIGEST", help="Refuse if another set is in force.")
 _DRY = click.option("--dry-run", is_flag=True, help="Only ask the releases that trade whether they can use them.")
 
@@ -118,6 +118,7 @@ def set_values(
     """
     if not values and not unset:
         raise click.UsageError("name what is to change: foresightctl params set stake_usd=7 --reason TEXT")
+    context.needs(reason, "foresightctl params set stake_usd=7 --reason TEXT")
     args = {"values": dict(map(_pair, values)), "unset": list(unset)}
     _change(context, "params_set", args, reason, expect_digest, dry_run, timeout_s)
 
@@ -133,6 +134,7 @@ def rollback(
     context: Context, version: str | None, reason: str, expect_digest: str, dry_run: bool, timeout_s: float
 ) -> None:
     """Let the values of the version before this one, or of any one before, be in force again as another version."""
+    context.needs(reason, "foresightctl params rollback --reason TEXT")
     args = {"version": _number(version)} if version else {}
     _change(context, "params_rollback", args, reason, expect_digest, dry_run, timeout_s)
 
@@ -280,7 +282,7 @@ def _screen(told: Told, known: dict[str, str], everything: bool) -> str:
 
 def _value(version: Version, name: str, known: dict[str, str]) -> str:
     default, _, _ = known.get(name, "").partition(" (")
-    return _word(version.values[name]) if name in version.values else default.strip("'\"")
+    return _word(version.values[name]) if name in version.values else default
 
 
 def _values(version: Version) -> str:

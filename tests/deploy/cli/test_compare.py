@@ -67,7 +67,7 @@ def test_a_person_is_told_what_differs_and_nothing_else(state: State, two: list[
         f"  ~ {PARAMETERS}",
         "  - worker/py.typed",
         "parameters",
-        "  ~ stake_usd  5.0 (ge=1, le=100) -> 10.0 (ge=1, le=100)",
+        "  ~ stake_usd  5.0 (1 to 100) -> 10.0 (1 to 100)",
         "packages: no difference",
     ]
 
@@ -78,11 +78,11 @@ def test_a_program_gets_the_same(state: State, two: list[Indexed]) -> None:
     assert (data["was"], data["now"]) == ({"seq": 1, "hash": two[0].release}, {"seq": 2, "hash": two[1].release})
     assert not data["identical"]
     assert (list(data["files"]["added"]), list(data["files"]["removed"])) == (["worker/ladder.py"], ["worker/py.typed"])
-    assert data["parameters"]["changed"] == {"stake_usd": ["5.0 (ge=1, le=100)", "10.0 (ge=1, le=100)"]}
+    assert data["parameters"]["changed"] == {"stake_usd": ["5.0 (1 to 100)", "10.0 (1 to 100)"]}
     assert data["packages"] == {"added": {}, "changed": {}, "removed": {}}
     back = diff(state, "r2", "r1")["data"]
     assert back["files"]["removed"] == data["files"]["added"]
-    assert back["parameters"]["changed"] == {"stake_usd": ["10.0 (ge=1, le=100)", "5.0 (ge=1, le=100)"]}
+    assert back["parameters"]["changed"] == {"stake_usd": ["10.0 (1 to 100)", "5.0 (1 to 100)"]}
 
 
 def test_a_release_is_identical_to_itself(state: State, two: list[Indexed]) -> None:
