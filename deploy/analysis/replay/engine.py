@@ -72,12 +72,18 @@ def replayed(
     clock = clock or SystemClock()
     began_ns = clock.monotonic_ns()
     footage = Footage(Path(job.tape))
-    if job.to_seq is None:  # a tape may grow while it is played
-        job = msgspec.structs.replace(job, to_seq=footage.last.seq)
+    job = _bounded(job, footage.last.seq)
     playing = _Playing(job, footage, audience or Nobody())
     with _begun(job) as hands:
         result = playing.through(hands, progress)
     return msgspec.structs.replace(result, took_ms=(clock.monotonic_ns() - began_ns) // 1_000_000)
+
+
+def _bounded(job: Job, last_seq: int) -> Job:
+    """The job with both ends as the tape has them now: it may grow while it is played."""
+    to_seq = last_seq if job.to_seq is None else job.to_seq
+    until_seq = max(last_seq, to_seq) if job.until_seq is None else job.until_seq
+    return msgspec.structs.replace(job, to_seq=to_seq, until_seq=until_seq)
 
 
 def _begun(job: Job) -> Hands:
@@ -114,11 +120,11 @@ class _Playing:
 
     def through(self, hands: Hands, progress: Progress) -> Result:
         """Play everything; what came of it."""
-        begin_seq, to_seq, line = self._begin(hands), self.job.to_seq, b""
-        assert to_seq is not None, "every job that is played has an end"
+        begin_seq, to_seq, until_seq, line = self._begin(hands), self.job.to_seq, self.job.until_seq, b""
+        assert to_seq is not None and until_seq is not None, "every job that is played has its ends"
         for payload, frame in self.footage.frames(begin_seq):
             if frame.seq > to_seq:
-                if not self._still_settles(frame):
+                if frame.seq > until_seq or not self._still_settles(frame):
                     break
                 continue
             self._end_ns = frame.at_ns + AFTER_NS

@@ -21,6 +21,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     release: folder of a staged release or a checkout. tape: folder of its segments. parameters: instead of those in
     the stream; None for those. from_seq, to_seq: the frames whose ticks count, both included; None for the end.
+    until_seq: the last frame that is looked at for the winners of windows still open at `to_seq`; None for the end.
     seed: names the orders of the paper account; nothing is drawn from it. cash_micro: what that account begins with.
     """
 
@@ -29,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] | None = None
     from_seq: int = 1
     to_seq: int | None = None
+    until_seq: int | None = None
     fills: Fills = "recorded"
     seed: int = 0
     cash_micro: int = CASH_MICRO

@@ -41,6 +41,7 @@ def task(cell: Cell, release: str = "", tape: str = "") -> Task:
         parameters=dict(cell.point) or None,
         from_seq=cell.stretch.from_seq,
         to_seq=cell.stretch.to_seq,
+        until_seq=cell.stretch.until_seq,
         fills=cell.fills,
         seed=cell.seed,
     )

@@ -121,6 +121,15 @@ def test_a_tape_that_grows_is_played_to_where_it_ended(tmp_path: Path, monkeypat
     assert played == len(ticks) + 1
 
 
+def test_winners_behind_the_last_frame_that_is_looked_at_are_not_known(tape: tuple[Path, Stream]) -> None:
+    """So a stretch gives the same result however far its tape has grown since."""
+    folder, stream = tape
+    half = stream.frames[len(stream.frames) // 2].seq
+    part = Job(release=str(ROOT), tape=str(folder), to_seq=half)
+    blind = replayed(msgspec.structs.replace(part, until_seq=half))
+    assert replayed(part).windows == blind.windows + 1
+
+
 def test_progress_comes_to_its_end(tape: tuple[Path, Stream]) -> None:
     """Shares of the whole that only grow."""
     told = list[float]()

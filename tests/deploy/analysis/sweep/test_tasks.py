@@ -17,6 +17,13 @@ def test_a_task_is_where_its_machine_has_things() -> None:
     assert task(a_cell()).job.parameters is None
 
 
+def test_a_task_ends_where_its_name_ends() -> None:
+    """Winners that are told behind the stretch's content are of another cell: a desk may write on meanwhile."""
+    cell = a_cell()
+    job = task(cell).job
+    assert (job.from_seq, job.to_seq, job.until_seq) == (1, 90, 100)
+
+
 def test_both_travel_as_json() -> None:
     """Byte for byte what they were."""
     asked, answered = task(a_cell({"a": 1.5})), Answer("c", done(7, 1, -2, holes=((1, 2),)))
