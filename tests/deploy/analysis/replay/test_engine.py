@@ -127,7 +127,7 @@ def test_winners_behind_the_last_frame_that_is_looked_at_are_not_known(tape: tup
     half = stream.frames[len(stream.frames) // 2].seq
     part = Job(release=str(ROOT), tape=str(folder), to_seq=half)
     blind = replayed(msgspec.structs.replace(part, until_seq=half))
-    assert replayed(part).windows == blind.windows + 1
+    assert replayed(part).windows > blind.windows > 0
 
 
 def test_progress_comes_to_its_end(tape: tuple[Path, Stream]) -> None:
