@@ -46,6 +46,8 @@ RESTARTS_MAX: Final = 5
 """Unexpected ends of the supervisor in a minute after which it is not started again."""
 _NOT_AGAIN: Final = {EXIT[name]: name for name in ("USAGE", "LOCKED", "IOERR", "CONFIG")}
 """Ends that starting again would only repeat."""
+HELD_S: Final = 20.0
+"""How long another, such as `halt --direct`, may hold the folder after our own supervisor ended; then it is theirs."""
 COMPLAINT: Final = "foresight venue: "
 """How the venue begins a line that says why it cannot run."""
 EOF_S: Final = 5.0
@@ -152,9 +154,12 @@ class RehearsalDesk:
         code = self._supervisor.poll()
         if code is None:
             return
+        now_ns = self._clock.monotonic_ns()
+        if code == EXIT["LOCKED"] and self._ends_ns and now_ns - self._ends_ns[-1] < HELD_S * NS:
+            self._start_supervisor()
+            return
         if code in _NOT_AGAIN:
             raise CannotRun(_NOT_AGAIN[code], f"the supervisor ended with {code}: {self._complaint()}")
-        now_ns = self._clock.monotonic_ns()
         self._ends_ns = [end for end in self._ends_ns if now_ns - end < 60 * NS] + [now_ns]
         if len(self._ends_ns) > RESTARTS_MAX:
             raise CannotRun("UNAVAILABLE", f"the supervisor keeps ending: {self._tail('supervisor.log')}")

@@ -244,6 +244,28 @@ def test_a_supervisor_is_started_again_but_not_for_ever(play: Play) -> None:
     assert (desk.state.root / "supervisor.log").read_text().count("no reason") == running.RESTARTS_MAX + 1
 
 
+def test_a_folder_that_somebody_holds_for_a_moment_is_waited_for(
+    play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A person who cancels everything past a killed supervisor holds it for seconds; whoever holds it longer has it."""
+    starts = tmp_path / "starts"
+    body = f"""
+with open({str(starts)!r}, "a+") as file:
+    file.write("x"); file.seek(0); nth = len(file.read())
+sys.exit({{1: 1, 2: 14, 3: 14}}.get(nth, 2))
+"""
+    desk = play(supervisor=body)
+    desk.start()
+    assert keeps_until_it_cannot(desk).code == "USAGE"
+    assert len(starts.read_text()) == 4
+    desk.stop()
+    starts.unlink()
+    monkeypatch.setattr(running, "HELD_S", 0.0)
+    desk = play(supervisor=body)
+    desk.start()
+    assert keeps_until_it_cannot(desk).code == "LOCKED"
+
+
 def test_without_a_venue_there_is_no_desk(play: Play) -> None:
     """Its end is the desk's."""
     desk = play(venue=SPEAKS.replace(STAYS, "print('the record is full', file=sys.stderr); sys.exit(73)"))
