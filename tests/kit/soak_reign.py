@@ -205,6 +205,8 @@ class Reign:
 
     def _publish(self, effect: fx.Publish) -> None:
         self.soak.disk.publish(effect.frame)
+        if isinstance(effect.frame.event, m.ParametersSet):
+            self.soak.workers.sets.append((effect.frame.seq, effect.frame.event.digest))
         if isinstance(effect.frame.event, m.Tick):
             self.soak.workers.publish(effect.frame)
 

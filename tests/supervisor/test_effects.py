@@ -15,6 +15,7 @@ from shared.config import Claims
 from supervisor import effects as fx
 from supervisor.claims import Prepared, Seen
 from supervisor.plan import Plan
+from supervisor.tuning import Change
 from supervisor.venue.requests import Answer
 
 KINDS = get_args(fx.Effect)
@@ -41,8 +42,15 @@ def claim(still: StillDesk) -> None:
     still.do(still.desk.claiming.on_prepared, name, Prepared(0, "", b"signed"))
 
 
+def tune(still: StillDesk) -> None:
+    """Other parameters are asked about, agreed to, and in force."""
+    still.do(still.desk.tuning.propose, Change("c1", {"stake_usd": 7}, "uid:0", "calm", still.mono_ns))
+    for asked in still.wanted(fx.AskRelease):
+        still.do(still.desk.tuning.on_asked, "c1", asked.release, "")
+
+
 def test_the_desk_wishes_for_every_kind() -> None:
-    """An order and its cancel, a crossed book, a window, a deploy, a death, a claim: none is left over from before."""
+    """An order, its cancel, a crossed book, a window, parameters, a deploy, a death, a claim: none is left over."""
     still = a_trading_desk(claims=Claims(by="relayer"))
     still.to_s(245)
     still.price()
@@ -57,6 +65,7 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.desk.standing.ask()
     still.desk.board.lifelines.owe(still.mono_ns, still.mono_ns)
     still.jump(11)
+    tune(still)
     still.employ(still.deploy(plan=Plan(trial=True)))
     still.do(still.desk.operations.abort, "uid:0")
     still.desk.operations.fence("w1-1", "enough")

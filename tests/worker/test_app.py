@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -101,9 +102,9 @@ def test_warm_up_reads_the_tape_up_to_the_first_live_frame(worker: LiveWorker, d
     assert ready.took_us > 0
 
 
-def test_warm_up_begins_no_earlier_than_it_must(release: Path, tape: tuple[Path, Stream]) -> None:
+def test_warm_up_begins_no_earlier_than_it_must(release: Path, tape: tuple[Path, Stream], tmp_path: Path) -> None:
     """On a longer tape it skips the segments that no state depends on, and ends in the same state."""
-    with LiveWorker(release, recorded(tape)) as live:
+    with LiveWorker(release, recorded(tape, tmp_path / "tape")) as live:
         ready = live.ready(Pulse())
     frames = tape[1].frames
     assert ready.read_seq == len(frames)
@@ -111,10 +112,11 @@ def test_warm_up_begins_no_earlier_than_it_must(release: Path, tape: tuple[Path,
     assert ready.state == state_of(by_hand(frames))
 
 
-def recorded(tape: tuple[Path, Stream]) -> Stream:
-    """The session's tape, to be read but not written on."""
-    stream = Stream()
-    stream.seq, stream.at_ns, stream.tape = tape[1].seq, tape[1].at_ns, tape[1].tape
+def recorded(tape: tuple[Path, Stream], folder: Path) -> Stream:
+    """A copy of the session's tape, to be written on."""
+    shutil.copytree(tape[0], folder)
+    stream = Stream(folder)
+    stream.seq, stream.at_ns = tape[1].seq, tape[1].at_ns
     return stream
 
 
