@@ -1,9 +1,10 @@
-"""Numbers, durations and texts on a command line, each within its bound. Leaves what they mean to the commands."""
+"""Numbers, durations, moments and texts on a command line, each within its bound. What they mean is the commands'."""
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
@@ -50,6 +51,39 @@ class Duration(click.ParamType[float]):
         if seconds < self.least_s:
             self.fail(f"{value!r} is no time at all; write it like 90s, 10m, 2h or 1.5h.", param, ctx)
         return seconds
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+FOREVER_NS: Final = 2**63 - 1
+"""Later than any moment, and still a number that every store can hold."""
+
+
+def moment_ns(text: str) -> int:
+    """A day or a time, UTC unless it says otherwise, as unix nanoseconds of whole microseconds.
+
+    Raises: ValueError: it is none, or not between 1970 and 2262.
+    """
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    at_ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    if not 0 <= at_ns < FOREVER_NS:
+        raise ValueError(f"{text} is before 1970 or after 2262")
+    return at_ns
+
+
+class Moment(click.ParamType[int]):
+    """A market time in UTC, read as nanoseconds: 2026-11-28, 2026-11-28T14:05 or 2026-11-28T14:05:30."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a time. Raises: click.BadParameter."""
+        if isinstance(value, int):
+            return value
+        try:
+            return moment_ns(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write it like 2026-11-28 or 2026-11-28T14:05, in UTC.", param, ctx)
 
 
 class Text(click.ParamType[str]):

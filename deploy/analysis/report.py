@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from deploy.analysis.attribution.gather import FOREVER_NS, Asked, gather
+from deploy.analysis.attribution.gather import Asked, gather
 from deploy.analysis.attribution.history import GroupBy, History
 from deploy.analysis.attribution.judged import Report, Row, judge, reconcile
 from deploy.analysis.attribution.money import account_version
@@ -23,6 +22,7 @@ from deploy.analysis.attribution.opened import opened
 from deploy.analysis.attribution.page import as_html
 from deploy.analysis.attribution.terminal import as_text
 from deploy.analysis.index.command import fail
+from deploy.ranges import FOREVER_NS, Moment
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
 
@@ -38,21 +38,6 @@ SCHEMA: Final = "foresight.report/1"
 TRIES: Final = 5
 """Of reading index and account of a desk that goes on trading, until both are of one moment."""
 VERB: Final = "foresight report"
-
-
-class Moment(click.ParamType[int]):
-    """A market time in UTC, read as nanoseconds: 2026-11-28, 2026-11-28T14:05 or 2026-11-28T14:05:30."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a time. Raises: click.BadParameter."""
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no time; write it like 2026-11-28 or 2026-11-28T14:05, in UTC.", param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1_000) * 1_000_000
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from deploy.ranges import moment_ns
 from shared import messages as m
 from shared.clock import NS
 from shared.records import Damaged, Segment, first_number, linked, segments
@@ -126,11 +127,9 @@ def place(text: str) -> Place:
     if text.isascii() and text.isdigit():
         return Place(seq=int(text))
     try:
-        at = datetime.fromisoformat(text)
+        return Place(at_ns=moment_ns(text))
     except ValueError:
         raise BadPlace(f"{text!r} is neither a frame's number nor a time such as 2026-07-24T12:00:00Z") from None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return Place(at_ns=(round(at.timestamp() * 1_000_000)) * 1_000)
 
 
 def parts(folder: Path) -> list[Part]:

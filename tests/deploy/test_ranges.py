@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from deploy.ranges import DAY_S, Duration, FiniteRange
+from deploy.ranges import DAY_S, Duration, FiniteRange, Moment
 
 
 @pytest.mark.parametrize("said", ["nan", "inf", "-inf", "1e999", "0", "11", "fast"])
@@ -54,3 +54,25 @@ def test_a_wait_may_be_a_number_of_seconds() -> None:
     assert [wait.convert(said, None, None) for said in ("0.3", "600", 600.0, "10m")] == [0.3, 600.0, 600.0, 600.0]
     with pytest.raises(click.BadParameter):
         wait.convert("nan", None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("1970-01-02", 86_400.0),
+        ("1970-01-01T00:01", 60.0),
+        ("1970-01-01 00:00:00.5", 0.5),
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T02:00:00+02:00", 0.0),
+    ],
+)
+def test_a_moment_is_utc_unless_it_says_otherwise(said: str, seconds: float) -> None:
+    """A day is its first moment."""
+    assert Moment().convert(said, None, None) == round(seconds * 10**9)
+
+
+@pytest.mark.parametrize("said", ["", "yesterday", "14:05", "2026-13-01", "1969-12-31", "9999-01-01"])
+def test_what_is_no_moment_is_refused_with_an_example(said: str) -> None:
+    """Also one that no store could hold."""
+    with pytest.raises(click.BadParameter, match="write it like 2026-11-28"):
+        Moment().convert(said, None, None)

@@ -29,9 +29,9 @@ from deploy.analysis.attribution.history import (
 )
 from deploy.analysis.attribution.money import money
 from deploy.analysis.attribution.trades import QUARTER_S, Trade
+from deploy.ranges import FOREVER_NS
 from shared.paths import State
 
-FOREVER_NS: Final = 2**63 - 1
 STRETCHES_MAX: Final = 20_000
 """Of a cadence: more would be no picture any more."""
 PAUSE_NS: Final = 15 * 10**9

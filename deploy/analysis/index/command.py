@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -31,12 +29,12 @@ from deploy.analysis.index.store import (
     update,
 )
 from deploy.meter import Meter
+from deploy.ranges import FOREVER_NS, Moment
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
 
 FOLLOW_S: Final = 1.0
 """Between two looks at a journal that is followed, in seconds."""
-FOREVER_NS: Final = 2**63 - 1
 _CODES: Final[dict[type[Exception], tuple[str, str]]] = {
     NoJournal: ("NOINPUT", "{verb} --state-dir FOLDER, the state folder of a desk that has run"),
     JournalUnreadable: ("IOERR", "foresightctl audit verify --state-dir {folder}"),
@@ -114,8 +112,8 @@ def _words(state: State, built: Built) -> str:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
 @click.option("--tables", default="", help="Only these, with commas between; without it: all of them.")
-@click.option("--since", default="", help="Market time, such as 2026-11-28 or 2026-11-28T12:00Z; from then on.")
-@click.option("--until", default="", help="Market time; before then.")
+@click.option("--since", type=Moment(), default=0, show_default="the beginning", help="From this market time on.")
+@click.option("--until", type=Moment(), default=FOREVER_NS, show_default="now", help="Before this market time.")
 @click.option("--force", is_flag=True, help="Replace an export that is there.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="State folder of the desk.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -123,8 +121,8 @@ def export(
     out: Path,
     form: parquet.Form,
     tables: str,
-    since: str,
-    until: str,
+    since: int,
+    until: int,
     force: bool,
     state_dir: Path | None,
     as_json: bool,
@@ -141,12 +139,11 @@ def export(
     """
     state, verb, out = State(state_dir or default_state()), "foresight export", out.absolute()
     names = _chosen(tables)
-    since_ns, until_ns = _moment(since, 0, "--since"), _moment(until, FOREVER_NS, "--until")
     with faults(verb, state), _disk(verb, out):
         refuse(out, force)
         built_index(state)
         with closing(open_index(state)) as connection, Meter("export") as meter:
-            parts = _written(connection, out, form, names, (since_ns, until_ns), force, meter)
+            parts = _written(connection, out, form, names, (since, until), force, meter)
     rows = {name: sum(part.rows for part in parts if part.table == name) for name in names}
     if as_json:
         click.echo(msgspec.json.encode({"out": str(out), "schema_version": SCHEMA_VERSION, "rows": rows}).decode())
@@ -191,15 +188,3 @@ def _chosen(tables: str) -> list[str]:
     if unknown:
         raise click.BadParameter(f"there is no table {', '.join(unknown)}; there are {', '.join(EXPORTED)}")
     return list(dict.fromkeys(names))
-
-
-def _moment(text: str, otherwise: int, flag: str) -> int:
-    """A moment in nanoseconds; UTC where nothing else is said."""
-    if not text:
-        return otherwise
-    try:
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-    except ValueError:
-        raise click.BadParameter(f"{flag} {text!r} is no time; write 2026-11-28 or 2026-11-28T12:00Z") from None
-    micros = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
-    return min(FOREVER_NS, max(0, micros * 1_000))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
 from deploy.analysis.replay.footage import Footage
+from deploy.ranges import moment_ns
 from shared.clock import NS
 
 EXAMPLES: Final = "2026-07-24T14:00, 14:00, -2h or 4711"
@@ -71,12 +72,9 @@ class PlaceType(click.ParamType[Place]):
         try:
             if ":" not in text and "T" in text:
                 raise ValueError(text)
-            moment = datetime.fromisoformat(text)
+            return moment_ns(text)
         except ValueError:
             self.fail(f"{text!r} is no place on a tape; write it like {EXAMPLES}.", param, ctx)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1_000
 
 
 def stamp(at_ns: int, *, millis: bool = False) -> str:

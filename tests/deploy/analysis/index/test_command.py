@@ -103,7 +103,7 @@ def test_export_makes_the_folder_and_counts_its_rows(state: State, tmp_path: Pat
     ("flags", "said"),
     [
         (["--tables", "trades,nothing"], "there is no table nothing; there are terms"),
-        (["--since", "yesterday"], "--since 'yesterday' is no time"),
+        (["--since", "yesterday"], "'--since': 'yesterday' is no time"),
         (["--format", "excel"], "'excel' is not one of 'parquet', 'csv'"),
     ],
 )
