@@ -23,7 +23,7 @@ SETTINGS: Final = f"""{TWO_ASSETS}
 fast_ms = 5000
 event_spacing_ms = 5000
 [deploy]
-trial_tape_s = 60
+trial_tape_s = 180
 shadow_pairs = 15
 rings = [1]
 bake_s = 120
