@@ -14,8 +14,9 @@ from deploy.analysis.verify import verify
 from shared import entries as e
 from shared.clock import SystemClock
 from shared.config import Venue, read_credentials
-from shared.messages import OrderKind, Place
+from shared.messages import OrderKind, Outcome, Place
 from shared.slots import parse_slot
+from supervisor.accounts import OUTCOMES
 from supervisor.admission import Draft
 from supervisor.gateway import Gateway
 from supervisor.signatory import Signatory
@@ -108,25 +109,34 @@ def compared(desk: Desk, more: int = 4) -> None:
 
 
 def somebody(desk: Desk, kind: OrderKind, price_micro: int) -> str:
-    """Somebody who has our key buys ten shares by hand, in the window that was opened last; the order's id."""
+    """Somebody who has our key buys ten shares by hand, in the window that was opened last; the order's id.
+
+    Up, or Down where the venue refuses that: near a window's end one of the two is worth nothing, and a cent buys it.
+    """
 
     async def place(gateway: Gateway) -> str:
         opened = desk.said_by(e.Opened)[-1]
-        market = Market(
-            parse_slot(opened.slot), opened.start_s, opened.tokens, opened.version, opened.neg_risk, opened.terms
-        )
-        wish = Place("Up", "BUY", price_micro, 10_000_000, kind)
-        amounts = order_amounts("BUY", kind, price_micro, wish.size_micro, opened.terms.tick_micro)
         signer = signer_of(desk)
         assert gateway.key is not None
         signer.own(gateway.key.key)
-        at_ms = SystemClock().wall_ns() // 10**6
-        signed = signer.sign(Draft(market, opened.tokens[0], wish, *amounts, f"by hand {at_ms}", at_ms))
-        answer = await gateway.place(signed.body)
-        assert answer.verdict == "accepted", answer
-        return signed.order_id
+        for outcome in OUTCOMES:
+            signed = signer.sign(by_hand(opened, outcome, kind, price_micro))
+            answer = await gateway.place(signed.body)
+            if answer.verdict == "accepted":
+                return signed.order_id
+        raise AssertionError(answer)
 
     return with_gateway(desk, place)
+
+
+def by_hand(opened: e.Opened, outcome: Outcome, kind: OrderKind, price_micro: int) -> Draft:
+    """Ten shares of an outcome."""
+    slot, token = parse_slot(opened.slot), opened.tokens[OUTCOMES.index(outcome)]
+    market = Market(slot, opened.start_s, opened.tokens, opened.version, opened.neg_risk, opened.terms)
+    wish = Place(outcome, "BUY", price_micro, 10_000_000, kind)
+    amounts = order_amounts("BUY", kind, price_micro, wish.size_micro, opened.terms.tick_micro)
+    at_ms = SystemClock().wall_ns() // 10**6
+    return Draft(market, token, wish, *amounts, f"by hand {outcome} {at_ms}", at_ms)
 
 
 def signer_of(desk: Desk) -> ClientSigner:
