@@ -53,6 +53,16 @@ class Point:
         return f"{self.thread}:{self.call}:{self.nth}:{self.caught}"
 
 
+def of_one_thread(trace: Path) -> list[Point]:
+    """Every call of a traced process that has one thread, in order; lines that are none are signals and ends."""
+    counts, found = Counter[str](), list[Point]()
+    for line in trace.read_text().splitlines():
+        if match := re.match(r"(\w+)\(", line):
+            counts[match[1]] += 1
+            found.append(Point("loop", match[1], counts[match[1]]))
+    return found
+
+
 def point(text: str) -> Point:
     """The point that a test has printed."""
     thread, call, nth, caught = text.split(":")

@@ -8,10 +8,8 @@ points spread evenly over all of them, the night at every one.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from kit.kill_points import Point, point, spread
+from kit.kill_points import Point, of_one_thread, point, spread
 from kit.ledgers import a_ledger
 from kit.releases import ROOT
 
@@ -38,7 +36,6 @@ RECORDS, EVERY = 120, 20
 CODE: Final = "code"
 KILLED: Final = -9
 RUN_S: Final = 60.0
-_CALL: Final = re.compile(r"(\w+)\(")
 
 WRITER: Final = """
 import sys
@@ -92,13 +89,7 @@ class Scene:
 
     def points(self) -> list[Point]:
         """Every call of the last run on what it wrote, in order."""
-        counts, found = Counter[str](), list[Point]()
-        for line in (self.root / "trace").read_text().splitlines():
-            match = _CALL.match(line)
-            if match:
-                counts[match[1]] += 1
-                found.append(Point("loop", match[1], counts[match[1]]))
-        return found
+        return of_one_thread(self.root / "trace")
 
     def _paths(self) -> list[str]:
         numbers = range(EVERY, RECORDS + 1, EVERY)

@@ -6,16 +6,14 @@ them, the night at every one.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
-from kit.kill_points import Point, point, spread
+from kit.kill_points import Point, of_one_thread, point, spread
 from kit.releases import ROOT
 from kit.tapes import Market, Stream
 
@@ -32,7 +30,6 @@ POLICY: Final = ("60", str(241 / 86_400), "1000")
 """A minute stays plain, four are kept: of eight segments some go, some are packed, some stay."""
 KILLED: Final = -9
 RUN_S: Final = 60.0
-_CALL: Final = re.compile(r"(\w+)\(")
 
 
 @dataclass
@@ -61,13 +58,7 @@ class Scene:
 
     def points(self) -> list[Point]:
         """Every call of the last run on the tape, in order."""
-        counts, found = Counter[str](), list[Point]()
-        for line in (self.root / "trace").read_text().splitlines():
-            match = _CALL.match(line)
-            if match:
-                counts[match[1]] += 1
-                found.append(Point("loop", match[1], counts[match[1]]))
-        return found
+        return of_one_thread(self.root / "trace")
 
 
 @pytest.fixture(scope="module")
