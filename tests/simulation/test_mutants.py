@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 from kit.auditor import Broken
 from kit.invariants import CHECKS
+from kit.mutants import intent_not_durable
 from kit.sim import Sim
 from kit.weather import BUSY, CALM, ROUGH, Weather
 from msgspec import structs
@@ -90,18 +91,6 @@ def grant_not_durable(patch: pytest.MonkeyPatch) -> None:
             board.effects.extend(then)
             then = ()
         first(board, entries, then)
-
-    first = Board.write_first
-    patch.setattr(Board, "write_first", write_first)
-
-
-def intent_not_durable(patch: pytest.MonkeyPatch) -> None:
-    """An order leaves while its intent is on the way to the disk."""
-
-    def write_first(board: Board, entries: tuple[e.Entry, ...], then: tuple[Any, ...]) -> None:
-        placing = any(isinstance(entry, e.Placing) for entry in entries)
-        first(board, entries, () if placing else then)
-        board.effects.extend(then if placing else ())
 
     first = Board.write_first
     patch.setattr(Board, "write_first", write_first)

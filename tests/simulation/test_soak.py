@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from kit.mutants import intent_not_durable
 from kit.soak import FAULTS, LATE_WORDS, Faults, fault_name, lived
 from kit.soak_judge import AT_RISK, DURABLE_FIRST, NOTHING_IN_DOUBT, POSTED_ONCE, SAME_FILLS, SAME_MONEY, Broken
 
@@ -25,7 +26,6 @@ from shared import entries as e
 from supervisor import dealing as dealing_room
 from supervisor.accounts import Accounts
 from supervisor.admission import Draft, Signed
-from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.effects import Moment
 from supervisor.gateway import Gateway
@@ -133,18 +133,6 @@ def unknown_taken_for_failed(patch: pytest.MonkeyPatch) -> None:
     """An order without an answer is believed not to exist."""
     state_by = dealing_room._state_by
     patch.setattr(dealing_room, "_state_by", lambda answer: state_by(answer).replace("unknown", "closed"))
-
-
-def intent_not_durable(patch: pytest.MonkeyPatch) -> None:
-    """An order leaves while its intent is on the way to the disk."""
-
-    def write_first(board: Board, entries: tuple[e.Entry, ...], then: tuple[Any, ...]) -> None:
-        placing = any(isinstance(entry, e.Placing) for entry in entries)
-        first(board, entries, () if placing else then)
-        board.effects.extend(then if placing else ())
-
-    first = Board.write_first
-    patch.setattr(Board, "write_first", write_first)
 
 
 def fill_counted_twice(patch: pytest.MonkeyPatch) -> None:
