@@ -84,7 +84,7 @@ class Desk(RehearsalDesk):
 
     def ctl(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run foresightctl to its end; its exit code and its document."""
-        ran = subprocess.run(self._ctl(arguments), cwd=ROOT, capture_output=True, check=False, timeout=120)
+        ran = subprocess.run(self._ctl(*arguments, "--json"), cwd=ROOT, capture_output=True, check=False, timeout=120)
         assert b"Traceback" not in ran.stderr, ran.stderr.decode()
         return ran.returncode, msgspec.json.decode(ran.stdout) if ran.stdout else {}
 
@@ -93,9 +93,9 @@ class Desk(RehearsalDesk):
         return self.ctl("deploy", "--green", str(folder), *arguments)
 
     @contextmanager
-    def begun(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run foresightctl beside the test."""
-        command = self._ctl(arguments)
+    def begun(self, *arguments: str, words: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+        """Run foresightctl beside the test; in words it tells on standard error how it goes."""
+        command = self._ctl(*arguments, *([] if words else ["--json"]))
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 yield process
@@ -224,8 +224,8 @@ class Desk(RehearsalDesk):
         assert self.ask("pause", reason="the test ends").ok
         self.until(lambda s: settled(s, self.world.speed), "the end of every order", 3 * PATIENCE_S)
 
-    def _ctl(self, arguments: tuple[str, ...]) -> list[str]:
-        return [*CTL, *arguments, "--json", "--state-dir", str(self.state.root)]
+    def _ctl(self, *arguments: str) -> list[str]:
+        return [*CTL, *arguments, "--state-dir", str(self.state.root)]
 
     def _worker(self, release: str) -> psutil.Process | None:
         """By its working folder, which is its release; in the very first moment it is still the cell's."""

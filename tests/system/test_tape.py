@@ -29,10 +29,10 @@ def test_a_desk_goes_on_while_its_tape_is_packed_and_pruned_under_it() -> None:
     with a_desk(settings=SETTINGS, opened=False) as desk:
         desk.until_decided()
         eventually(lambda: len(list(desk.state.tape.glob(f"*{SUFFIX}"))) >= 3, "an index of complete segments")
-        tend(desk, keep_s=3_600)
+        tend(desk, 3_600, "tape_packed")
         desk.worker().kill()
         desk.until_decided()
-        tend(desk, keep_s=60)
+        tend(desk, 60, "tape_pruned")
         desk.supervisor.kill()
         desk.until_decided()
         gaps = [gap for gap in desk.said_by(e.Gap) if gap.cause == "nobody listened between two reigns"]
@@ -42,17 +42,17 @@ def test_a_desk_goes_on_while_its_tape_is_packed_and_pruned_under_it() -> None:
     assert verdict.tape_pruned_to_seq > 0
 
 
-def tend(desk: Desk, keep_s: float) -> None:
-    """Pack all but the last seconds, and keep so many of market time. The tape is sound right after."""
+def tend(desk: Desk, keep_s: float, wanted: str) -> None:
+    """Pack all but the last seconds, keep so many of market time, until that is seen. The tape is sound right after."""
     policy = "1", str(keep_s / 86_400), "1000"
     command = [sys.executable, "-m", "supervisor.tending", str(desk.state.tape), *policy]
 
-    def packed() -> bool:
+    def done() -> bool:
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
-        return "tape_packed" in ran.stdout
+        return wanted in ran.stdout
 
-    eventually(packed, "a segment that is packed")
+    eventually(done, wanted)
     assert list(desk.state.tape.glob(f"*{PACKED}"))
     verdict = check(desk.state.tape)
     assert not verdict.faults
