@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -31,17 +32,25 @@ from deploy.release import Stager
 from deploy.running import RehearsalDesk, World, decides
 from shared import entries as e
 from shared.clock import NS
-from shared.messages import Reply
+from shared.messages import Pulse, Reply
 from shared.paths import State
 from shared.records import read
 from shared.slots import parse_slot
+from shared.wire import decode_streamed
 
 SPEED = 20.0
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long anything may take before a test gives up; nothing takes nearly as long on a free machine."""
-ENDED_S = 3.0
+CTL_S = 300.0
+"""How long a command may take; some wait for the whole of a deploy."""
+ENDED_S = 20.0
+"""How long what has lost its supervisor may take to end; a busy machine gives it little to do that with."""
 STOP_S = 3.0
 """How long a desk and its venue may take to stop."""
+AWAY_S = 1.5
+"""How long a desk's pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
+STOOD_STILL = frozenset({"deadline", "late", "no_market", "unknown_order"})
+"""What it costs that a process stood still: what came due is late, its window is over, or an answer waited too long."""
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 PLAIN = """\
@@ -84,7 +93,7 @@ class Desk(RehearsalDesk):
 
     def ctl(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run foresightctl to its end; its exit code and its document."""
-        ran = subprocess.run(self._ctl(*arguments, "--json"), cwd=ROOT, capture_output=True, check=False, timeout=120)
+        ran = subprocess.run(self._ctl(*arguments, "--json"), cwd=ROOT, capture_output=True, check=False, timeout=CTL_S)
         assert b"Traceback" not in ran.stderr, ran.stderr.decode()
         return ran.returncode, msgspec.json.decode(ran.stdout) if ran.stdout else {}
 
@@ -218,6 +227,25 @@ class Desk(RehearsalDesk):
         assert verdict.verified or but, verdict.faults
         assert len(verdict.faults) == sum(but.values()), verdict.faults
         return verdict
+
+    def unpaid(self, verdict: Verdict, *paid: str) -> set[str]:
+        """Reasons for skipped ticks that neither a test nor the machine has paid for.
+
+        Args: paid: reasons that what the test did may have. A machine that let the supervisor stand still pays for what
+        that costs, whatever the test did.
+        """
+        left = verdict.skip_reasons.keys() - set(paid)
+        return left if not left <= STOOD_STILL or self.stood_still_s() <= AWAY_S else set()
+
+    def stood_still_s(self, since: int = 0) -> float:
+        """The longest time after a line of the journal in which the supervisor had no pulse, real seconds.
+
+        Between two reigns there is none either: what kills a supervisor says itself what that costs.
+        """
+        from_ns = next(line.at_ns for line in self.lines() if line.n > since)
+        frames = (decode_streamed(payload) for _, payload in read(self.state.tape, "tape"))
+        pulses_ns = [frame.at_ns for frame in frames if frame.at_ns >= from_ns and isinstance(frame.event, Pulse)]
+        return max((after - before for before, after in pairwise(pulses_ns)), default=0) / NS / self.world.speed
 
     def settle(self) -> None:
         """Take every order back, and stop at a moment when no window is about to be paid out."""
@@ -355,7 +383,8 @@ def _left(root: Path) -> list[psutil.Process]:
 
 def _asked(desk: Desk, verb: str, arguments: dict[str, Any]) -> Reply | None:
     try:
-        return client.ask(desk.state, verb, arguments, op=arguments.pop("op", ""))
+        told = {name: value for name, value in arguments.items() if name != "op"}
+        return client.ask(desk.state, verb, told, op=arguments.get("op", ""))
     except client.Unavailable:
         desk.keep()
         return None
