@@ -19,7 +19,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import psutil
@@ -67,6 +67,28 @@ reconcile_s = 2
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
 
 
+ATTEMPTS = 5
+"""How often a deploy is asked for on a machine that is too slow for it."""
+GATES_OF_SPEED = frozenset({"latency", "late", "missing", "deadlines", "speed"})
+"""What a sound release fails where it is not let run."""
+WORDS_OF_SPEED = (
+    *("took too long", "deadlines in a row", "no greeting for", "not warm after", "not whole again"),
+    *("no heartbeat for", "frames behind the stream"),
+)
+"""What is said of a worker that is given up for the same cause."""
+
+
+class Deployed(NamedTuple):
+    """What came of a deploy. `last`: its phase before it ended or went back, empty where there was none; `failed`: the
+    gates that failed in it.
+    """
+
+    code: int
+    reply: dict[str, Any]
+    last: str
+    failed: list[str]
+
+
 class Desk(RehearsalDesk):
     """A rehearsal desk with the handles a test needs. Args: plain, settings: TOML, over the rehearsal's own."""
 
@@ -100,6 +122,16 @@ class Desk(RehearsalDesk):
     def deploy(self, folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Deploy a checkout and wait for what comes of it."""
         return self.ctl("deploy", "--green", str(folder), *arguments)
+
+    def tries(self, folder: Path, *arguments: str) -> Iterator[Deployed]:
+        """Deploy a checkout; once more, a few times, where the machine was too slow for its gates and limits."""
+        for _ in range(ATTEMPTS):
+            code, reply = self.deploy(folder, *arguments)
+            last, failed = self._end_of(str(reply.get("op", "")))
+            yield Deployed(code, reply, last, failed)
+            slow = bool(failed) and set(failed) <= GATES_OF_SPEED
+            if not slow and not any(words in reply["message"] for words in WORDS_OF_SPEED):
+                return
 
     @contextmanager
     def begun(self, *arguments: str, words: bool = False) -> Iterator[subprocess.Popen[bytes]]:
@@ -156,9 +188,13 @@ class Desk(RehearsalDesk):
         return [line for line in lines if line["kind"] == kind]
 
     def worker(self, release: str = "") -> psutil.Process:
-        """The worker process of a release that lives now; of the active release if none is named."""
-        wanted = release or self.ask("status").data["release"]["hash"]
-        return eventually(lambda: self._worker(wanted), f"a worker of {wanted}")
+        """The worker process of a release that lives now; blue's, not its standby's, if none is named."""
+        named = self._worker if release else self._blue
+        return eventually(lambda: named(release), f"a worker of {release or 'the active release'}")
+
+    def process(self, uid: str) -> psutil.Process | None:
+        """A worker's process, which may not have greeted yet; None while there is none."""
+        return self._child(lambda child: uid in child.cmdline())
 
     def scratch(self, release: str) -> Path:
         """The scratch folder of the newest worker of a release that began as a candidate; its standbys come later."""
@@ -252,14 +288,31 @@ class Desk(RehearsalDesk):
         assert self.ask("pause", reason="the test ends").ok
         self.until(lambda s: settled(s, self.world.speed), "the end of every order", 3 * PATIENCE_S)
 
+    def _end_of(self, op: str) -> tuple[str, list[str]]:
+        """The last phase of an operation before it ended or went back, and the gates that failed in it."""
+        for step in self.said_by(e.Step):
+            if op and step.op == op and step.phase in {"idle", "restoring"}:
+                gates = step.detail.get("gates", ())
+                return step.detail["from"], [gate["name"] for gate in gates if gate["verdict"] == "FAIL"]
+        return "", []
+
     def _ctl(self, *arguments: str) -> list[str]:
         return [*CTL, *arguments, "--state-dir", str(self.state.root)]
 
+    def _blue(self, release: str = "") -> psutil.Process | None:
+        workers = self.ask("status").data["workers"]
+        uid = next((worker["uid"] for worker in workers if worker["part"] == "blue"), "")
+        return self.process(uid) if uid else None
+
     def _worker(self, release: str) -> psutil.Process | None:
         """By its working folder, which is its release; in the very first moment it is still the cell's."""
+        return self._child(lambda child: release in child.cwd())
+
+    def _child(self, wanted: Callable[[psutil.Process], bool]) -> psutil.Process | None:
+        """A child of the supervisor that runs; None also where one ends while it is looked at."""
         try:
             children = self.supervisor.children()
-            return next((c for c in children if release in c.cwd() and c.status() != psutil.STATUS_ZOMBIE), None)
+            return next((c for c in children if wanted(c) and c.status() != psutil.STATUS_ZOMBIE), None)
         except psutil.NoSuchProcess:
             return None
 

@@ -52,7 +52,7 @@ SPEED: Final = 10.0
 STALL_S: Final = 5.5
 """How long a supervisor stands still: longer than a worker may be silent, not so long that the venue gives us up."""
 TAPE_MIB: Final = 64
-REST_S: Final = 60.0
+REST_S: Final = 120.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
 DAILY: Final = 3
 """Cells of each seed that a pipeline looks at."""
@@ -141,8 +141,8 @@ class Scene:
 
     def process(self, uid: str) -> psutil.Process:
         """A worker's process, which may not have greeted yet."""
-        children = self.desk.supervisor.children()
-        return next(child for child in children if uid in child.cmdline())
+        process: psutil.Process = eventually(lambda: self.desk.process(uid), f"a process of {uid}")
+        return process
 
     def until_gone(self, uid: str) -> None:
         """Wait until the desk knows that a worker is gone."""
@@ -369,7 +369,9 @@ def rest(desk: Desk, owner: str) -> None:
         return ready and {slot["release"] for slot in desk.ask("slots").data if slot["owner"]} == {owner}
 
     desk.until(at_rest, f"{owner} with every slot and its standby", REST_S)
-    assert desk.until_decided(5)["slots"]["owned"] == len(desk.ask("slots").data)
+    desk.until_decided(5)
+    slots = len(desk.ask("slots").data)
+    desk.until(lambda status: status["slots"]["owned"] == slots, "every slot with its owner and its market")
     assert desk.said_by(e.Active)[-1].release == owner
 
 
