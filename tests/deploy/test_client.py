@@ -114,6 +114,27 @@ def test_a_reply_that_is_none_is_no_answer(reply: bytes, state: State) -> None:
         assert said(state).startswith(f"the supervisor of {state.root} broke off: ")
 
 
+def test_a_refusal_that_comes_before_the_request_has_ended_is_heard(state: State) -> None:
+    """A request over the bound is answered, and its caller left, while it is still being said."""
+    refusal = a_reply("USAGE", message="the request is over the bound")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(state.control_socket))
+        listener.listen()
+
+        def refuse() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                channel.recv(65_536)
+                channel.sendall(msgspec.json.encode(refusal) + b"\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        try:
+            assert client.ask(state, "deploy", {"reason": "x" * 4_000_000}) == refusal
+        finally:
+            thread.join()
+
+
 def test_a_reply_without_end_is_cut_off(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its size has a bound."""
     monkeypatch.setattr(client, "_REPLY_MAX", 100_000)
