@@ -100,6 +100,7 @@ def test_every_bad_build_is_stopped_where_it_has_to_be() -> None:
     with a_desk(settings=SETTINGS, strategy=RESTLESS, careful=True) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         desk.until_decided(TAPED)
+        trades_on(desk)
         wrong = {name: told for name, bad in BUILDS.items() if (told := stopped_as_expected(desk, bad))}
         escaped = {entry.release for entry in desk.said_by(e.Active)} - {blue}
         print(f"escapes = {len(escaped)} of {len(BUILDS)}")
@@ -115,7 +116,7 @@ def stopped_as_expected(desk: Desk, bad: Bad) -> str:
     """Deploy a bad build, see the other one trade on, and say what was not as it has to be."""
     seen = ""
     for told in desk.tries(desk.release(bad.behaviour, RESTLESS)):
-        desk.until_decided(5)
+        trades_on(desk)
         last = told.last or BEFORE_IT_RUNS
         seen = f"stopped in {last} by {told.failed or 'itself'} with {told.code}: {told.reply['message']}"
         print(f"{bad.behaviour}: {seen}")
@@ -124,6 +125,12 @@ def stopped_as_expected(desk: Desk, bad: Bad) -> str:
         if right(bad, told, last):
             return ""
     return seen
+
+
+def trades_on(desk: Desk) -> None:
+    """See the desk decide, with entries open: what is wrong with an order only an order shows."""
+    desk.until_decided(5)
+    desk.until(lambda status: status["state"] == "TRADING" and status["orders"], "a desk that trades")
 
 
 def right(bad: Bad, told: Deployed, last: str) -> bool:
