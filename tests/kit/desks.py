@@ -56,6 +56,19 @@ standby = false
 reconcile_s = 2
 """
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
+UNHURRIED = """\
+[gates]
+missing_s = 30
+[deploy]
+hello_s = 60
+warm_s = 60
+attest_s = 60
+retire_s = 60
+beat_s = 60
+[ticks]
+deadline_s = 20
+"""
+"""A worker that a busy machine keeps waiting is none that hangs, and what a test holds on purpose is not late."""
 
 
 class Desk(RehearsalDesk):
