@@ -67,8 +67,14 @@ retire_s = 60
 beat_s = 60
 [ticks]
 deadline_s = 20
+[venue]
+answer_s = 30
+blind_s = 60
 """
-"""A worker that a busy machine keeps waiting is none that hangs, and what a test holds on purpose is not late."""
+"""Where a busy machine keeps a worker waiting, it does not hang; and the venue, it is not away.
+
+What a test holds on purpose is not late. For tests that are about something else: these limits have theirs.
+"""
 
 
 class Desk(RehearsalDesk):

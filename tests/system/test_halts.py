@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import TWO_ASSETS, UNHURRIED, Desk, a_desk, eventually
 from kit.misbehaving import steer
 
 from shared import entries as e
@@ -53,7 +53,7 @@ def sales(desk: Desk) -> list[e.Placing]:
 
 def test_a_halted_desk_sends_nothing_until_it_is_resumed() -> None:
     """Its orders are withdrawn for the person; the next supervisor is halted as well; decisions go on all the time."""
-    with a_desk() as desk:
+    with a_desk(settings=f"{TWO_ASSETS}{UNHURRIED}") as desk:
         assert desk.ctl("halt", "--reason", "news")[1]["trading"]["state"] == "HALTED"
         desk.until(lambda status: not status["orders"], "the end of every order")
         sent = halted_while_orders_rest(desk)
@@ -72,7 +72,7 @@ def test_a_halted_desk_sends_nothing_until_it_is_resumed() -> None:
 
 def test_a_flattened_desk_holds_nothing_that_can_be_sold() -> None:
     """Sold by orders that name the operation, which the judge leads back to the person; exit 0 when all is flat."""
-    with a_desk() as desk:
+    with a_desk(settings=f"{TWO_ASSETS}{UNHURRIED}") as desk:
         reply = flattened_while_something_is_held(desk)
         assert {found["state"] for found in reply["data"].values()} == {"flat"}
         assert all((sale.side, sale.kind, sale.by.release) == ("SELL", "FAK", "") for sale in sales(desk))
@@ -87,7 +87,7 @@ def test_a_flattened_desk_holds_nothing_that_can_be_sold() -> None:
 
 def test_a_flatten_that_nobody_confirms_does_nothing() -> None:
     """17, with what to type; the desk trades on."""
-    with a_desk() as desk:
+    with a_desk(settings=f"{TWO_ASSETS}{UNHURRIED}") as desk:
         code, reply = desk.ctl("flatten")
         assert (code, reply["code"], reply["hint"][0][:32]) == (17, "DECLINED", "foresightctl flatten all --yes -"[:32])
         assert not desk.said_by(e.Flatten)
@@ -96,7 +96,7 @@ def test_a_flatten_that_nobody_confirms_does_nothing() -> None:
 
 def test_a_dead_desk_is_halted_past_its_supervisor() -> None:
     """Killed while orders rest: all are cancelled at the venue by the person; the next supervisor begins halted."""
-    with a_desk() as desk:
+    with a_desk(settings=f"{TWO_ASSETS}{UNHURRIED}") as desk:
         code, refused = desk.ctl("halt", "--direct", "--reason", "too early")
         assert (code, refused["changed"]) == (16, False), refused
         assert f"supervisor {desk.supervisor.pid} holds" in refused["message"]

@@ -16,7 +16,7 @@ REPLACED_S = 2.0
 TRIES = 3
 """A machine that was busy when one of them died is asked again; a desk that is slow is slow each time."""
 SETTINGS = f"{TWO_ASSETS}{UNHURRIED}"
-SELDOM = f"{SETTINGS}fast_ms = 5000\nevent_spacing_ms = 5000\n"
+SELDOM = SETTINGS.replace("[ticks]\n", "[ticks]\nfast_ms = 5000\nevent_spacing_ms = 5000\n")
 """So many ticks as can wait for an owner come in sixteen seconds, so that none is skipped because of the machine."""
 
 
