@@ -28,6 +28,8 @@ pytestmark = pytest.mark.system
 T = TypeVar("T")
 OFTEN = f"{TWO_ASSETS}{UNHURRIED}reconcile_s = 0.5\n"
 ANSWER_S = 30.0
+ROUNDS_S = 3 * PATIENCE_S
+"""How long some comparisons may take: each asks the venue for all there is, one thing after the other."""
 LEFT_S = 300
 """Market seconds that a window has at least when somebody trades in it by hand: its end is not to come between."""
 FEW_MICRO, MANY_MICRO = 10 * 10**6, 200 * 10**6
@@ -40,7 +42,7 @@ def test_books_that_agree_stay_quiet_through_ghosts_and_a_lost_supervisor() -> N
     with a_desk(settings=OFTEN) as desk:
         steer(desk.where, "POST", body={"kind": "ghost_fill", "count": 4})
         compared(desk)
-        eventually(lambda: len(desk.venue_lines("fault")) >= 3, "ghosts", 3 * PATIENCE_S)
+        eventually(lambda: len(desk.venue_lines("fault")) >= 3, "ghosts", ROUNDS_S)
         desk.supervisor.kill()
         desk.until_dead()
         desk.until_open()
@@ -54,7 +56,7 @@ def test_an_order_of_somebody_else_is_told_once_and_left_alone() -> None:
     """It rests under our key: named in status and journal, never cancelled, and the desk trades on."""
     with a_desk(settings=OFTEN) as desk:
         foreign = somebody(desk, "GTC", 10_000, FEW_MICRO)
-        status = desk.until(lambda s: s["reconciled"]["foreign"], "word of the foreign order")
+        status = desk.until(lambda s: s["reconciled"]["foreign"], "word of the foreign order", ROUNDS_S)
         assert (status["reconciled"]["foreign"], status["reconciled"]["differs"]) == ([foreign], [])
         compared(desk)
         desk.until_decided()
@@ -70,7 +72,7 @@ def test_money_that_moved_without_us_closes_every_entry_until_a_person_looks() -
     with a_desk(settings=OFTEN) as desk:
         compared(desk)
         somebody(desk, "FAK", 990_000, MANY_MICRO)
-        desk.until(lambda s: any(text.startswith("cash: ") for text in s["reconciled"]["differs"]), "word of the money")
+        desk.until(cash_differs, "word of the money", ROUNDS_S)
         placed = len(desk.said_by(e.Placing))
         compared(desk)
         desk.until_decided(40)
@@ -84,14 +86,14 @@ def test_a_deposit_and_a_withdrawal_are_taken_over_by_a_person() -> None:
     with a_desk(settings=OFTEN) as desk:
         for usd in (50, -20.5):
             steer(desk.where, "POST", body={"kind": "transfer", "usd": usd})
-            desk.until(lambda s: s["reconciled"]["missing_micro"], "word of the money")
+            desk.until(lambda s: s["reconciled"]["missing_micro"], "word of the money", ROUNDS_S)
             code, refused = desk.ctl("transfer", "--amount", "+1234", "--reason", "a guess")
             assert (code, refused["changed"]) == (16, False)
             code, reply = desk.ctl("transfer", "--amount", str(usd), "--reason", "by hand")
             assert (code, reply["changed"]) == (0, True), reply
-            desk.until(lambda s: s["state"] == "TRADING" and not s["reconciled"]["differs"], "open entries")
+            desk.until(lambda s: s["state"] == "TRADING" and not s["reconciled"]["differs"], "open entries", ROUNDS_S)
         placed = len(desk.said_by(e.Placing))
-        eventually(lambda: any(p.side == "BUY" for p in desk.said_by(e.Placing)[placed:]), "an entry")
+        eventually(lambda: any(p.side == "BUY" for p in desk.said_by(e.Placing)[placed:]), "an entry", ROUNDS_S)
         transfers = desk.said_by(e.Transfer)
         assert [(t.amount_micro, t.reason) for t in transfers] == [(50 * 10**6, "by hand"), (-20_500_000, "by hand")]
         assert all(t.actor.startswith("uid:") for t in transfers)
@@ -110,7 +112,12 @@ def stopped_and_judged(desk: Desk) -> None:
 def compared(desk: Desk, more: int = 4) -> None:
     """Wait for so many more comparisons."""
     before = desk.ask("status").data["reconciled"]["rounds"]
-    desk.until(lambda s: s["reconciled"]["rounds"] >= before + more, f"{more} more comparisons")
+    desk.until(lambda s: s["reconciled"]["rounds"] >= before + more, f"{more} more comparisons", ROUNDS_S)
+
+
+def cash_differs(status: dict[str, Any]) -> bool:
+    """Whether the venue has more or less than we think."""
+    return any(text.startswith("cash: ") for text in status["reconciled"]["differs"])
 
 
 def somebody(desk: Desk, kind: OrderKind, price_micro: int, size_micro: int) -> str:
@@ -118,7 +125,7 @@ def somebody(desk: Desk, kind: OrderKind, price_micro: int, size_micro: int) -> 
 
     Up, or Down where the venue refuses that: near a window's end one of the two is worth nothing, and a cent buys it.
     """
-    opened = eventually(lambda: with_time_left(desk), f"a window of {LEFT_S} s", 3 * PATIENCE_S)
+    opened = eventually(lambda: with_time_left(desk), f"a window of {LEFT_S} s", ROUNDS_S)
 
     async def place(gateway: Gateway) -> str:
         signer = signer_of(desk)
