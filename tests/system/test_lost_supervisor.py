@@ -19,8 +19,11 @@ from supervisor.accounts import Accounts, rebuild
 pytestmark = pytest.mark.system
 ROUNDS = 3
 SETTINGS = f"{TWO_ASSETS}{UNHURRIED}"
-OUTAGE = {"outage", "no_owner", "unknown_order", "late"}
-"""Why ticks may be skipped around the death of a supervisor; `late` where more came due than wait, before an answer."""
+OUTAGE = {"outage", "no_owner", "unknown_order", "late", "no_market"}
+"""Why ticks may be skipped around the death of a supervisor.
+
+`late`: more came due than wait before the first answer; `no_market`: their window was over by then, the next not known.
+"""
 BORNE_S, STOOD_STILL_S = 4.9, 6.0
 """How long a worker may be silent, or think, and how much longer the supervisor stood still."""
 HELD = {
