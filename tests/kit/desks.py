@@ -77,7 +77,7 @@ beat_s = 60
 [ticks]
 deadline_s = 20
 [venue]
-answer_s = 30
+answer_s = 10
 blind_s = 60
 """
 """Where a busy machine keeps a worker waiting, it does not hang; and the venue, it is not away.
