@@ -26,6 +26,8 @@ OUTAGE = {"outage", "no_owner", "unknown_order", "late", "no_market"}
 """
 BORNE_S, STOOD_STILL_S = 4.9, 6.0
 """How long a worker may be silent, or think, and how much longer the supervisor stood still."""
+STRICT = f"{TWO_ASSETS}[ticks]\ndeadline_s = {BORNE_S}\n[deploy]\nbeat_s = {BORNE_S}\n[venue]\nanswer_s = 30\n"
+"""The venue's answers may wait as long, so that no order is unknown afterwards: that would skip ticks as well."""
 HELD = {
     "spawning": ("waits_while_importing()", 11),
     "warming": ("waits_while_warming()", 11),
@@ -130,7 +132,7 @@ def test_a_supervisor_that_stood_still_gives_nobody_up_for_it() -> None:
 
     What came due meanwhile may be late; or its window is over, and the next one's market was not asked for meanwhile.
     """
-    with a_desk(settings=f"{TWO_ASSETS}[ticks]\ndeadline_s = {BORNE_S}\n[deploy]\nbeat_s = {BORNE_S}\n") as desk:
+    with a_desk(settings=STRICT) as desk:
         owner = desk.worker()
         with stopped(desk.supervisor):
             sleep(STOOD_STILL_S)  # not a wait for anything: how long it lasts is the point
