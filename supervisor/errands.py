@@ -73,8 +73,8 @@ class Errands:
         orders = {leg.order_id: leg.body for leg in effect.legs if isinstance(leg, fx.Submit)}
         ids = [leg.order_id for leg in effect.legs]
         answers = await (self._gateway.place_all(orders) if orders else self._gateway.cancel_all(ids))
-        took_us = self._since_us(sent_ns)
         with self._turn() as now:
+            took_us = self._since_us(sent_ns)
             if orders:
                 for order_id, answer in zip(ids, answers, strict=True):
                     dealing.on_answer(now, order_id, answer, took_us)
@@ -82,6 +82,10 @@ class Errands:
                 dealing.on_cancel_answers(now, dict(zip(ids, answers, strict=True)), took_us)
 
     def _since_us(self, sent_ns: int) -> int:
+        """How long ago something was sent, never less: looked at in the turn that tells it, after the turn's moment.
+
+        The user channel is blind where it said no word since an order was sent, and a word that came is one.
+        """
         return (self._clock.monotonic_ns() - sent_ns) // 1_000
 
     async def look_up(self, effect: fx.LookUp) -> None:

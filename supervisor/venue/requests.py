@@ -424,13 +424,17 @@ class HeartbeatAnswer:
 
 
 class _Heartbeat(msgspec.Struct):
-    heartbeat_id: str = ""
+    heartbeat_id: str | None = None
 
 
 def parse_heartbeat(http: int, body: bytes) -> HeartbeatAnswer:
-    """Read the answer to a heartbeat; a wrong id is answered with the right one. Raises: BadFrame: neither."""
+    """Read the answer to a heartbeat; a wrong id is answered with the right one. Raises: BadFrame: neither.
+
+    The right one is empty where the venue has no beat to follow: before the first, and when it has lost patience.
+    """
     try:
-        next_id = an_id(msgspec.json.decode(body, type=_Heartbeat).heartbeat_id)
+        said = msgspec.json.decode(body, type=_Heartbeat).heartbeat_id
+        next_id = "" if (http, said) == (400, "") else an_id(said or "")
     except UNREADABLE as error:
         raise BadFrame(f"heartbeat, HTTP {http}: {error}") from error
     if http not in {200, 400}:

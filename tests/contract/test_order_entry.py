@@ -14,6 +14,7 @@ from kit.order_desk import Desk, play
 
 from deploy.rehearsal.faults import read_fault
 from deploy.rehearsal.floor import Rules
+from deploy.rehearsal.keys import HEARTBEAT_EXPIRY_NS
 from deploy.rehearsal.modes import Mode as VenueMode
 from shared.clock import NS
 from supervisor.pacing import pace
@@ -51,6 +52,18 @@ def test_a_batch_rests_leg_by_leg_and_is_cancelled_as_one(tmp_path: Path) -> Non
         answers = await desk.gateway.cancel_all([one, next(iter(dear)), other])
         assert [answer.verdict for answer in answers] == ["accepted", "rejected", "accepted"]
         assert resting(desk) == set()
+
+    play(tmp_path, scenario)
+
+
+def test_a_heartbeat_that_lapsed_begins_anew(tmp_path: Path) -> None:
+    """The venue has lost patience and expects a first one: the next is corrected to that, the one after is taken."""
+
+    async def scenario(desk: Desk) -> None:
+        switches, clock = desk.running.exchange.switches, desk.running.venue.clock
+        assert (await desk.gateway.beat()).accepted
+        assert switches.expired(clock.monotonic_ns() + HEARTBEAT_EXPIRY_NS)
+        assert [(await desk.gateway.beat()).accepted for _ in range(3)] == [False, True, True]
 
     play(tmp_path, scenario)
 

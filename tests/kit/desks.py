@@ -65,6 +65,25 @@ standby = false
 reconcile_s = 2
 """
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
+UNHURRIED = """\
+[gates]
+missing_s = 30
+[deploy]
+hello_s = 60
+warm_s = 60
+attest_s = 60
+retire_s = 60
+beat_s = 60
+[ticks]
+deadline_s = 20
+[venue]
+answer_s = 10
+blind_s = 60
+"""
+"""Where a busy machine keeps a worker waiting, it does not hang; and the venue, it is not away.
+
+What a test holds on purpose is not late. For tests that are about something else: these limits have theirs.
+"""
 
 
 ATTEMPTS = 5

@@ -34,7 +34,10 @@ WAKE: Final = "write"
 EVENTS: Final = "anon_inode:[eventfd]"
 CAUGHT: Final = {"before": 0.0, "torn": 0.5, "after": 1.0}
 """How a write is caught, and how much of it is in the file then."""
-ATTACH_S: Final = 10.0
+STRACE_S: Final = 60.0
+"""How long strace may take to hold on to a process, and to write down that it is gone."""
+KILLED: Final = "+++ killed by SIGKILL +++"
+PIDS: Final = int(Path("/proc/sys/kernel/pid_max").read_text())
 _STRING_MAX: Final = 1 << 24
 _CALL: Final = re.compile(r"(?:(\d+) +)?(\w+)\(")
 _WRITE: Final = re.compile(r'pwrite64\(\d+<([^>]+)>, "([^"]*)", (\d+), (\d+)')
@@ -85,7 +88,7 @@ def attached(pid: int, journal: Path, trace: Path, at: Point | None = None) -> I
     command = [*strace([journal, segments(journal)[-1], Path(EVENTS)], trace, at), *(f"--attach={t}" for t in wanted)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert eventually(lambda: process.poll() is not None or _held(wanted, process.pid), ATTACH_S)
+            assert eventually(lambda: process.poll() is not None or _held(wanted, process.pid), STRACE_S)
             assert process.poll() is None, process.communicate()
             yield
         finally:
@@ -115,9 +118,12 @@ def strace(paths: Sequence[Path], trace: Path, at: Point | None = None) -> list[
 
 
 def threads(pid: int) -> dict[str, int]:
-    """The thread ids of a supervisor's two threads; the others belong to libraries, or were begun later."""
+    """The thread ids of a supervisor's two threads; the others belong to libraries, or were begun later.
+
+    Numbers begin anew behind the greatest there is, also between two threads of one process.
+    """
     tasks = [task for task in Path(f"/proc/{pid}/task").iterdir() if "ZMQ" not in (task / "comm").read_text()]
-    loop, commit, *_ = sorted(int(task.name) for task in tasks)
+    loop, commit, *_ = sorted((int(task.name) for task in tasks), key=lambda thread: (thread - pid) % PIDS)
     return {LOOP: loop, COMMIT: commit}
 
 
@@ -138,7 +144,11 @@ def points(trace: Path, threads: dict[str, int]) -> list[Point]:
 
 
 def finish(at: Point, trace: Path) -> None:
-    """Put into the file what a write that was caught had put there."""
+    """Put into the file what a write that was caught had put there.
+
+    The process is gone for others before its tracer has written down with what.
+    """
+    assert eventually(lambda: KILLED in trace.read_text(), STRACE_S), f"strace did not see it killed at {at}"
     last = [line for line in trace.read_text().splitlines() if f"{at.call}(" in line][-1]
     write = _WRITE.search(last)
     if write is not None:

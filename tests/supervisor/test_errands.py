@@ -82,6 +82,22 @@ def test_a_cancels_answer_is_told_with_how_long_it_took() -> None:
     sent.desk.dealing.on_cancel_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
 
 
+@pytest.mark.parametrize("effect", [fx.Submit(ORDER, b"body"), fx.Batch((fx.Submit(ORDER, b"body"),))])
+def test_an_order_was_sent_no_later_than_its_answer_says(effect: fx.Submit | fx.Batch) -> None:
+    """However long this process stood still between answer and turn: a word that came in between is a word of it."""
+    sent, clock = Sent(), Watch()
+    sent.gateway.place.return_value, sent.gateway.place_all.return_value = Answer("accepted"), [Answer("accepted")]
+
+    @contextmanager
+    def turn() -> Iterator[Moment]:
+        yield Moment(7, clock.monotonic_ns())
+
+    asked = sent.gateway, sent.discovery, sent.books.append, sent.replays, sent.inquiry
+    asyncio.run(errands.ERRANDS[type(effect)](Errands(sent.desk, turn, clock, *asked), effect))
+    (now, _, _, took_us), _ = sent.desk.dealing.on_answer.call_args
+    assert now.mono_ns - took_us * 1_000 <= 3_000_000, "the clock's first look, before it was sent"
+
+
 def asking_about_an_order() -> Sent:
     """The desk knows the order and its window's market."""
     sent = Sent()

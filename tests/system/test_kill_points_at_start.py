@@ -10,18 +10,18 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from kit.desks import TWO_ASSETS, Desk, a_desk
+from kit.desks import TWO_ASSETS, UNHURRIED, Desk, a_desk
 from kit.kill_points import JOURNAL, LOOP, Point, finish, point, points, spread, under
 
 from shared import entries as e
 from shared.records import RECORD, Appender, Segment, segments
 
 pytestmark = pytest.mark.system
-SETTINGS = f"{TWO_ASSETS}[records]\njournal_segment_mib = 1\n[venue]\nunknown_horizon_s = 5\nstale_s = 600\n"
+SETTINGS = f"{TWO_ASSETS}[records]\njournal_segment_mib = 1\n{UNHURRIED}unknown_horizon_s = 5\nstale_s = 600\n"
 """Small segments; an order whose request died with the supervisor is given up soon; a busy machine is no dead feed."""
 POINTS = 3
 """How many points of each beginning a pipeline looks at."""
-BEGUN_S = 90.0
+BEGUN_S = 180.0
 """How long a supervisor may take to begin, or to come to a point of it, on a machine that is busy with other things."""
 PADDING = 1_000
 """Bytes of a record that is there to fill a segment."""

@@ -35,7 +35,8 @@ CALLS: Final = "openat,ftruncate,fstat,newfstatat,mmap,munmap,write,fsync,rename
 RECORDS, EVERY = 120, 20
 CODE: Final = "code"
 KILLED: Final = -9
-RUN_S: Final = 60.0
+RUN_S: Final = 300.0
+"""How long a process may take that is stopped at each call, on a machine that is busy with other things."""
 
 WRITER: Final = """
 import sys

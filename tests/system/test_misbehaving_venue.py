@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import PATIENCE_S, TWO_ASSETS, UNHURRIED, Desk, a_desk, eventually
 from kit.misbehaving import steer
 from kit.releases import BUSY
 
@@ -59,6 +59,9 @@ CLAIMS: list[Case] = [
     ("bad_transaction", {"how": "reverted"}),
     ("refuse", {"route": "chain", "status": 503, "count": 3, "for_s": 0}),
 ]
+SETTINGS = f"{TWO_ASSETS}{UNHURRIED}"
+HIT_S = 90.0
+"""Real seconds until a fault hit as often as it should: some wait for orders, and those for a market to trade in."""
 CLAIMED_S = 240.0
 """Real seconds until each of them hit a claim and all is paid: windows resolve every fifteen."""
 RUNS = {
@@ -73,7 +76,7 @@ RUNS = {
 @pytest.mark.parametrize("run", RUNS)
 def test_whatever_the_venue_does_wrong_the_books_balance(run: str) -> None:
     """Every tick has its outcome, every fill is booked once, dollars and shares are the venue's to the millionth."""
-    with a_desk() as desk:
+    with a_desk(settings=SETTINGS) as desk:
         for kind, arguments in RUNS[run]:
             play(desk, kind, arguments)
         verdict = desk.judged()
@@ -82,7 +85,7 @@ def test_whatever_the_venue_does_wrong_the_books_balance(run: str) -> None:
 
 def test_claims_come_through_whatever_relayer_and_chain_do() -> None:
     """Refused, taken without an answer, reverted, and nobody to ask: each is paid once, to the millionth."""
-    with a_desk() as desk:
+    with a_desk(settings=SETTINGS) as desk:
         numbers = [begin(desk, kind, arguments) for kind, arguments in CLAIMS]
         desk.until(lambda _: all(fault(desk, number)["over"] for number in numbers), "a claim for each", CLAIMED_S)
         desk.settle()
@@ -98,7 +101,7 @@ def test_a_fill_that_a_silent_channel_kept_back_is_found(tmp_path: Path) -> None
     with a_desk(strategy=patient) as desk:
         desk.until_decided(60)  # what it asked when it began is answered by then
         number = begin(desk, "silence", {"channel": "user", "for_s": 0})
-        untold = eventually(lambda: unheard(desk), "a fill nobody told us of")
+        untold = eventually(lambda: unheard(desk), "a fill nobody told us of", 3 * PATIENCE_S)
         eventually(lambda: not untold & unheard(desk), "the fill in the journal")
         assert not fault(desk, number)["over"], "the channel was silent until then"
         steer(desk.where, "DELETE")
@@ -116,7 +119,7 @@ def play(desk: Desk, kind: str, arguments: dict[str, Any]) -> None:
     """Begin a fault, see what it does to the desk, and see it end; the desk decides all the while."""
     number = begin(desk, kind, arguments)
     if not arguments.get("for_s") and kind not in {"close", "crossed_book", "restart"}:
-        eventually(lambda: fault(desk, number)["hits"] >= arguments.get("count", 1), f"a hit of {kind}")
+        eventually(lambda: fault(desk, number)["hits"] >= arguments.get("count", 1), f"a hit of {kind}", HIT_S)
         steer(desk.where, "DELETE")
     desk.until_decided(10)
     eventually(lambda: fault(desk, number)["over"], f"the end of {kind}")

@@ -358,10 +358,20 @@ def test_a_heartbeat_is_accepted_or_corrected() -> None:
     assert parse_heartbeat(200, recording("heartbeat")).accepted
     corrected = parse_heartbeat(400, recording("heartbeat_corrected"))
     assert (corrected.accepted, corrected.next_id[-2:]) == (False, "ff")
+    begun_anew = parse_heartbeat(400, b'{"error_msg":"Invalid Heartbeat ID","heartbeat_id":""}')
+    assert (begun_anew.accepted, begun_anew.next_id) == (False, "")
 
 
 @pytest.mark.parametrize(
-    ("http", "body"), [(200, b""), (200, b"{}"), (400, b'{"error":"no"}'), (500, recording("heartbeat")), (401, b"{}")]
+    ("http", "body"),
+    [
+        (200, b""),
+        (200, b"{}"),
+        (200, b'{"heartbeat_id":""}'),
+        (400, b'{"error":"no"}'),
+        (500, recording("heartbeat")),
+        (401, b"{}"),
+    ],
 )
 def test_a_heartbeat_without_an_id_is_refused(http: int, body: bytes) -> None:
     """Whoever beats says that it failed."""
