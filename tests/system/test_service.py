@@ -36,7 +36,7 @@ ExecStart=/opt/foresight/.venv/bin/python -m supervisor --config /opt/foresight/
 --config /etc/foresight/quick.toml
 """
 """Faster ticks, so that a desk has something to do whenever a test looks."""
-WATCHED = "[Service]\nWatchdogSec=10s\n"
+WATCHED = "[Service]\nWatchdogSec=8s\n"
 """So that a test need not wait for a quarter of a minute; a worker that is stuck costs three seconds of it."""
 QUICK_TOML = '[slots]\nassets = ["BTC", "ETH"]\n[ticks]\nsnipe_5m_s = 300\nsnipe_15m_s = 900\nfast_ms = 500\n'
 AT_ONCE = "--expect any --shadow 0 --bake 0 --rings all --flip-policy any"
