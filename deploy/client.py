@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +44,8 @@ def ask(state: State, verb: str, args: dict[str, Any] | None = None, *, op: str 
             until_ns = SystemClock().monotonic_ns() + int(ANSWER_S * NS)
             channel.settimeout(ANSWER_S)
             channel.connect(str(state.control_socket))
-            channel.sendall(msgspec.json.encode(request) + b"\n")
+            with suppress(BrokenPipeError, ConnectionResetError):  # who refuses may have answered before it heard all
+                channel.sendall(msgspec.json.encode(request) + b"\n")
             return msgspec.json.decode(_read(channel, until_ns), type=Reply)
     except FileNotFoundError:
         raise Unavailable(f"no supervisor runs in {state.root}") from None

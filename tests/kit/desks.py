@@ -16,9 +16,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import psutil
@@ -31,17 +32,25 @@ from deploy.release import Stager
 from deploy.running import RehearsalDesk, World, decides
 from shared import entries as e
 from shared.clock import NS
-from shared.messages import Reply
+from shared.messages import Pulse, Reply
 from shared.paths import State
 from shared.records import read
 from shared.slots import parse_slot
+from shared.wire import decode_streamed
 
 SPEED = 20.0
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long anything may take before a test gives up; nothing takes nearly as long on a free machine."""
-ENDED_S = 3.0
+CTL_S = 300.0
+"""How long a command may take; some wait for the whole of a deploy."""
+ENDED_S = 20.0
+"""How long what has lost its supervisor may take to end; a busy machine gives it little to do that with."""
 STOP_S = 3.0
 """How long a desk and its venue may take to stop."""
+AWAY_S = 1.5
+"""How long a desk's pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
+STOOD_STILL = frozenset({"deadline", "late", "no_market", "unknown_order"})
+"""What it costs that a process stood still: what came due is late, its window is over, or an answer waited too long."""
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 PLAIN = """\
@@ -56,6 +65,28 @@ standby = false
 reconcile_s = 2
 """
 """What a test's desk has under its own settings, unless it is about more: the walk itself, and one worker."""
+
+
+ATTEMPTS = 5
+"""How often a deploy is asked for on a machine that is too slow for it."""
+GATES_OF_SPEED = frozenset({"latency", "late", "missing", "deadlines", "speed"})
+"""What a sound release fails where it is not let run."""
+WORDS_OF_SPEED = (
+    *("took too long", "deadlines in a row", "no greeting for", "not warm after", "not whole again"),
+    *("no heartbeat for", "frames behind the stream"),
+)
+"""What is said of a worker that is given up for the same cause."""
+
+
+class Deployed(NamedTuple):
+    """What came of a deploy. `last`: its phase before it ended or went back, empty where there was none; `failed`: the
+    gates that failed in it.
+    """
+
+    code: int
+    reply: dict[str, Any]
+    last: str
+    failed: list[str]
 
 
 class Desk(RehearsalDesk):
@@ -84,13 +115,23 @@ class Desk(RehearsalDesk):
 
     def ctl(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run foresightctl to its end; its exit code and its document."""
-        ran = subprocess.run(self._ctl(*arguments, "--json"), cwd=ROOT, capture_output=True, check=False, timeout=120)
+        ran = subprocess.run(self._ctl(*arguments, "--json"), cwd=ROOT, capture_output=True, check=False, timeout=CTL_S)
         assert b"Traceback" not in ran.stderr, ran.stderr.decode()
         return ran.returncode, msgspec.json.decode(ran.stdout) if ran.stdout else {}
 
     def deploy(self, folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Deploy a checkout and wait for what comes of it."""
         return self.ctl("deploy", "--green", str(folder), *arguments)
+
+    def tries(self, folder: Path, *arguments: str) -> Iterator[Deployed]:
+        """Deploy a checkout; once more, a few times, where the machine was too slow for its gates and limits."""
+        for _ in range(ATTEMPTS):
+            code, reply = self.deploy(folder, *arguments)
+            last, failed = self._end_of(str(reply.get("op", "")))
+            yield Deployed(code, reply, last, failed)
+            slow = bool(failed) and set(failed) <= GATES_OF_SPEED
+            if not slow and not any(words in reply["message"] for words in WORDS_OF_SPEED):
+                return
 
     @contextmanager
     def begun(self, *arguments: str, words: bool = False) -> Iterator[subprocess.Popen[bytes]]:
@@ -147,9 +188,13 @@ class Desk(RehearsalDesk):
         return [line for line in lines if line["kind"] == kind]
 
     def worker(self, release: str = "") -> psutil.Process:
-        """The worker process of a release that lives now; of the active release if none is named."""
-        wanted = release or self.ask("status").data["release"]["hash"]
-        return eventually(lambda: self._worker(wanted), f"a worker of {wanted}")
+        """The worker process of a release that lives now; blue's, not its standby's, if none is named."""
+        named = self._worker if release else self._blue
+        return eventually(lambda: named(release), f"a worker of {release or 'the active release'}")
+
+    def process(self, uid: str) -> psutil.Process | None:
+        """A worker's process, which may not have greeted yet; None while there is none."""
+        return self._child(lambda child: uid in child.cmdline())
 
     def scratch(self, release: str) -> Path:
         """The scratch folder of the newest worker of a release that began as a candidate; its standbys come later."""
@@ -219,19 +264,55 @@ class Desk(RehearsalDesk):
         assert len(verdict.faults) == sum(but.values()), verdict.faults
         return verdict
 
+    def unpaid(self, verdict: Verdict, *paid: str) -> set[str]:
+        """Reasons for skipped ticks that neither a test nor the machine has paid for.
+
+        Args: paid: reasons that what the test did may have. A machine that let the supervisor stand still pays for what
+        that costs, whatever the test did.
+        """
+        left = verdict.skip_reasons.keys() - set(paid)
+        return left if not left <= STOOD_STILL or self.stood_still_s() <= AWAY_S else set()
+
+    def stood_still_s(self, since: int = 0) -> float:
+        """The longest time after a line of the journal in which the supervisor had no pulse, real seconds.
+
+        Between two reigns there is none either: what kills a supervisor says itself what that costs.
+        """
+        from_ns = next(line.at_ns for line in self.lines() if line.n > since)
+        frames = (decode_streamed(payload) for _, payload in read(self.state.tape, "tape"))
+        pulses_ns = [frame.at_ns for frame in frames if frame.at_ns >= from_ns and isinstance(frame.event, Pulse)]
+        return max((after - before for before, after in pairwise(pulses_ns)), default=0) / NS / self.world.speed
+
     def settle(self) -> None:
         """Take every order back, and stop at a moment when no window is about to be paid out."""
         assert self.ask("pause", reason="the test ends").ok
         self.until(lambda s: settled(s, self.world.speed), "the end of every order", 3 * PATIENCE_S)
 
+    def _end_of(self, op: str) -> tuple[str, list[str]]:
+        """The last phase of an operation before it ended or went back, and the gates that failed in it."""
+        for step in self.said_by(e.Step):
+            if op and step.op == op and step.phase in {"idle", "restoring"}:
+                gates = step.detail.get("gates", ())
+                return step.detail["from"], [gate["name"] for gate in gates if gate["verdict"] == "FAIL"]
+        return "", []
+
     def _ctl(self, *arguments: str) -> list[str]:
         return [*CTL, *arguments, "--state-dir", str(self.state.root)]
 
+    def _blue(self, release: str = "") -> psutil.Process | None:
+        workers = self.ask("status").data["workers"]
+        uid = next((worker["uid"] for worker in workers if worker["part"] == "blue"), "")
+        return self.process(uid) if uid else None
+
     def _worker(self, release: str) -> psutil.Process | None:
         """By its working folder, which is its release; in the very first moment it is still the cell's."""
+        return self._child(lambda child: release in child.cwd())
+
+    def _child(self, wanted: Callable[[psutil.Process], bool]) -> psutil.Process | None:
+        """A child of the supervisor that runs; None also where one ends while it is looked at."""
         try:
             children = self.supervisor.children()
-            return next((c for c in children if release in c.cwd() and c.status() != psutil.STATUS_ZOMBIE), None)
+            return next((c for c in children if wanted(c) and c.status() != psutil.STATUS_ZOMBIE), None)
         except psutil.NoSuchProcess:
             return None
 
@@ -355,7 +436,8 @@ def _left(root: Path) -> list[psutil.Process]:
 
 def _asked(desk: Desk, verb: str, arguments: dict[str, Any]) -> Reply | None:
     try:
-        return client.ask(desk.state, verb, arguments, op=arguments.pop("op", ""))
+        told = {name: value for name, value in arguments.items() if name != "op"}
+        return client.ask(desk.state, verb, told, op=arguments.get("op", ""))
     except client.Unavailable:
         desk.keep()
         return None

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 CHANNELS = {"/ws/market": "market", "/ws/user": "user", "/prices/ws": "prices"}
 ADDRESSES = ("clob", "gamma", "geoblock", "market_ws", "user_ws", "price_ws")
-CALL_S = 10.0
+CALL_S = 60.0
+"""How long a test may wait for what it asked of the thread: a supervisor that is starved takes what is sent slowly."""
 CHUNK = 1 << 16
 TEXT = 0x81
 """The first byte of a WebSocket frame that is a whole text."""

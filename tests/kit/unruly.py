@@ -29,6 +29,8 @@ from worker import app, reading
 LIVE = "--channel" in sys.argv
 REPLAY = "--replay" in sys.argv
 PAUSE_MS = 20
+ANSWER_S = 60.0
+"""How long the desk may take to answer a command."""
 LEAK_MAX_MIB = 640
 """What one that leaks may hold in the end: it shall not take the machine with it."""
 WILD_MICRO = 50_000, 5_000_000
@@ -373,9 +375,9 @@ def _in_place_of_beats(frame: bytes) -> None:
 
 def _command(path: Path) -> str:
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(5)
+        channel.settimeout(ANSWER_S)
         channel.connect(str(path))
-        with suppress(BrokenPipeError):  # it may be answered before it was heard
+        with suppress(ConnectionError):  # it may be answered before it was heard
             channel.sendall(b'{"verb":"pause","args":{"reason":"a worker wants it"}}\n')
         return str(json.loads(channel.recv(65_536))["code"])
 

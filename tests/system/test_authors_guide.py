@@ -15,7 +15,7 @@ from kit.releases import ROOT
 pytestmark = pytest.mark.system
 
 GUIDE = (ROOT / "worker" / "README.md").read_text()
-STEP_S = 120.0
+STEP_S = 300.0
 SPEED = 5.0
 
 

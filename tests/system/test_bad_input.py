@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import PATIENCE_S, Desk, a_desk, eventually
 from kit.disks import full
 from kit.meddler import Meddler
 
 from shared import entries as e
 
 pytestmark = pytest.mark.system
+TAPE_MIB: Final = 64
+"""Room for more tape than a test can last, so that only the test fills it."""
 
 
 def test_only_a_whole_newer_wish_of_the_control_file_acts() -> None:
@@ -76,7 +79,7 @@ def test_a_frame_beyond_the_bound_costs_the_connection_and_no_more() -> None:
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_nothing_else() -> None:
     """The fault is named, ticks are answered, what is held is kept; with room again it mends, and a deploy passes."""
-    with a_desk(tape_mib=4) as desk:
+    with a_desk(tape_mib=TAPE_MIB) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         with full(desk.state.tape):
             status = desk.until(lambda s: s["tape"] != "ok", "word of the full disk")
@@ -112,12 +115,12 @@ def control_file(desk: Desk) -> str:
 def said(desk: Desk, request: bytes) -> Any:
     """What the control socket answers to some bytes."""
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(10)
+        channel.settimeout(PATIENCE_S)
         channel.connect(str(desk.state.control_socket))
-        channel.sendall(request)
-        channel.shutdown(socket.SHUT_WR)
-        reply = b"".join(iter(lambda: channel.recv(65_536), b""))
-    return json.loads(reply)
+        with suppress(ConnectionError):  # it may be answered, and left, before it was heard to its end
+            channel.sendall(request)
+            channel.shutdown(socket.SHUT_WR)
+        return json.loads(channel.makefile("rb").readline())
 
 
 def alarmed(desk: Desk, name: str) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from typing import Final
 
 import msgspec
 import pytest
-from kit.desks import Desk, a_desk, eventually
+from kit.desks import PATIENCE_S, TWO_ASSETS, Desk, a_desk, eventually
 from kit.releases import ROOT
 
 pytestmark = pytest.mark.system
+PATIENT: Final = f"{TWO_ASSETS}[deploy]\nhello_s = 60\nwarm_s = 300\n"
+"""A release that is held while it warms up waits for as long as the commands beside it take."""
 
 
 def test_one_deploy_at_a_time() -> None:
     """Another release is refused with the running operation's id; the same release joins it and ends as it does."""
-    with a_desk() as desk:
+    with a_desk(settings=PATIENT) as desk:
         held = desk.release("waits_while_warming()")
         op = desk.begin_deploy(held)
         green = desk.until_phase("warming")["operation"]["green"]
@@ -27,7 +30,7 @@ def test_one_deploy_at_a_time() -> None:
             assert joined.stderr is not None
             assert op in joined.stderr.readline().decode()
             desk.let_go(green)
-            joined.communicate(timeout=60)
+            joined.communicate(timeout=PATIENCE_S)
         assert joined.returncode == 0
         assert desk.ask("status").data["release"]["hash"] == green
         desk.judged()
@@ -48,7 +51,7 @@ def test_rollback_gives_the_slots_back_at_once_and_to_any_release() -> None:
         assert desk.ctl("rollback", third)[1]["changed"] is False
         assert desk.ctl("rollback", "r99")[0] == 66
         verdict = desk.judged()
-    assert not verdict.skipped
+        assert not desk.unpaid(verdict)
     assert verdict.flips == 5 * 4
 
 
@@ -63,17 +66,17 @@ def test_abort_puts_back_what_has_passed() -> None:
         assert (code, document["data"]["flips"]) == (20, 2)
         assert {slot["release"] for slot in desk.ask("slots").data} == {blue}
         assert desk.ctl("abort")[0] == 66
-        assert not desk.judged().skipped
+        assert not desk.unpaid(desk.judged())
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_the_operation_goes_on_without_its_command(number: int, exit_code: int) -> None:
     """A command that is killed, or left with Ctrl-C, changes nothing; whoever waits next hears the end."""
-    with a_desk() as desk:
+    with a_desk(settings=PATIENT) as desk:
         with desk.begun("deploy", "--green", str(desk.release("waits_while_warming()"))) as command:
             operation = desk.until_phase("warming")["operation"]
             os.kill(command.pid, number)
-            out, _ = command.communicate(timeout=30)
+            out, _ = command.communicate(timeout=PATIENCE_S)
         assert command.returncode == exit_code
         assert exit_code != 130 or msgspec.json.decode(out)["op"] == operation["op"]
         desk.let_go(operation["green"])
@@ -84,7 +87,7 @@ def test_the_operation_goes_on_without_its_command(number: int, exit_code: int) 
 
 def test_a_wait_that_is_over_says_so() -> None:
     """75, the id to wait for, and an operation that is untouched by it."""
-    with a_desk() as desk:
+    with a_desk(settings=PATIENT) as desk:
         op = desk.begin_deploy(desk.release("waits_while_warming()"))
         code, reply = desk.ctl("wait", op, "--timeout", "0.3")
         assert (code, reply["op"]) == (75, op)

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from kit.desks import CTL, TWO_ASSETS, Desk, a_desk, ended, eventually, processes_of, stopped
+from kit.desks import CTL, CTL_S, PATIENCE_S, TWO_ASSETS, Desk, a_desk, ended, eventually, processes_of, stopped
 from kit.releases import ROOT
 
 from shared import entries as e
@@ -36,7 +36,8 @@ NOT_GIVEN: Final = {
     "DRIFT": "no verb compares our books with the venue's: the desk does, all along, and closes entries",
 }
 """Codes that no verb can give yet, and why."""
-SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nshadow_s = 2\n[policy]\nreason_required = true\n"
+SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nhello_s = 60\nwarm_s = 300\nshadow_s = 2\n[policy]\nreason_required = true\n"
+"""A release that is held while it warms up waits for as long as the commands beside it take."""
 STUBBORN: Final = f"{TWO_ASSETS}[deploy]\nboundary_s = 2\nbeat_s = 60\nattest_s = 60\n"
 """A desk that gives up on its slots long before it gives up on a worker that stands still."""
 WHY: Final = ("--reason", "a test of the codes")
@@ -166,7 +167,7 @@ def aborted(desk: Desk) -> Answer:
     with desk.begun("wait", op) as waiting:
         desk.until_phase("warming")
         assert desk.ctl("abort", op)[0] == 0
-        out, _ = waiting.communicate(timeout=30)
+        out, _ = waiting.communicate(timeout=PATIENCE_S)
     return waiting.returncode, msgspec.json.decode(out)
 
 
@@ -242,7 +243,7 @@ def left(desk: Desk) -> Answer:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         desk.until_phase("warming")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     return process.returncode, msgspec.json.decode(out)
 
 
@@ -259,7 +260,9 @@ def _release(desk: Desk, behaviour: str) -> Path:
 def _ran(command: list[str], *, no_room: bool = False) -> Answer:
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (0, 0)) if no_room else None
     environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, preexec_fn=limit, check=False, timeout=60)
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, preexec_fn=limit, check=False, timeout=CTL_S
+    )
     assert b"Traceback" not in ran.stderr, ran.stderr.decode()
     return ran.returncode, msgspec.json.decode(ran.stdout)
 
@@ -321,6 +324,7 @@ def test_a_code_keeps_its_promise(row: Row, request: pytest.FixtureRequest) -> N
 
 
 def _kept(desk: Desk, row: Row) -> None:
+    desk.until(lambda status: _has_owners(desk), "an owner for every slot")  # who has just begun is still granting them
     before = facts(desk)
     exit_code, answer = row.give(desk)
     assert exit_code == EXIT[row.code], answer
@@ -330,6 +334,10 @@ def _kept(desk: Desk, row: Row) -> None:
     eventually(lambda: _on_file(desk) == facts(desk).release, "a status.json that says who trades")
     if "hash" in answer.get("trading", {}) and "age_s" not in answer["trading"]:
         assert answer["trading"]["hash"] == facts(desk).release
+
+
+def _has_owners(desk: Desk) -> bool:
+    return all(slot["owner"] for slot in desk.ask("slots").data)
 
 
 def _on_file(desk: Desk) -> str:

@@ -17,23 +17,18 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from time import sleep
 from typing import Any, Final, Literal
 
 import psutil
 import pytest
 from kit.aftermath import posted_once
-from kit.desks import TWO_ASSETS, Desk, a_desk, eventually, stopped
+from kit.desks import AWAY_S, STOOD_STILL, TWO_ASSETS, Desk, a_desk, eventually, stopped
 from kit.disks import full
 from kit.misbehaving import steer
 from kit.releases import RESTLESS
 
 from shared import entries as e
-from shared import messages as m
-from shared.clock import NS
-from shared.records import read
-from shared.wire import decode_streamed
 from supervisor.rollout import PHASES
 
 pytestmark = pytest.mark.system
@@ -44,19 +39,21 @@ event_spacing_ms = 5000
 [deploy]
 standby = true
 trial_tape_s = 30
+hello_s = 30
 attest_s = 30
-retire_s = 6
+retire_s = 20
 """
-"""The walk itself, with a standby; an even beat, so that every moment is as good as any other."""
+"""The walk itself, with a standby; an even beat, so that every moment is as good as any other.
+
+A phase lasts longer than the longest fault in it: what a cell is about is the fault, and not how soon it was over.
+"""
 SPEED: Final = 10.0
 """Half of what other desks have: with two releases, a standby and a fault there is more to do for the same machine."""
 STALL_S: Final = 5.5
 """How long a supervisor stands still: longer than a worker may be silent, not so long that the venue gives us up."""
 TAPE_MIB: Final = 64
-REST_S: Final = 60.0
+REST_S: Final = 120.0
 """How long a desk may take to have everybody back on a machine that is busy with other things."""
-AWAY_S: Final = 1.5
-"""How long its pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
 DAILY: Final = 3
 """Cells of each seed that a pipeline looks at."""
 DAILY_SEED: Final = 1
@@ -144,8 +141,8 @@ class Scene:
 
     def process(self, uid: str) -> psutil.Process:
         """A worker's process, which may not have greeted yet."""
-        children = self.desk.supervisor.children()
-        return next(child for child in children if uid in child.cmdline())
+        process: psutil.Process = eventually(lambda: self.desk.process(uid), f"a process of {uid}")
+        return process
 
     def until_gone(self, uid: str) -> None:
         """Wait until the desk knows that a worker is gone."""
@@ -237,8 +234,6 @@ class Fault:
 OUTAGE: Final = frozenset({"outage", "no_owner", "unknown_order"})
 DEATH: Final = frozenset({"owner_dead", "no_owner", "late"})
 UNKNOWN: Final = frozenset({"unknown_order"})
-STOOD_STILL: Final = frozenset({"deadline", "late", "no_market", "unknown_order"})
-"""What came due meanwhile is late, or its window is over; an answer of the venue that waited too long is asked for."""
 FAULTS: Final = {
     "supervisor killed": Fault(supervisor_killed, "supervisor", OUTAGE),
     "supervisor stalls": Fault(supervisor_stalls, "nobody", STOOD_STILL),
@@ -330,7 +325,7 @@ def play(desk: Desk, cell: Cell, number: int) -> str:
     rest(desk, scene.green if ended["code"] == "OK" else scene.blue)
     lost = skipped(desk, scene.since)
     unpaid = lost.keys() - cell.costs
-    assert not unpaid or (unpaid <= STOOD_STILL and stood_still_s(desk, scene.since) > AWAY_S), (
+    assert not unpaid or (unpaid <= STOOD_STILL and desk.stood_still_s(scene.since) > AWAY_S), (
         str(cell),
         unpaid,
         lost,
@@ -374,7 +369,9 @@ def rest(desk: Desk, owner: str) -> None:
         return ready and {slot["release"] for slot in desk.ask("slots").data if slot["owner"]} == {owner}
 
     desk.until(at_rest, f"{owner} with every slot and its standby", REST_S)
-    assert desk.until_decided(5)["slots"]["owned"] == len(desk.ask("slots").data)
+    desk.until_decided(5)
+    slots = len(desk.ask("slots").data)
+    desk.until(lambda status: status["slots"]["owned"] == slots, "every slot with its owner and its market")
     assert desk.said_by(e.Active)[-1].release == owner
 
 
@@ -385,17 +382,6 @@ def skipped(desk: Desk, since: int) -> dict[str, list[tuple[str, int]]]:
         if line.n > since and isinstance(line.entry, e.OutcomeOf) and line.entry.kind == "SKIP":
             found.setdefault(line.entry.reason, []).append((line.entry.slot, line.entry.tick))
     return found
-
-
-def stood_still_s(desk: Desk, since: int) -> float:
-    """The longest time after a line of the journal in which the supervisor had no pulse, real seconds.
-
-    Between two reigns there is none either: what kills a supervisor says itself what that costs.
-    """
-    from_ns = next(line.at_ns for line in desk.lines() if line.n > since)
-    frames = (decode_streamed(payload) for _, payload in read(desk.state.tape, "tape"))
-    pulses_ns = [frame.at_ns for frame in frames if frame.at_ns >= from_ns and isinstance(frame.event, m.Pulse)]
-    return max((after - before for before, after in pairwise(pulses_ns)), default=0) / NS / desk.world.speed
 
 
 def venue_fault(desk: Desk, kind: str, **arguments: Any) -> None:
