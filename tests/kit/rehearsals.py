@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from kit.desks import GATES_OF_SPEED, WORDS_OF_SPEED
 from kit.releases import ROOT
 
 from shared.paths import State
 
 TRIES: Final = 3
-LATE: Final = (
-    *("later than", "p99 decide", "not answered", "deadlines missed", "missed 2 deadlines"),
-    *("no greeting for", "not warm after", "no heartbeat for", "took too long"),
-)
-"""What gates say of a release that was not quick enough, and what is said of a worker or a phase that was not."""
+LATE: Final = (*WORDS_OF_SPEED, *(f"{gate}: " for gate in sorted(GATES_OF_SPEED)))
+"""How a deploy says that it failed for the time something took."""
 
 
 def rehearsed(root: Path, *options: str, most_s: float) -> tuple[State, subprocess.CompletedProcess[str]]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.desks import settled
+from kit.desks import STOOD_STILL, settled
 from kit.machine import INSTALLED, Machine, a_machine, build_installed
 from kit.releases import BUSY, STRATEGY, a_checkout
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machine")]
 STATE = "/var/lib/foresight"
 CTL = f"FORESIGHT_STATE_DIR={STATE} /opt/foresight/.venv/bin/foresightctl"
-INTERRUPTED = {"outage", "no_owner", "owner_dead", "deadline", "unknown_order", "late", "no_market"}
+INTERRUPTED = STOOD_STILL | {"outage", "no_owner", "owner_dead"}
 """Why a tick is skipped by a desk whose parts are killed and stopped, on a machine that may be busy."""
 UNITS = ("foresight.service", "foresight-stage.service", "foresight-venue.service")
 INSTALL = """\
