@@ -37,7 +37,7 @@ from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
 from supervisor.gateway import KEPT_WARM, WARM
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
 SPEED = 10.0
 
