@@ -24,7 +24,7 @@ from shared.paths import State
 from supervisor.workers import SURROUNDINGS, confined, end_at_once, end_strays
 
 NICENESS: Final = 10
-"""Below everything that trades."""
+"""So far below everything that trades, whose own niceness is ours."""
 MARK: Final = "FORESIGHT_TRIAL"
 """The environment variable by which such a process is known to belong to a state folder."""
 
@@ -54,6 +54,7 @@ class Aside:
         """
         started = self._start(release, arguments, output, log, seed)
         try:
+            self._bound(started.pid)
             pidfd = os.pidfd_open(started.pid)
         except OSError:
             end_at_once(started)
@@ -67,7 +68,7 @@ class Aside:
         command = confined(self._state, release, self._lock_of(release), arguments)
         output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with output.open("wb") as said, log.open("wb") as complained:
-            started = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=self._state.releases / release,
                 env={**SURROUNDINGS, "PYTHONHASHSEED": seed, MARK: _mark(self._state)},
@@ -76,13 +77,11 @@ class Aside:
                 stderr=complained,
                 start_new_session=True,
             )
-        self._bound(started.pid)
-        return started
 
     def _bound(self, pid: int) -> None:
         """Take from a child what it may not have; it has only just begun to put its cell on."""
         with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
             for what, most in (
                 (resource.RLIMIT_AS, self._limits.trial_memory_mib << 20),
                 (resource.RLIMIT_FSIZE, self._limits.trial_output_mib << 20),

@@ -74,7 +74,7 @@ def play(anvil: Anvil, scenario: Scenario, kind: str = "EOA", **settings: Any) -
         anvil.ask("anvil_setBalance", owner, hex(10**24))
         address = owner if kind == "EOA" else contracts.a_safe(owner)
         wallet = a_wallet(kind, config=contracts.config, address=address)
-        usual: dict[str, Any] = {"poll_s": 0.02, "retry_s": 0.02, "retry_max_s": 0.1, "resend_s": 0.3, "answer_s": 0.5}
+        usual: dict[str, Any] = {"poll_s": 0.02, "retry_s": 0.02, "retry_max_s": 0.1, "resend_s": 0.3, "answer_s": 5.0}
         claims = Claims(by="rpc", rpc=anvil.url, confirmations=DEEP, **({"merge_min_usd": 0.0} | usual | settings))
         desk = ChainDesk(contracts, claims, wallet)
         try:
@@ -312,7 +312,7 @@ def test_a_node_that_hangs_is_waited_for(anvil: Anvil, state: str) -> None:
         desk.agrees()
         assert desk.contracts.told(MINED) == 1
 
-    play(anvil, scenario)
+    play(anvil, scenario, answer_s=0.5)
 
 
 def hanging(desk: ChainDesk) -> Callable[[bytes], Awaitable[Any]]:

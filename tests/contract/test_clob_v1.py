@@ -208,7 +208,9 @@ def test_the_reads_answer(trader: Trader) -> None:
         {*client.get_midpoints(params)} == {*client.get_prices(params)} == {*client.get_spreads(params)} == {up, down}
     )
     assert 0 < float(client.get_midpoint(up)["mid"]) < 1
-    assert float(client.get_price(up, "BUY")["price"]) < float(client.get_price(up, "SELL")["price"])
+    sides = client.get_prices([BookParams(up, "BUY"), BookParams(up, "SELL")])[up]
+    assert float(sides["BUY"]) < float(sides["SELL"]), "of one moment"
+    assert all(0 < float(client.get_price(up, side)["price"]) < 1 for side in ("BUY", "SELL"))
     assert float(client.get_spread(up)["spread"]) > 0
     assert client.get_last_trade_price(up).keys() == {"price", "side"}
     assert isinstance(client.get_last_trades_prices(params), list)

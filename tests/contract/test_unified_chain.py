@@ -25,6 +25,8 @@ from deploy.rehearsal.migrated import MigratedDay
 
 NOW_MS = (START_S + 20) * 1_000
 SPEED = 20.0
+WAIT_S = 180.0
+"""Far more than a whole test takes on a free machine."""
 PRIVATE = "0x" + "11" * 32
 ADDRESS = Account.from_key(PRIVATE).address
 RELAYER_KEY = RelayerApiKey(key="a key of the site", address=ADDRESS)
@@ -47,7 +49,7 @@ def play(
     async def whole() -> None:
         async with (
             running_venue(folder, day or a_day(), NOW_MS, SPEED, rules) as running,
-            asyncio.timeout(60),
+            asyncio.timeout(WAIT_S),
             await AsyncSecureClient.create(
                 private_key=PRIVATE, wallet=wallet, environment=where(running), api_key=RELAYER_KEY
             ) as client,

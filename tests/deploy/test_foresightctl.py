@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from kit.clocks import PATIENCE_S
 from kit.commands import NEVER
 from kit.desks import CTL, TWO_ASSETS, Desk, a_desk
 from kit.releases import ROOT
@@ -18,8 +19,8 @@ from deploy.foresightctl import VERBS, main
 from shared import entries as e
 
 RIGHT_AWAY = "0.3"
-HELLO_S = 3.0
-"""Enough for a worker to greet; one that never does is found out as soon."""
+HELLO_S = 6.0
+"""Enough for a worker to greet on a machine that is busy; one that never does is found out as soon."""
 
 
 def verbs_of_help() -> list[str]:
@@ -75,7 +76,7 @@ def test_the_version_is_the_distributions() -> None:
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """A desk that trades, judged when everybody has had their way with it."""
-    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nhello_s = {HELLO_S}\n") as desk:
+    with a_desk(settings=f"{TWO_ASSETS}[deploy]\nhello_s = {HELLO_S}\nwarm_s = 120\n") as desk:
         yield desk
         desk.judged()
 
@@ -218,7 +219,7 @@ class TestOnADesk:
         assert desk.ask("status").data["operation"]["op"] == held
         with desk.begun("wait", held) as process:
             assert desk.ctl("abort", held)[0] == 0
-            process.communicate(timeout=30)
+            process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 13
 
     @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from click.testing import CliRunner, Result
 from kit.days import DATE, write_day
 from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import PROMISES, processes_of
+from kit.rehearsals import rehearsed, was_slow
 from kit.releases import ROOT
 from kit.venue_books import venue_books
 
@@ -62,9 +62,8 @@ def a_deploy(exit_code: int = 0, code: str = "OK", fault: str = "") -> Deployed:
 def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     """Release after release takes over a desk that trades, nothing is lost, and one document says so."""
     day = write_day(tmp_path / DATE, windows=24)
-    command = [sys.executable, "-m", "deploy.foresight", "rehearse", "--json", "--state-dir", str(state.root)]
-    command += ["--day", str(day), "--deploys", str(DEPLOYS), "--minutes", str(MINUTES), "--speed", "60"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    options = ("--day", str(day), "--deploys", str(DEPLOYS), "--minutes", str(MINUTES), "--speed", "60")
+    state, ran = rehearsed(state.root, *options, most_s=240)
     assert ran.returncode == 0, ran.stderr
     (line,) = ran.stdout.splitlines()
     told = msgspec.json.decode(line)
@@ -83,6 +82,25 @@ def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     assert run(state).exit_code == 2
     _is_reported_as_the_venue_has_it(state)
     _is_explained(state)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "fault", "faults", "slow"),
+    [
+        (11, "late: 3 of 20 later than 1000 ms (15.0 % > 2 %)", [], True),
+        (20, "its worker w1-3 is gone: no heartbeat for 5.1 s", [], True),
+        (20, "its worker w1-3 is gone: no heartbeat for 5.1 s", ["tick 7 has no outcome"], False),
+        (11, "agreement: 3 hold->order", [], False),
+        (0, "", [], False),
+    ],
+)
+def test_a_machine_that_is_too_busy_is_told_from_a_desk_at_fault(
+    exit_code: int, fault: str, faults: list[str], slow: bool
+) -> None:
+    """Only where deploys failed for their lateness, and nothing else is wrong, is it rehearsed anew."""
+    told = {"deployed": [{"exit": 0, "fault": ""}, {"exit": exit_code, "fault": fault}], "faults": faults}
+    assert was_slow(msgspec.json.encode(told).decode()) is slow
+    assert not was_slow("")
 
 
 def _is_reported_as_the_venue_has_it(state: State) -> None:

@@ -335,8 +335,8 @@ def test_a_process_that_had_to_be_killed_is_told(play: Play, monkeypatch: pytest
     desk = play(supervisor=DEAF)
     desk.start()
     assert eventually(lambda: desk._tail("supervisor.log") == "deaf")
-    monkeypatch.setattr(running, "STOP_S", 0.2)
-    assert desk.stop() == ["the supervisor did not end in 0.2 s and was killed"]
+    monkeypatch.setattr(running, "STOP_S", 1.0)
+    assert desk.stop() == ["the supervisor did not end in 1 s and was killed"]
 
 
 def test_a_process_that_ends_badly_is_told(play: Play) -> None:

@@ -32,8 +32,10 @@ ANVIL: Final = MODULES / "@foundry-rs/anvil-linux-amd64/bin/anvil"
 CTF: Final = "@gnosis.pm/conditional-tokens-contracts/build/contracts/ConditionalTokens.json"
 SAFE: Final = "@gnosis.pm/safe-contracts/build/artifacts/contracts"
 CHAIN_ID: Final = 137
-UP_S: Final = 20.0
-ASK_S: Final = 10.0
+UP_S: Final = 60.0
+ASK_S: Final = 30.0
+TRIES: Final = 5
+"""Of ports that were free a moment ago."""
 NOBODY: Final = "0x" + "0" * 40
 MINED: Final = "0x" + keccak(b"PayoutRedemption(address,address,bytes32,bytes32,uint256[],uint256)").hex()
 MERGED: Final = "0x" + keccak(b"PositionsMerge(address,address,bytes32,bytes32,uint256[],uint256)").hex()
@@ -215,15 +217,32 @@ class Contracts:
 @contextmanager
 def running_anvil() -> Iterator[Anvil]:
     """A node with an empty chain, on a free port of loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    anvil = Anvil(port)
+    anvil = _started()
     try:
-        anvil.start()
         yield anvil
     finally:
         anvil.end()
+
+
+def _started() -> Anvil:
+    """A node on a port that nobody took between our look at it and the node's."""
+    for left in reversed(range(TRIES)):
+        anvil = Anvil(_free_port())
+        try:
+            anvil.start()
+        except AssertionError:
+            anvil.end()
+            if not left:
+                raise
+        else:
+            return anvil
+    raise AssertionError("there is a last try")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def deployed(anvil: Anvil) -> Contracts:

@@ -10,7 +10,7 @@ from typing import Any
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 Act = Callable[["Floor", ServerConnection, int], Awaitable[Any]]
 
 

@@ -39,7 +39,7 @@ PRIVATE = "0x" + "11" * 32
 SPEED = 20.0
 SHARES = 30_000_000
 NOW_MS = (START_S + 20) * 1_000
-WAIT_S = 20.0
+WAIT_S = 60.0
 LOOK_S = 0.01
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 """Far more than anything should take, on any machine: a test that waits so long has failed."""
 _LOOK_S: Final = 0.01
 

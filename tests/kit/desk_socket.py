@@ -21,7 +21,7 @@ GREEN, BLUE = "9f31c7e0aa00", "a1b2c3d4bb00"
 OP = "01K9XT00000000000000000000"
 TRADING = {"seq": 41, "hash": BLUE, "state": "TRADING"}
 _PIECE = 4_096
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 Answer = Reply | bytes | None
 """A reply; bytes that are sent as they are; or nothing at all, and the caller waits."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
-ASK_S = 20.0
+ASK_S = 60.0
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from kit.releases import ROOT
 
 INSTALLED = Path("/opt/foresight")
 UNITS = ROOT / "deploy" / "systemd"
-BOOT_S = 20.0
+BOOT_S = 60.0
 PATIENCE_S = 60.0
 POLL_S = 0.02
 BUILD_S = 300

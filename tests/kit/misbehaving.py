@@ -26,7 +26,7 @@ from shared.clock import SystemClock
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 20.0
 """Ten market seconds are half a real one."""
-WAIT_S = 20.0
+WAIT_S = 60.0
 POLL_S = 0.02
 KEY = Key("00000000-0000-4000-8000-000000000001", "c2VjcmV0", "phrase", Trader().address, 0)
 _SALTS = itertools.count(1)

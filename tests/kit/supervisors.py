@@ -11,7 +11,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,9 +98,11 @@ class Running:
         """The same, as bytes; nothing when it ends meanwhile."""
         with socket.socket(socket.AF_UNIX) as channel:
             channel.settimeout(PATIENCE_S)
-            channel.connect(str(self.state.control_socket))
-            channel.sendall(request + b"\n")
-            return channel.makefile("rb").readline()
+            with suppress(ConnectionError, FileNotFoundError):
+                channel.connect(str(self.state.control_socket))
+                channel.sendall(request + b"\n")
+                return channel.makefile("rb").readline()
+        return b""
 
     def said(self) -> str:
         """Its log."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 20
+WAIT_S = 60
+"""Far more than anything takes here, on a machine that has better things to do."""
 WINDOW_S = 900
 
 

@@ -17,7 +17,7 @@ from kit.tapes import Stream
 from shared.messages import Beating, Event, FromWorker, Hello, Ready, Streamed, ToWorker, Welcome
 from shared.wire import MAX_FRAME, decode_from_worker, encode
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """A real process on a busy machine may be slow; it may not be silent for so long."""
 _T = TypeVar("_T")
 
@@ -107,10 +107,14 @@ class LiveWorker:
         return self.process.wait(PATIENCE_S)
 
     def at_end_of_file(self) -> bool:
-        """Whether nothing more comes on the channel, which is closed."""
+        """Whether nothing more comes on the channel but heartbeats that were on their way, and its end."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.channel, selectors.EVENT_READ)
-            return bool(selector.select(PATIENCE_S)) and self.channel.recv(MAX_FRAME) == b""
+            while selector.select(PATIENCE_S):
+                frame = self.channel.recv(MAX_FRAME)
+                if not frame or not isinstance(decode_from_worker(frame), Beating):
+                    return not frame
+        return False
 
     def stderr(self) -> str:
         """What the process has written for people."""

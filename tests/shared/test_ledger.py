@@ -23,7 +23,7 @@ from shared.paths import State
 
 ROOT = Path(__file__).resolve().parents[2]
 DEV_SHM = Path("/dev/shm")
-DEATHS, WRITES_EACH, DEATHS_S = 30, 100, 120.0
+DEATHS, WRITES_EACH, DEATHS_S = 30, 100, 300.0
 """How many writers die, how much each writes at least, and how long all of it may take."""
 NAME = f"foresight-test-{os.getpid()}"
 

@@ -37,7 +37,7 @@ from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
 from supervisor.gateway import KEPT_WARM, WARM
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
 SPEED = 10.0
 
@@ -350,12 +350,15 @@ def test_a_loop_that_stood_still_says_so(state: State) -> None:
         async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
             await until(lambda: said(state, Term))
             time.sleep(2 * AWAY_S)  # noqa: ASYNC251 - the loop is what shall stand still
-            await until(lambda: any(gap.what == "all" for gap in said(state, Gap)))
+            await until(stalls)
+
+    def stalls() -> list[Gap]:
+        """As long as it was made to; on a busy machine it may have stood still before, for less."""
+        gaps = [gap for gap in said(state, Gap) if gap.what == "all"]
+        return [gap for gap in gaps if gap.to_ns - gap.from_ns >= 2 * AWAY_S * NS]
 
     asyncio.run(scenario())
-    stall = next(gap for gap in said(state, Gap) if gap.what == "all")
-    assert (stall.cause, stall.whose) == ("the supervisor stood still", "ours")
-    assert stall.to_ns - stall.from_ns >= 2 * AWAY_S * NS
+    assert {(stall.cause, stall.whose) for stall in stalls()} == {("the supervisor stood still", "ours")}
 
 
 def test_a_segment_that_is_complete_is_tended_and_a_failure_is_counted(state: State) -> None:

@@ -163,7 +163,7 @@ def test_catching_up_waits_for_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.sleep(0)
         sent.gateway.trades.assert_not_called()
         sent.gateway.key = key
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await waiting
 
     asyncio.run(scenario())

@@ -23,7 +23,7 @@ from supervisor.venue.frames import BadFrame
 from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import parse_market_frame
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 KEY = ApiKey("0xabc", API_KEY, "c2VjcmV0", "pass")
 BTC = Slot("BTC", 5)
 

@@ -148,7 +148,7 @@ def test_an_order_without_a_clear_answer_is_unknown_and_not_sent_again(answer: b
 
 def test_an_order_whose_answer_is_late_is_unknown() -> None:
     """It arrived, once."""
-    found, asked = placed(SILENCE, answer_s=0.3)
+    found, asked = placed(SILENCE, answer_s=1.0)
     assert found == Answer("unknown", reason="no answer: TimeoutError")
     assert len(asked) == 1
 
@@ -366,7 +366,7 @@ def test_no_cancel_waits_behind_orders_and_no_order_behind_questions() -> None:
         assert len(venue.asked_for("POST /order")) == CONNECTIONS
         assert [one.verdict for one in ends if isinstance(one, Answer)] == ["unknown"] * CONNECTIONS
 
-    with_gateway(act, answer_s=1.0)
+    with_gateway(act, answer_s=2.0)
 
 
 # --- look-ups and lists ---

@@ -21,7 +21,7 @@ from supervisor.journal import JOURNAL, Journal, JournalFailed, lines
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @asynccontextmanager

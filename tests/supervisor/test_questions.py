@@ -128,7 +128,7 @@ class Listener:
         self.ended.set()
 
 
-async def met(does: str, scheme: str, answer_s: float = 0.5) -> tuple[BaseException, bytes]:
+async def met(does: str, scheme: str, answer_s: float = 1.0) -> tuple[BaseException, bytes]:
     """What asking such a listener raises, and what it has heard."""
     listener = Listener(does)
     server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
@@ -172,7 +172,7 @@ def test_a_question_that_found_no_free_connection_in_time_never_left() -> None:
     """What is said of each is what the venue has heard: of those that never left, nothing."""
 
     async def talk() -> None:
-        async with answering() as venue, open_pool(0.5, 1) as pool:
+        async with answering() as venue, open_pool(1.0, 1) as pool:
             venue.on("POST /slow", SILENCE)
             bodies = [b"%d" % number for number in range(5)]
             questions = [ask(pool, "POST", f"{venue.url}/slow", {}, body) for body in bodies]

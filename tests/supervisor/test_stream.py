@@ -17,7 +17,7 @@ from shared.messages import Account, ParametersSet, Pulse, Streamed, TermBegan, 
 from shared.records import CannotWrite, Damaged, read, segments
 from supervisor.stream import RETRY_NS, TAPE, Stream, tail
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 ACCOUNT = Account(1, 0, 0, (), ())
 
 

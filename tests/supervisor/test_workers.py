@@ -21,7 +21,7 @@ from shared.wire import MAX_FRAME, encode
 from supervisor import workers
 from supervisor.workers import READ_MAX, CannotStart, Workers
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 RELEASE, LOCK = "71be04000000", "10c0c0000000"
 HELLO = Hello((1, 1), "w1", 0, RELEASE, 900, ())
 LAST = LastWords("bad_parameters", "stake_usd is below 0")
@@ -300,6 +300,7 @@ def test_a_worker_is_ended_politely_and_then_surely(state: State, monkeypatch: p
         floor.workers.end("w1")
         await floor.until_lost()
 
+    monkeypatch.setattr(workers, "TERM_S", PATIENCE_S)
     assert on_a_floor(state, listens + WAIT, act).lost == [("w1", "exit code 0")]
     monkeypatch.setattr(workers, "TERM_S", 0.2)
     assert on_a_floor(state, deaf + WAIT, act).lost == [("w1", "killed by SIGKILL")]

@@ -12,12 +12,24 @@ from pathlib import Path
 
 import pytest
 from kit.desks import a_desk, eventually, processes_of
+from kit.rehearsals import rehearsed
 from kit.releases import ROOT
 
+from deploy.client import last_status
 from shared.paths import State
 
 pytestmark = pytest.mark.system
 FORESIGHT = (sys.executable, "-m", "deploy.foresight")
+BEGUN_S = 120.0
+"""How long a desk may take that has to make its environment and its first release, on a machine that is busy."""
+ENDED_S = 60.0
+"""Longer than its supervisor and its venue may take each before they are killed."""
+
+
+def decided(state: State) -> bool:
+    """Whether a desk says that it has decided."""
+    told = last_status(state.status)
+    return told is not None and told["decided"] > 0
 
 
 @pytest.fixture
@@ -30,11 +42,7 @@ def folder() -> Iterator[Path]:
 @pytest.mark.xdist_group("rehearse")
 def test_ten_deploys_with_orders_and_positions_open_cost_nothing(folder: Path) -> None:
     """Every tick decided, no order touched, no feed reconnected, positions and cash to the millionth: exit 0."""
-    state = folder / "s"
-    command = [*FORESIGHT, "rehearse", "--deploys", "10", "--minutes", "8", "--speed", "12", "--json"]
-    ran = subprocess.run(
-        [*command, "--state-dir", str(state)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=480
-    )
+    _, ran = rehearsed(folder / "s", "--deploys", "10", "--minutes", "8", "--speed", "12", most_s=480)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     document = json.loads(ran.stdout)
     assert (document["deploys"], document["deploys_failed"], document["verified"]) == (10, 0, True)
@@ -48,9 +56,12 @@ def test_ctrl_c_ends_a_desk_with_everything_of_it(folder: Path) -> None:
     state = State(folder / "s")
     command = [*FORESIGHT, "run", "--speed", "20", "--state-dir", str(state.root)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as desk:
-        eventually(lambda: state.status.exists() and b'"decided":0' not in state.status.read_bytes(), "decisions")
-        desk.send_signal(signal.SIGINT)
-        out, _ = desk.communicate(timeout=30)
+        try:
+            eventually(lambda: decided(state) or desk.poll() is not None, "decisions", BEGUN_S)
+            desk.send_signal(signal.SIGINT)
+            out, _ = desk.communicate(timeout=ENDED_S)
+        finally:
+            desk.kill()
     assert desk.returncode == 0, out.decode()
     assert not processes_of(folder)
     assert not state.control_socket.exists()

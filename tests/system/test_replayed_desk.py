@@ -19,13 +19,11 @@ from kit.shared_data import SETTLEMENT_DAY
 
 from deploy.rehearse import PLAYBOOK
 from shared import entries as e
-from shared.outcomes import EXIT
 
 pytestmark = pytest.mark.system
 
 DEPLOYS: Final = 2
 DEPLOYS_AT_NIGHT: Final = 10
-ATTEMPTS: Final = 5
 HOLDS: Final = '{"verdict": "busy"}'
 
 
@@ -44,14 +42,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def deploy(desk: Desk, strategy: Path) -> None:
-    """Let a strategy take over. A busy machine may be too slow for its gates; then it is asked for once more."""
-    folder = desk.release(strategy=strategy)
-    for _ in range(ATTEMPTS):
-        code, reply = desk.deploy(folder, "--expect", "any")
-        if code == 0:
-            return
-        assert code == EXIT["GATE_FAILED"], reply
-    raise AssertionError(f"{ATTEMPTS} times: {reply}")
+    """Let a strategy take over."""
+    *_, came = desk.tries(desk.release(strategy=strategy), "--expect", "any")
+    assert came.code == 0, came
 
 
 def retune(desk: Desk, stake_usd: float) -> None:

@@ -7,6 +7,7 @@ import pty
 import subprocess
 
 import pytest
+from kit.clocks import PATIENCE_S
 from kit.commands import ctl, document
 from kit.desks import CTL
 from kit.releases import ROOT
@@ -23,7 +24,7 @@ def armed_at_a_terminal(state: State, typed: str) -> int:
     command = [*CTL, "arm", "--state-dir", str(state.root)]
     with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ran:
         os.write(ours, typed.encode() + b"\n")
-        ran.communicate(timeout=30)
+        ran.communicate(timeout=PATIENCE_S)
     os.close(ours)
     os.close(theirs)
     return ran.returncode

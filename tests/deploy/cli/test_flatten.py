@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from kit.clocks import PATIENCE_S
 from kit.commands import ctl, document, told
 from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import CTL
@@ -46,7 +47,7 @@ def on_a_terminal(state: State, typed: str) -> tuple[int, str]:
     command = [*CTL, "flatten", "--state-dir", str(state.root)]
     with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ran:
         os.write(ours, typed.encode() + b"\n")
-        said = ran.communicate(timeout=30)[0].decode()
+        said = ran.communicate(timeout=PATIENCE_S)[0].decode()
     os.close(ours)
     os.close(theirs)
     return ran.returncode, said

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from kit.clocks import eventually
+from kit.clocks import PATIENCE_S, eventually
 from kit.commands import NEVER, ctl, document, told
 from kit.desk_socket import OP, TRADING, PlayedDesk, a_history, a_reply, an_operation
 from kit.releases import ROOT
@@ -195,7 +195,7 @@ def test_ctrl_c_leaves_the_operation_alone(as_json: bool, state: State) -> None:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert eventually(lambda: len(desk.heard) >= 3)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert {request.verb for request in desk.heard} == {"operation"}
     assert not any(word in out + err for word in NEVER)
@@ -220,7 +220,7 @@ def test_a_supervisor_that_comes_back_is_waited_for(state: State, monkeypatch: p
         waiter.start()
         assert eventually(lambda: before.heard)
     with PlayedDesk(state, operation=a_reply(data=an_operation("ROLLED_BACK"))):
-        waiter.join(30)
+        waiter.join(PATIENCE_S)
     assert codes == [20]
 
 

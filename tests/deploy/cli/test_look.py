@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 import pytest
-from kit.clocks import eventually
+from kit.clocks import PATIENCE_S, eventually
 from kit.commands import NEVER, ctl, document
 from kit.desk_socket import OP, PlayedDesk, a_reply, a_slot, a_status, an_operation
 from kit.releases import ROOT
@@ -210,7 +210,7 @@ def test_events_can_be_followed(as_json: bool, state: State) -> None:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert eventually(lambda: len(desk.heard) >= 3)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, err) == (130, "")
     assert desk.heard[-1].args == {"after_ns": later["at_ns"], "limit": 500}
     lines = out.splitlines()

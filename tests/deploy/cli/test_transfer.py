@@ -7,6 +7,7 @@ import pty
 import subprocess
 
 import pytest
+from kit.clocks import PATIENCE_S
 from kit.commands import ctl, document
 from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import CTL
@@ -64,7 +65,7 @@ def test_a_person_types_the_amount_that_was_shown(state: State, typed: str, code
     desk = PlayedDesk(state, status=missing(50_000_000, 50_000_000), transfer=a_reply(message="taken over"))
     with desk, subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=-1, stderr=subprocess.STDOUT) as ran:
         os.write(ours, typed.encode() + b"\n")
-        said = ran.communicate(timeout=30)[0].decode()
+        said = ran.communicate(timeout=PATIENCE_S)[0].decode()
     os.close(ours)
     os.close(theirs)
     assert (ran.returncode, len(desk.asked("transfer"))) == (code, wishes), said

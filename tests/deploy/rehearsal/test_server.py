@@ -277,7 +277,7 @@ def test_the_official_client_streams_books_and_prices(tmp_path: Path) -> None:
         async with await AsyncSecureClient.create(
             private_key=PRIVATE, environment=environment(desk.running.where)
         ) as client:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 books = await client.subscribe(MarketSpec(token_ids=[token]))
                 kinds = [(await anext(books)).type for _ in range(4)]
                 assert kinds[0] == "book"
@@ -299,7 +299,7 @@ def test_the_official_client_follows_its_orders(tmp_path: Path) -> None:
         where = environment(desk.running.where)
         async with (
             await AsyncSecureClient.create(private_key=PRIVATE, environment=where) as client,
-            asyncio.timeout(20),
+            asyncio.timeout(60),
         ):
             events = await client.subscribe(UserSpec())
             rested = await client.place_limit_order(asset_id=token, side="BUY", price="0.05", size=10)

@@ -17,7 +17,7 @@ from deploy.rehearsal.sockets import FRAME_MAX_BYTES, MANNERS, QUEUE_MAX, Manner
 
 NOW_MS = (START_S + 20) * 1_000
 DAY = a_day()
-WAIT_S = 10
+WAIT_S = 60
 
 
 async def received(socket: ClientConnection) -> str:
@@ -152,6 +152,7 @@ def test_price_and_binance_sockets_ping_their_readers(tmp_path: Path) -> None:
                     assert {ping.type for ping in pings} == {WSMsgType.PING}
                     end = await deaf.receive()
                     assert (end.type, end.data) == (WSMsgType.CLOSE, manner.dead)
+                running.venue.sockets.manners[channel] = replace(manner, ping_s=0.1)
                 async with http.ws_connect(where, autoping=False) as awake:
                     for _ in range(3 * manner.misses):
                         ping = await awake.receive()

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from kit.clocks import eventually
+from kit.clocks import PATIENCE_S, eventually
 from kit.days import START_S, WINDOW_S, write_day
 from kit.lived import OUTCOME, live, planted
 from kit.releases import ROOT, STRATEGY, a_checkout
@@ -204,7 +204,7 @@ def test_interrupted_it_leaves_nothing_behind(desk: tuple[State, Stream, str], t
     with subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
         assert eventually(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text())
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=30)
+        _, said = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, said) == (130, "foresight replay: stopped; nothing was changed\n")
     pid = int((tmp_path / "pid").read_text())
     assert eventually(lambda: not os.path.exists(f"/proc/{pid}"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
-from kit.clocks import eventually
-from kit.releases import ROOT
+from kit.clocks import PATIENCE_S, eventually
+from kit.releases import ROOT, STRATEGY, a_checkout
 from kit.tapes import Market, Stream
 
 from deploy.analysis.replay import Job, replayed
@@ -46,9 +46,10 @@ def test_what_cannot_be_replayed_is_an_answer(job: Job, tmp_path: Path) -> None:
     assert broken.done is None and "stake_usd" in broken.fault
 
 
-def test_a_hand_ends_when_nobody_is_left_to_tell_it_anything(job: Job) -> None:
-    """In the middle of a cell, and the release it had started with it."""
-    longest = msgspec.json.encode(Task("c", job))
+def test_a_hand_ends_when_nobody_is_left_to_tell_it_anything(job: Job, tmp_path: Path) -> None:
+    """In the middle of a cell, which would never end, and the release it had started with it."""
+    endless = a_checkout(tmp_path / "r", {STRATEGY: "while True:\n    pass\n"})
+    longest = msgspec.json.encode(Task("c", msgspec.structs.replace(job, release=str(endless))))
     with subprocess.Popen(HAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as hand:
         assert hand.stdin is not None
         hand.stdin.write(longest + b"\n")
@@ -56,5 +57,5 @@ def test_a_hand_ends_when_nobody_is_left_to_tell_it_anything(job: Job) -> None:
         assert eventually(lambda: psutil.Process(hand.pid).children())
         release = psutil.Process(hand.pid).children()[0]
         hand.stdin.close()
-        assert hand.wait(30) != 0
+        assert hand.wait(PATIENCE_S) != 0
         assert eventually(lambda: not release.is_running() or release.status() == psutil.STATUS_ZOMBIE)

@@ -62,8 +62,8 @@ def test_a_cell_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
         f"    child = subprocess.Popen(['sleep', '600']); open('{tmp_path}/child', 'w').write(str(child.pid))\n"
         "    time.sleep(600)"
     )
-    (answer,) = Pool(1, hand, cell_s=0.5).run([a_task("c")])
-    assert "not done after 0.5 s" in answer.fault
+    (answer,) = Pool(1, hand, cell_s=2.0).run([a_task("c")])
+    assert "not done after 2 s" in answer.fault
     child = int((tmp_path / "child").read_text())
     assert eventually(lambda: not _runs(child))
 
