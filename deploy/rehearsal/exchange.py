@@ -394,9 +394,9 @@ class Exchange:
 
     def _hold_rest(self, order: Order, open_micro: int) -> None:
         """Hold back what an order still needs for its open shares."""
-        shares = Hold(order.token_id, open_micro)
-        dollars = Hold("", collateral_of(open_micro, order.price_micro))
-        self.accounts.hold(order.owner, order.order_id, shares if order.side == "SELL" else dollars)
+        sells, dollars = order.side == "SELL", collateral_of(open_micro, order.price_micro)
+        held = Hold(order.token_id, open_micro) if sells else Hold("", dollars)
+        self.accounts.hold(order.owner, order.order_id, held)
 
     # Settlement.
 
