@@ -146,11 +146,8 @@ class Venue:
         return self.buckets.cancels(key.owner, cost, self.clock.monotonic_ns())
 
     def begin(self, body: object, key: Key) -> Reply | Refused | asyncio.Future[Reply]:
-        """Place one order; its answer, its refusal, or the promise of an answer. What it caused is carried out.
-
-        Whoever brings a request has turned the exchange to now; only faults that wait for orders come between two.
-        """
-        self.director.ordered()
+        """Place one order; its answer, its refusal, or the promise of an answer. What it caused is carried out."""
+        self.turn()
         try:
             outcome = self.exchange.place(body, key)
         except Refused as refused:
