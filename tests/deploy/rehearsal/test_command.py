@@ -126,7 +126,7 @@ def test_a_scenario_is_played(tmp_path: Path) -> None:
     """From its file, in market time, onto the record."""
     scenario = tmp_path / "bad.toml"
     scenario.write_text('[[fault]]\nkind = "clock_skew"\nskew_ms = -500_000\nafter_s = 0\nfor_s = 0\n')
-    options = ("--json", "--speed", "60", "--scenario", str(scenario))
+    options = ("--json", "--speed", "5", "--scenario", str(scenario))
     with a_process(tmp_path / "record", *options) as process:
         said = process.said()
         behind_s = get(said["control"])["market_ms"] / 1_000 - get(said["clob"] + "/time")
