@@ -194,7 +194,10 @@ class Accounts:
             account.positions.pop(token_id, None)
 
     def _open(self, owner: str) -> Account:
-        return self._by_owner.setdefault(owner, Account(owner))
+        account = self._by_owner.get(owner)
+        if account is None:
+            account = self._by_owner[owner] = Account(owner)
+        return account
 
 
 def taker_fee(size_micro: int, price_micro: int, fee: Fee) -> int:

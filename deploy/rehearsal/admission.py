@@ -7,7 +7,7 @@ nothing; an admitted order's means cover it at its limit, a marketable BUY's als
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,7 @@ class Admission:
 
     def knock(self, bodies: Sequence[object], key: Key, now_ms: int) -> None:
         """Owner and mode, before anything is charged. A wrong owner in a batch is its leg's affair. Raises: Refused."""
-        legs = [body if isinstance(body, Mapping) else {} for body in bodies]
+        legs = [body if isinstance(body, dict) else {} for body in bodies]
         if len(legs) == 1 and legs[0].get("owner", key.api_key) != key.api_key:
             raise refusals.bad(refusals.OWNER_IS_NOT_KEY)
         self.modes.check_orders(now_ms, (leg.get("postOnly") is True for leg in legs))

@@ -69,6 +69,8 @@ class Director:
 
     def ordered(self) -> None:
         """Begin what waits for as many orders as the venue has taken by now."""
+        if not self._waiting:
+            return
         due = [planned for planned in self._waiting if self.exchange.taken >= _orders(planned)]
         for planned in due:
             self._waiting.remove(planned)

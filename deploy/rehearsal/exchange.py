@@ -189,7 +189,7 @@ class Exchange:
         """Sit out the taker delay; who asked to defer is answered at once, and hears of the rest on the user socket."""
         ticket, waiting = next(self._tickets), order_of(asked, self.now_ms)
         self._delayed.add(asked.order_id)
-        self._tell(waiting, protocol.order_event(waiting, "PLACEMENT", self.now_ms) | {"status": "DELAYED"})
+        self._tell(waiting, partial(protocol.order_event, waiting, "PLACEMENT", self.now_ms), status="DELAYED")
         due_ms = self.now_ms + self.rules.taker_delay_ms
         self.agenda.add(due_ms, partial(self._after_delay, market, asked, ticket))
         if asked.deferred:
@@ -261,13 +261,13 @@ class Exchange:
         )
         if status != "unmatched" or order.open:
             shown = {"status": "UNMATCHED"} if status == "unmatched" else {}
-            self._tell(order, protocol.order_event(order, "PLACEMENT", self.floor.stamp_ms) | shown)
+            self._tell(order, partial(protocol.order_event, order, "PLACEMENT", self.floor.stamp_ms), **shown)
 
     def _killed(self, order: Order, matched: Matched) -> None:
         cause = order.kind.lower()
         self._line("cancel", order_id=order.order_id, cause=cause, open_micro=matched.killed_micro, api_key="")
         if not matched.fills:
-            self._tell(order, protocol.killed_event(order, KILLED[order.kind], self.floor.stamp_ms))
+            self._tell(order, partial(protocol.killed_event, order, KILLED[order.kind], self.floor.stamp_ms))
 
     # Cancelling.
 
@@ -312,9 +312,8 @@ class Exchange:
         order.status = CLOSED_STATUS[cause]
         self._hold_rest(order, 0)
         self._line("cancel", order_id=order.order_id, cause=cause, open_micro=open_micro, api_key=api_key)
-        self._tell(
-            order, protocol.order_event(order, "CANCELLATION", self.floor.stamp_ms, created_in_ms=cause != "client")
-        )
+        by_venue = cause != "client"
+        self._tell(order, partial(protocol.order_event, order, "CANCELLATION", self.floor.stamp_ms, by_venue))
         self.floor.publish(market)
 
     def _expire(self, order: Order) -> None:
@@ -395,9 +394,9 @@ class Exchange:
 
     def _hold_rest(self, order: Order, open_micro: int) -> None:
         """Hold back what an order still needs for its open shares."""
-        shares = Hold(order.token_id, open_micro)
-        dollars = Hold("", collateral_of(open_micro, order.price_micro))
-        self.accounts.hold(order.owner, order.order_id, shares if order.side == "SELL" else dollars)
+        sells, dollars = order.side == "SELL", collateral_of(open_micro, order.price_micro)
+        held = Hold(order.token_id, open_micro) if sells else Hold("", dollars)
+        self.accounts.hold(order.owner, order.order_id, held)
 
     # Settlement.
 
@@ -438,15 +437,18 @@ class Exchange:
         for leg in trade.legs:
             if leg.maker:
                 order = self.orders[leg.order_id]
-                self._tell(order, protocol.order_event(order, "UPDATE", self.floor.stamp_ms))
+                self._tell(order, partial(protocol.order_event, order, "UPDATE", self.floor.stamp_ms))
 
     def _send_trade(self, trade: Trade) -> None:
         for api_key in trade.clients():
-            event = protocol.trade_event(trade, api_key, self.floor.stamp_ms)
-            self.out.put(ToUser(api_key, trade.condition_id, event))
+            if self.out.wants(api_key):
+                event = protocol.trade_event(trade, api_key, self.floor.stamp_ms)
+                self.out.put(ToUser(api_key, trade.condition_id, event))
 
-    def _tell(self, order: Order, event: Json) -> None:
-        self.out.put(ToUser(order.api_key, order.condition_id, event))
+    def _tell(self, order: Order, event: Callable[[], Json], **shown: str) -> None:
+        """Tell an order's key what became of it. event: makes it, if it is wanted. shown: what it says otherwise."""
+        if self.out.wants(order.api_key):
+            self.out.put(ToUser(order.api_key, order.condition_id, event() | shown))
 
     def _line(self, kind: str, **fields: Any) -> None:
         self.out.put(Line(self.now_ms, kind, fields))

@@ -15,7 +15,7 @@ from deploy.rehearsal import refusals
 from deploy.rehearsal.days import Listing, Outcome
 from deploy.rehearsal.keys import Key
 from deploy.rehearsal.matching import IMMEDIATE, Kind, Side, Wish, collateral_of
-from deploy.rehearsal.posted import NOBODY_TAKES, SIDES, AnyPosted, number, prove, struct_of
+from deploy.rehearsal.posted import NOBODY_TAKES, SIDES, AnyPosted, number, prove
 from deploy.rehearsal.quantities import MICRO, is_count, text_of
 from deploy.rehearsal.signatures import AnyOrder, Domain, LegacyOrder
 
@@ -148,8 +148,7 @@ class Ground:
 
 def ask(posted: AnyPosted, key: Key, ground: Ground) -> Asked:
     """Prove an order and hold it to the market's rules. Raises: Refused, on the first rule it breaks."""
-    order_id = prove(posted, key, ground.domain)
-    order = struct_of(posted.order)
+    order_id, order = prove(posted, key, ground.domain)
     ground.permits(key, order)
     asked = _asked(posted, key, order, order_id, ground)
     for check in CHECKS:

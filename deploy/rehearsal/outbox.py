@@ -81,16 +81,26 @@ class Line:
 Effect = ToMarket | ToEverybody | ToUser | ToPrices | Answer | Shut | Line
 
 
+def _somebody(api_key: str) -> bool:
+    return True
+
+
 class Outbox:
     """Effects since the last `take`. watched: markets some connection listens to; others get no messages made.
 
-    through: what everything that is put passes, while a fault changes what is said.
+    listens: whether a user connection may hear of an API key. through: what everything that is put passes, while a
+    fault changes what is said.
     """
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self.watched: set[str] = set()
+        self.listens: Callable[[str], bool] = _somebody
         self.through: Callable[[Effect], Iterable[Effect]] | None = None
+
+    def wants(self, api_key: str) -> bool:
+        """Whether an event for an API key is to be made: somebody hears it, or a fault counts it."""
+        return self.through is not None or self.listens(api_key)
 
     def put(self, effect: Effect) -> None:
         """Say something."""

@@ -99,8 +99,8 @@ AnyPosted = Posted | LegacyPosted
 
 def read_posted(body: object) -> AnyPosted:
     """Read one order body, of either struct. Raises: Refused: not an order."""
-    fields = body.get("order") if isinstance(body, Mapping) else None
-    legacy = isinstance(fields, Mapping) and "timestamp" not in fields and "feeRateBps" in fields
+    fields = body.get("order") if isinstance(body, dict) else None
+    legacy = isinstance(fields, dict) and "timestamp" not in fields and "feeRateBps" in fields
     try:
         return msgspec.convert(body, LegacyPosted) if legacy else msgspec.convert(body, Posted)
     except msgspec.ValidationError as error:
@@ -149,8 +149,8 @@ def id_of(posted: AnyPosted, domain: Domain | None = None) -> str:
         return ""
 
 
-def prove(posted: AnyPosted, key: Key, domain: Domain) -> str:
-    """Hold an order to its signer and its maker. Returns its id. Raises: Refused."""
+def prove(posted: AnyPosted, key: Key, domain: Domain) -> tuple[str, AnyOrder]:
+    """Hold an order to its signer and its maker. Returns its id and what was signed. Raises: Refused."""
     order = struct_of(posted.order)
     try:
         signer = order_signer(order, domain, posted.order.signature)
@@ -163,7 +163,7 @@ def prove(posted: AnyPosted, key: Key, domain: Domain) -> str:
         raise refusals.bad(refusals.SIGNER_IS_NOT_KEY)
     if order.signature_type == EOA and order.maker.lower() != key.owner.lower():
         raise refusals.bad(refusals.MAKER_NOT_ALLOWED)
-    return order_hash(order, domain)
+    return order_hash(order, domain), order
 
 
 def _why_not(posted: AnyPosted, order: AnyOrder, key: Key) -> str:

@@ -22,15 +22,17 @@ from deploy.rehearsal.misbehaviour import misbehaving
 from deploy.rehearsal.posted import body_of
 from deploy.rehearsal.refusals import Refused, bad
 from deploy.rehearsal.routing import VENUE, Answered, Handler, Route, answered, keyed, refused
+from deploy.rehearsal.shedding import REQUESTS_MAX, shedding
 from deploy.rehearsal.venue import Venue
 
 BODY_MAX_BYTES: Final = 1 << 20
 FATAL: Final[web.AppKey[Callable[[Exception], None]]] = web.AppKey("fatal")
 
 
-def application(venue: Venue, fatal: Callable[[Exception], None]) -> web.Application:
-    """The venue's web application. fatal: is told of a fault of our own, once."""
-    app = web.Application(middlewares=[misbehaving(venue), _answer_refusals], client_max_size=BODY_MAX_BYTES)
+def application(venue: Venue, fatal: Callable[[Exception], None], requests_max: int = REQUESTS_MAX) -> web.Application:
+    """The venue's web application. fatal: is told of a fault of our own, once. requests_max: of requests under way."""
+    middlewares = [shedding(venue, requests_max), misbehaving(venue), _answer_refusals]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_MAX_BYTES)
     app[VENUE], app[FATAL] = venue, fatal
     for method, path, handler in (*ROUTES, *control_routes(venue)):
         app.router.add_route(method, path, handler)

@@ -1,7 +1,8 @@
 """WebSocket connections: frames in to the subscriptions, frames out in order, and an end for who stays silent or slow.
 
 Leaves what frames mean to `subscriptions.py`. What always holds: a connection's frames leave in the order they were
-queued; a reader that falls too far behind is closed rather than waited for; every connection is on the record twice.
+queued; a reader that falls too far behind is closed rather than waited for; one connection too many is turned away;
+every connection is on the record twice.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from deploy.rehearsal.subscriptions import Listener, Subscriptions
 
 QUEUE_MAX: Final = 65_536
 """Frames that wait for a slow reader: what a machine that stalled for seconds owes at sixty times the speed of life."""
+CONNECTIONS_MAX: Final = 512
+"""Connections of all channels together, each with a queue of its own; more than a hundred desks have."""
 FRAME_MAX_BYTES: Final = 65_536
 CLOSE_SLOW: Final = 4002
 CLOSE_GOING: Final = 1001
@@ -105,7 +108,10 @@ Note = Callable[[str, Json], None]
 
 
 class Sockets:
-    """All open connections. manners: by channel. wires: the way out of each; who holds one without a socket adds it."""
+    """All open connections. manners: by channel. wires: the way out of each; who holds one without a socket adds it.
+
+    connections_max: one more is turned away.
+    """
 
     def __init__(self, subscriptions: Subscriptions, mischief: Mischief, turn: Callable[[], None], note: Note) -> None:
         self._subscriptions = subscriptions
@@ -113,15 +119,16 @@ class Sockets:
         self._turn = turn
         self._note = note
         self.manners = dict(MANNERS)
+        self.connections_max = CONNECTIONS_MAX
         self._number = 0
         self.wires: set[Wire] = set()
 
     async def serve(self, channel: str, request: web.Request) -> web.WebSocketResponse:
         """Hold one connection of a channel until either side ends it.
 
-        Raises: HTTPServiceUnavailable: a fault turns it away.
+        Raises: HTTPServiceUnavailable: a fault turns it away, or there are as many as there may be.
         """
-        if self._mischief.turns_away(channel):
+        if len(self.wires) >= self.connections_max or self._mischief.turns_away(channel):
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(autoping=False, max_msg_size=FRAME_MAX_BYTES, compress=False)
         await socket.prepare(request)

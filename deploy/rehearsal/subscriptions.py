@@ -71,6 +71,7 @@ class Subscriptions:
         self.polybolt = PolyBolt(self.exchange)
         self.binance = SpotStreams(self.exchange)
         self.rtds = Rtds(self.exchange, self.binance.spot)
+        self.exchange.out.listens = self._listens
 
     def join(self, channel: str, peer: Peer, wanted: str = "") -> Listener:
         """A new connection on a channel: market, user, prices, rtds or binance. wanted: Binance's path and query."""
@@ -181,6 +182,9 @@ class Subscriptions:
         listener.key = key
         named = frame.get("markets")
         listener.markets = {text.lower() for text in _texts(named)} if named else None
+
+    def _listens(self, api_key: str) -> bool:
+        return any(listener.key is not None and listener.key.api_key == api_key for listener in self.users)
 
     def to_user(self, effect: ToUser) -> None:
         """Send an event to the user connections of its key."""

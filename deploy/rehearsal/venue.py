@@ -100,15 +100,19 @@ class Venue:
     def carry(self) -> None:
         """Carry out what the exchange wants said: the record first, then everybody else."""
         effects = self.exchange.out.take()
-        lines = [effect for effect in effects if isinstance(effect, Line)]
-        if lines:
-            wall_ms = self.clock.wall_ns() // MS_NS
-            for line in lines:
-                self._record.add(line.kind, line.at_ms, wall_ms, line.fields)
-            self._record.flush()
-        for effect in effects:
-            CARRIERS[type(effect)](self, effect)
+        if effects:
+            self._write(effects)
+            for effect in effects:
+                CARRIERS[type(effect)](self, effect)
         self._set_alarm()
+
+    def _write(self, effects: Iterable[Effect]) -> None:
+        """Put what is for the record on it, handed to the kernel."""
+        wall_ms = self.clock.wall_ns() // MS_NS
+        for effect in effects:
+            if isinstance(effect, Line):
+                self._record.add(effect.kind, effect.at_ms, wall_ms, effect.fields)
+        self._record.flush()
 
     def note(self, kind: str, fields: Json) -> None:
         """Write a line that the exchange knows nothing of."""

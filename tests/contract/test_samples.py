@@ -330,7 +330,7 @@ if POLYMARKET:
         domain = Domain(vector["domain"]["version"], vector["domain"]["verifyingContract"])
         key = Key("", "", "", vector["recovered_signer"], 0)
         assert domain in (CTF, CTF_NEG_RISK, PROTOCOL_V2)
-        assert prove(read_posted(vector["post_order_body"]), key, domain) == vector["order_hash"]
+        assert prove(read_posted(vector["post_order_body"]), key, domain)[0] == vector["order_hash"]
 
     def view_of(captured: Json) -> protocol.BookView:
         return protocol.BookView(

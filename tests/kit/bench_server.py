@@ -1,7 +1,8 @@
 """A server in a process of its own to be measured: the rehearsal venue, or the bare web server doing nothing.
 
 Run as a script: `bench_server.py venue SPEED FOLDER` or `bench_server.py bare`; its first line is JSON: where it is.
-The venue has no rate limits here: what it can do is the question, not what it allows.
+The venue has no rate limits here: what it can do is the question, not what it allows. Both keep their memory as
+`foresight venue` does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aiohttp import WSMsgType, web
 from kit.venue import Trader
 
 from deploy.rehearsal.buckets import Buckets, Tier
+from deploy.rehearsal.command import settle_memory
 from deploy.rehearsal.exchange import Exchange
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Keyring
@@ -44,6 +46,7 @@ async def serve(app: web.Application, begin: Callable[[int], Awaitable[None]]) -
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1_024).start()
     await begin(runner.addresses[0][1])
+    settle_memory()
     await asyncio.Event().wait()
 
 

@@ -24,6 +24,7 @@ from deploy.rehearsal.outbox import Line, ToMarket, ToUser
 from deploy.rehearsal.record import Record, read_keys, read_lines
 from deploy.rehearsal.seeded import SeededDay
 from deploy.rehearsal.server import application
+from deploy.rehearsal.shedding import REQUESTS_MAX
 from deploy.rehearsal.signatures import (
     BEFORE_V2,
     CTF,
@@ -204,7 +205,12 @@ class Running:
 
 @asynccontextmanager
 async def running_venue(
-    folder: Path, day: Day | None = None, now_ms: int = SEEDED_MS, speed: float = 1.0, rules: Rules | None = None
+    folder: Path,
+    day: Day | None = None,
+    now_ms: int = SEEDED_MS,
+    speed: float = 1.0,
+    rules: Rules | None = None,
+    requests_max: int = REQUESTS_MAX,
 ) -> AsyncIterator[Running]:
     """Serve a venue on a free port of loopback; a record in the folder is gone on with."""
     record = Record(folder)
@@ -219,7 +225,7 @@ async def running_venue(
     )
     venue = Venue(exchange, clock, record, folder, os.urandom)
     faults: list[object] = []
-    runner = web.AppRunner(application(venue, faults.append), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(venue, faults.append, requests_max), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     venue.start()

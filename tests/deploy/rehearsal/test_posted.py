@@ -78,8 +78,8 @@ def test_a_market_has_one_exchange_for_each_version_of_the_venue() -> None:
 def test_a_proved_order_has_the_id_it_was_posted_with() -> None:
     """Of either struct, each under its own domain."""
     new, old = TRADER.limit(KEY, UP, "BUY", 530_000, 10), TRADER.legacy(KEY, UP, "BUY", OLD_AMOUNTS)
-    assert prove(read_posted(new), KEY, CTF) == id_of(read_posted(new))
-    assert prove(read_posted(old), KEY, BEFORE_V2) == id_of(read_posted(old))
+    assert prove(read_posted(new), KEY, CTF)[0] == id_of(read_posted(new))
+    assert prove(read_posted(old), KEY, BEFORE_V2)[0] == id_of(read_posted(old))
 
 
 @pytest.mark.parametrize("changed", ["takerAmount", "expiration"])
@@ -92,7 +92,7 @@ def test_a_changed_order_is_not_its_signers(changed: str) -> None:
     if changed == "takerAmount":
         assert refusal(new) == refusals.INVALID_SIGNATURE
     else:
-        assert prove(read_posted(new), KEY, CTF)
+        assert prove(read_posted(new), KEY, CTF)[0]
 
 
 def test_somebody_elses_order_is_refused() -> None:

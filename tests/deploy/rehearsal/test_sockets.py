@@ -7,11 +7,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession, WSMsgType
 from kit.days import START_S, a_day
 from kit.venue import Running, running_venue
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from deploy.rehearsal.sockets import FRAME_MAX_BYTES, MANNERS, QUEUE_MAX, Manner, Wire
 
@@ -124,6 +125,25 @@ def test_a_reader_that_falls_too_far_behind_is_ended() -> None:
         wire.end(1000, "again")
         queued = [wire.queue.get_nowait() for _ in range(wire.queue.qsize())]
         assert queued == [b"frame"] * QUEUE_MAX + [(4002, "slow")]
+
+    asyncio.run(scenario())
+
+
+def test_one_connection_too_many_is_turned_away(tmp_path: Path) -> None:
+    """Whatever its channel; when another has left there is room again."""
+
+    async def scenario() -> None:
+        async with running_venue(tmp_path, DAY, NOW_MS) as running:
+            running.venue.sockets.connections_max = 1
+            async with connect(running.where["user_ws"]):
+                await until_recorded(running, "connect")
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(running.where["market_ws"])
+                assert refused.value.response.status_code == 503
+            await until_recorded(running, "disconnect")
+            async with connect(running.where["market_ws"]) as socket:
+                await socket.send("PING")
+                assert await received(socket) == "PONG"
 
     asyncio.run(scenario())
 

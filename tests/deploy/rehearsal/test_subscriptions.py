@@ -11,7 +11,7 @@ from kit.venue import Trader, an_exchange
 
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.keys import Key
-from deploy.rehearsal.outbox import ToEverybody
+from deploy.rehearsal.outbox import ToEverybody, ToUser
 from deploy.rehearsal.subscriptions import TOKENS_MAX, Listener
 
 # The market channel.
@@ -248,6 +248,25 @@ def test_who_left_hears_nothing() -> None:
     hall.exchange.place(Trader().limit(key, hall.market.listing.up_token, "BUY", 50_000, 10), key)
     hall.advance(2_000)
     assert ear.take() == []
+
+
+def test_events_are_made_only_for_keys_that_somebody_listens_with() -> None:
+    """Once the key is proved and until the last one leaves; while a fault counts events, for every key."""
+    hall = Hall()
+    (_, listener, mine), theirs = a_user(hall), Trader(2).join(hall.exchange)
+    salts = iter(range(9))
+
+    def told(trader: int, key: Key) -> int:
+        order = Trader(trader).limit(key, hall.market.listing.up_token, "BUY", 50_000, 10, salt=next(salts))
+        hall.exchange.place(order, key)
+        return sum(isinstance(effect, ToUser) for effect in hall.exchange.out.take())
+
+    assert (told(1, mine), told(2, theirs)) == (1, 0)
+    hall.exchange.out.through = lambda effect: [effect]
+    assert told(2, theirs) == 1
+    hall.exchange.out.through = None
+    hall.subscriptions.leave(listener)
+    assert told(1, mine) == 0
 
 
 def test_a_user_hears_of_a_delayed_order_before_it_is_placed() -> None:
