@@ -262,22 +262,34 @@ def strip(name: str, rows: Sequence[tuple[str, Sequence[Span]]], marks: Sequence
 def heat(
     name: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float | None, str]]]], width: int
 ) -> str:
-    """A table of values as shades: tone 0 above zero, tone 1 below, stronger the farther; the number is in the cell."""
+    """A table of values as shades: tone 0 above zero, tone 1 below, stronger the farther.
+
+    The number is in the cell where there is room for it, and shows where a pointer rests.
+    """
     left = _left([row for row, _ in rows])
     cell = (width - left - 4) / max(1, len(columns))
     canvas = Canvas(width, 22 + 24 * len(rows))
     strongest = max((abs(value) for _, cells in rows for value, _ in cells if value is not None), default=0.0) or 1.0
-    for number, column in enumerate(columns):
-        canvas.text(left + cell * (number + 0.5), 14, column, "middle", "n")
+    _column_names(canvas, columns, left, cell)
     for number, (row, cells) in enumerate(rows):
         y = 22 + 24 * number
         canvas.text(left - 8, y + 15, row, "end")
         for place, (value, words) in enumerate(cells):
             if value is not None:
                 shade = f' fill-opacity="{0.12 + 0.6 * abs(value) / strongest:.2f}"'
-                canvas.box(left + cell * place, y, cell - 2, 22, "f0" if value >= 0 else "f1", extra=shade)
-            canvas.text(left + cell * (place + 0.5), y + 15, words, "middle")
+                canvas.box(left + cell * place, y, cell - 2, 22, "f0" if value >= 0 else "f1", words, shade)
+            if len(words) * LETTER_PX <= cell:
+                canvas.text(left + cell * (place + 0.5), y + 15, words, "middle")
     return canvas.svg(name)
+
+
+def _column_names(canvas: Canvas, columns: Sequence[str], left: float, cell: float) -> None:
+    """Name every column, or where they are narrow each second, third, ... of them."""
+    widest = max(map(len, columns), default=0) * LETTER_PX
+    for number in range(0, len(columns), max(1, ceil(widest / cell))):
+        at, words = left + cell * (number + 0.5), columns[number]
+        if at + len(words) * LETTER_PX / 2 <= canvas.width:
+            canvas.text(at, 14, words, "middle", "n")
 
 
 def _frame(canvas: Canvas, x: Axis, y: Axis, left: float, right: float, top: float, bottom: float) -> None:

@@ -7,12 +7,15 @@ nanoseconds, sizes in millionths of a share. Nothing here is rounded, estimated 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from deploy.analysis.attribution.calibration import Bin, Tally
 from deploy.analysis.attribution.trades import Trade
 
-GroupBy = Literal["regime", "release", "parameters", "slot"]
+GroupBy = Literal["regime", "release", "parameters", "slot", "hour"]
+"""What is one row. An hour is of the day, UTC: the one in which a window lies, whose trades and decisions are its."""
+VERSIONS: Final[frozenset[GroupBy]] = frozenset({"regime", "release", "parameters"})
+"""Rows that can be held against each other; slots and hours are no versions of anything."""
 Quarter = int
 """A quarter hour since 1970: what may be taken as one independent observation."""
 

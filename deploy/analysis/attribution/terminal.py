@@ -53,7 +53,7 @@ def as_text(report: Report, crossing: bool) -> str:
 def _headline(report: Report) -> str:
     history = report.history
     kinds = Counter(boundary.kind for boundary in history.boundaries)
-    releases = len({lot.release for lot in history.lots if lot.release})
+    releases = len({stretch.release for stretch in history.cadence.stretches if stretch.release})
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     period = f"{stamp(history.from_ns)} to {stamp(history.until_ns)}" if history.until_ns else "nothing decided"
     plural = f"{_many(releases, 'release')}, {_many(len(history.boundaries), 'boundary', 'boundaries')}"

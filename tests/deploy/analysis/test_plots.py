@@ -104,6 +104,20 @@ def test_no_two_names_below_an_axis_overlap(width: int) -> None:
     assert all(at + letters / 2 * plots.LETTER_PX <= width + 0.1 for at, letters in places)
 
 
+def test_a_heat_map_writes_what_there_is_room_for_and_tells_the_rest() -> None:
+    """Twenty-four narrow columns: no two names overlap, and each number shows where a pointer rests."""
+    hours = [f"{hour:02}:00" for hour in range(24)]
+    figure = xml.fromstring(
+        plots.heat("net", hours, [("BTC/5m", [(n - 11.5, f"{n - 11.5:+.2f}") for n in range(24)])], 396)
+    )
+    named = [(float(t.get("x", 0)), str(t.text)) for t in figure.iter("text") if t.get("class") == "n"]
+    assert len(named) >= 6
+    assert all(then - at >= len(words) * plots.LETTER_PX for (at, words), (then, _) in pairwise(named))
+    assert all(at + len(words) / 2 * plots.LETTER_PX <= 396 for at, words in named)
+    assert "+0.50" not in [t.text for t in figure.iter("text")]
+    assert [t.text for t in figure.iter("title")] == [f"{n - 11.5:+.2f}" for n in range(24)]
+
+
 def test_tones_differ_by_dash_in_light_and_dark() -> None:
     """Whoever sees no colours sees the dashes; both schemes name every tone."""
     dashes = re.findall(r"\.l\.s\d\{stroke-dasharray:([^}]*)\}", plots.STYLE)

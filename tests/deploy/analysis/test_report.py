@@ -58,6 +58,19 @@ def test_the_document_says_what_the_books_say(desk: State, made: Made) -> None:
     assert told["cadence"]["missing"] == 0
 
 
+def test_every_row_is_split_by_slot_and_by_hour(desk: State, made: Made) -> None:
+    """Both splits add up to the row; --by hour has the hours as rows, and holds none against another."""
+    told = document(run(desk, "--json"))
+    for row, of in ((row, of) for row in told["rows"] for of in ("slot", "hour")):
+        splits = [split for split in told["splits"] if (split["row"], split["of"]) == (row["key"], of)]
+        for name in ("trades", "won", "net_micro"):
+            assert sum(split[name] for split in splits) == row[name], (of, name)
+    hours = document(run(desk, "--json", "--by", "hour"))
+    assert [row["name"] for row in hours["rows"]] == ["00:00"] and hours["versus"] == []
+    assert hours["rows"][0]["net_micro"] == sum(made.books.net_micro.values())
+    assert "2 releases" in run(desk, "--by", "hour").stdout.splitlines()[0]
+
+
 def test_two_releases_are_named_by_number_or_digest(desk: State, made: Made) -> None:
     """A name that fits none, or more than one, is refused with those that are known."""
     told = document(run(desk, "--json", "--compare", "r2", made.releases[0][:6]))
