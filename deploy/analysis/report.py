@@ -71,7 +71,7 @@ def report(
     holds the sum of everything against the desk's account.
 
     Exit codes: 0 the sums agree, or no account can be asked; 33 they do not; 66 there is no journal, or no such
-    release; 74 a record cannot be read.
+    release; 74 a record cannot be read; 77 no permission.
     """
     state = State(state_dir or default_state())
     found = _read(state, Asked(since or 0, until or FOREVER_NS, by))
@@ -139,7 +139,8 @@ def _write(path: Path, text: str) -> None:
         aside.write_text(text)
         aside.replace(path)
     except OSError as error:
-        fail(VERB, "IOERR", f"{path}: {error.strerror}", "the same with a file in a folder that is there")
+        code = "NOPERM" if isinstance(error, PermissionError) else "IOERR"
+        fail(VERB, code, f"{path}: {error.strerror}", "the same with a file in a folder that is there")
 
 
 def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:
