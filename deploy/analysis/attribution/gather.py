@@ -27,7 +27,7 @@ from deploy.analysis.attribution.history import (
     Stretch,
     bins,
 )
-from deploy.analysis.attribution.money import money
+from deploy.analysis.attribution.money import OVER, money
 from deploy.analysis.attribution.trades import DAY_HOURS, HOUR_S, QUARTER_S, Trade, hour_name
 from deploy.ranges import FOREVER_NS
 from shared.paths import State
@@ -121,7 +121,7 @@ def gather(state: State, connection: sqlite3.Connection, asked: Asked, account: 
         cadence=_cadence(index),
         pairs=_pairs(index),
         crossings=_crossings(index, releases),
-        money=money(state, connection, account),
+        money=money(state, connection, account, asked.since_ns, asked.until_ns),
     )
 
 
@@ -176,12 +176,12 @@ def _windows(index: Index, lots: dict[str, Lot]) -> None:
 
 
 def _trades(index: Index, lots: dict[str, Lot]) -> None:
-    """Trades that are over: their window is resolved, in the period, and no pair of them is being merged."""
+    """Trades that are over, and whose window was resolved in the period."""
     query = f"""
         SELECT {_key(index.asked.by, "t")} AS key, t.slot, t.start_s, w.resolved_ns, t.outcome,
                t.bought_micro, t.cost_micro, t.fee_micro,
                t.proceeds_micro + t.merge_paid_micro + t.payout_micro, t.release
-        FROM trades t JOIN windows w USING (slot, start_s) WHERE t.resolved AND t.merging_micro = 0
+        FROM trades t JOIN windows w USING (slot, start_s) WHERE {OVER}
         AND w.resolved_ns >= :since AND w.resolved_ns < :until ORDER BY w.resolved_ns, t.first_n"""
     names = _names(index, index.asked.by, {})
     for key_, *columns, release in index.all(query):

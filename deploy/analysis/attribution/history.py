@@ -163,9 +163,13 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Where the money is, and what our own account says. `told_micro`: its cash, None where nobody said.
+    """Where the money was at both ends of a period, and what the desk says of it.
 
-    opening + transfers + net of closed trades + flows of open ones - owed = cash. source: who says it.
+    opening: equity at its beginning, by the cash that `opened_by` told. open_flow: of trades that were open at its end,
+    what they had brought less what they cost; owed: what closed ones were still to bring. cash: at its end, by our
+    books. told: by the desk's own word, which is `source`; None where nobody said. differs: shares of which books and
+    desk say different things, in words.
+    opening + transfers + net of closed trades = cash + owed - open_flow.
     """
 
     opening_micro: int
@@ -173,9 +177,11 @@ class Money:
     closed_net_micro: int
     open_flow_micro: int
     owed_micro: int
+    cash_micro: int
     told_micro: int | None
+    opened_by: str
     source: str
-    positions_differ: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

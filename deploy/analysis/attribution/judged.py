@@ -166,23 +166,28 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Whether net of closed trades + transfers = change of equity: cash, what is owed, and open trades at their outlay.
+    """Whether opening equity + net of closed trades + transfers = closing equity, over the period that was asked for.
 
-    difference_micro: by how much the desk's cash is more than it should be; None where nobody told it.
+    Equity is cash, what is owed, and open trades at their outlay; its cash is the desk's own word, told by `opened_by`
+    and `source`. difference_micro: by how much the closing one is more than it should be; None where nobody told it and
+    our own sums agree. differs: where the books say another thing than the desk, in words.
     """
 
+    opening_equity_micro: int
+    closing_equity_micro: int
     equity_change_micro: int
     net_micro: int
     transfers_micro: int
     outlay_micro: int
     difference_micro: int | None
+    opened_by: str
     source: str
-    positions: tuple[str, ...]
+    differs: tuple[str, ...]
 
     @property
     def holds(self) -> bool | None:
         """Whether books and account agree; None where there was no account to ask."""
-        return None if self.difference_micro is None else not (self.difference_micro or self.positions)
+        return None if self.difference_micro is None else not (self.difference_micro or self.differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,17 +485,20 @@ def _verdict(interval: Interval | None, ours: str, other: str) -> str:
 
 
 def reconcile(money: Money) -> Reconciled:
-    """Sum of closed trades and transfers, against the change of equity as the desk's account has it."""
-    traded = money.closed_net_micro + money.open_flow_micro
-    expected = money.opening_micro + money.transfers_micro + traded - money.owed_micro
-    told = money.told_micro
-    cash, outlay = told if told is not None else expected, -money.open_flow_micro
+    """Hold what trades earned and people moved against the equity at both ends."""
+    told_micro = money.cash_micro if money.told_micro is None else money.told_micro
+    closing_micro = told_micro + money.owed_micro - money.open_flow_micro
+    difference_micro = closing_micro - money.opening_micro - money.closed_net_micro - money.transfers_micro
+    apart = [f"fills and payouts leave cash of {money.cash_micro}, the desk has {told_micro}"]
     return Reconciled(
-        equity_change_micro=cash + money.owed_micro + outlay - money.opening_micro,
+        opening_equity_micro=money.opening_micro,
+        closing_equity_micro=closing_micro,
+        equity_change_micro=closing_micro - money.opening_micro,
         net_micro=money.closed_net_micro,
         transfers_micro=money.transfers_micro,
-        outlay_micro=outlay,
-        difference_micro=None if told is None else told - expected,
+        outlay_micro=-money.open_flow_micro,
+        difference_micro=None if money.told_micro is None and not difference_micro else difference_micro,
+        opened_by=money.opened_by,
         source=money.source,
-        positions=money.positions_differ,
+        differs=(*money.differs, *(apart if told_micro != money.cash_micro else [])),
     )

@@ -88,6 +88,20 @@ def test_a_period_is_told_in_utc(desk: State) -> None:
     assert wrong.exit_code == EXIT["USAGE"] and "2026-11-28T14:05" in wrong.stderr
 
 
+def test_a_period_is_reconciled_by_itself(desk: State, made: Made) -> None:
+    """Its own opening and closing equity, and its own trades between; a morning's end is the evening's beginning."""
+    noon = "2026-05-29T00:37:00"
+    early, late = (document(run(desk, "--json", flag, noon))["reconciled"] for flag in ("--until", "--since"))
+    for told in (early, late):
+        assert told["difference_micro"] == 0 and not told["differs"]
+        change = told["net_micro"] + told["transfers_micro"]
+        assert told["opening_equity_micro"] + change == told["closing_equity_micro"]
+    assert early["closing_equity_micro"] == late["opening_equity_micro"]
+    assert early["net_micro"] + late["net_micro"] == sum(made.books.net_micro.values())
+    text = run(desk, "--since", noon).stdout
+    assert f"opening equity {late['opening_equity_micro'] / 1e6:,.2f}" in text and "snapshot of 05-29 00:30:00" in text
+
+
 def test_books_that_differ_are_an_exit_code(tmp_path: Path) -> None:
     """33, and by how much."""
     made = Made(22, quarters=1)
