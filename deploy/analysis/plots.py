@@ -1,4 +1,4 @@
-"""Plots as small SVG, made by hand: lines with boundaries, forests, calibration, strips in time, heat maps.
+"""Plots as small SVG, made by hand: lines, stairs with boundaries, forests, calibration, strips in time, heat maps.
 
 Values in, text out. A figure takes its colours from STYLE, which whoever builds the page puts into it once; it needs no
 network, no script and no library, follows light and dark, and tells tones apart by dash as well as by colour. Widths
@@ -157,16 +157,7 @@ class Canvas:
 
 def steps(name: str, series: Sequence[Series], marks: Sequence[Mark], x: Axis, y: Axis, width: int) -> str:
     """Lines in time, each with its name above, and a vertical line at every boundary."""
-    legend = _legend_rows([each.name for each in series], width)
-    top, left, right, bottom = (
-        10 + 15 * len(legend),
-        _left([tick[1] for tick in y.ticks]),
-        width - 10,
-        168 + 10 + 15 * len(legend),
-    )
-    canvas = Canvas(width, bottom + 22)
-    _legend(canvas, legend, {each.name: each.tone for each in series})
-    _frame(canvas, x, y, left, right, top, bottom)
+    canvas, (left, right, top, bottom) = _chart(series, x, y, width)
     for mark in marks:
         at = x.place(mark.at, left, right)
         canvas.line(at, top, at, bottom, mark.kind)
@@ -174,6 +165,30 @@ def steps(name: str, series: Sequence[Series], marks: Sequence[Mark], x: Axis, y
     for each in series:
         canvas.path(_stairs(each.points, x, y, (left, right, top, bottom)), f"l s{each.tone % TONES}")
     return canvas.svg(name)
+
+
+def lines(name: str, series: Sequence[Series], x: Axis, y: Axis, width: int) -> str:
+    """Straight lines from value to value, each with its name above and a dot at every value, which a pointer reads."""
+    canvas, (left, right, top, bottom) = _chart(series, x, y, width)
+    for each in series:
+        tone = each.tone % TONES
+        places = [(x.place(at, left, right), y.place(value, bottom, top)) for at, value in each.points]
+        if places:
+            canvas.path(places, f"l s{tone}")
+        for place, (at, value) in zip(places, each.points, strict=True):
+            canvas.dot(*place, f"f{tone}", f"{each.name} at {at:g}: {value:+,.2f}")
+    return canvas.svg(name)
+
+
+def _chart(series: Sequence[Series], x: Axis, y: Axis, width: int) -> tuple[Canvas, tuple[float, float, float, float]]:
+    """An empty chart with its axes, and the names of its lines above. Returns: its left, right, top and bottom too."""
+    legend = _legend_rows([each.name for each in series], width)
+    top = 10 + 15 * len(legend)
+    left, right, bottom = _left([tick[1] for tick in y.ticks]), width - 10, top + 168
+    canvas = Canvas(width, bottom + 22)
+    _legend(canvas, legend, {each.name: each.tone for each in series})
+    _frame(canvas, x, y, left, right, top, bottom)
+    return canvas, (left, right, top, bottom)
 
 
 def _stairs(

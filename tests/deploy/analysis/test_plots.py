@@ -25,6 +25,8 @@ def _figures() -> Iterator[str]:
     rows = [Estimate(EVIL, 0.02, -0.01, 0.05, 0, "n 40"), Estimate("r2", None, None, None, 7, "none")]
     yield plots.steps("PnL", lines, marks, x, y, 420)
     yield plots.steps("nothing", [], [], x, y, 420)
+    yield plots.lines("net", [*lines, Series(EVIL, [], 3)], x, y, 420)
+    yield plots.lines("nothing", [], x, y, 420)
     yield plots.forest("edge", rows, numbers(-0.05, 0.05), 420)
     yield plots.forest("nothing", [], numbers(0, 0), 420)
     yield plots.calibration("calibration", [("ours", [(0.15, Estimate("", 0.2, 0.1, 0.4))]), ("market", [])], 420)
@@ -64,6 +66,17 @@ def test_values_stand_where_the_axis_says() -> None:
     points = [tuple(map(float, point.split())) for point in path.get("d", "")[1:].split("L")]
     (x0, y0), (x1, y1), (x2, y2) = points
     assert x0 < x1 == x2 and y0 == y1 > y2
+
+
+def test_straight_lines_go_through_their_values() -> None:
+    """A dot at each, which says what it is."""
+    figure = xml.fromstring(
+        plots.lines("net", [Series("r1", [(1, 0.0), (3, 10.0)], 0)], numbers(1, 3), numbers(0, 10), 420)
+    )
+    path, dots = figure.find("path"), list(figure.iter("circle"))
+    assert path is not None
+    assert path.get("d") == "M" + "L".join(f"{dot.get('cx')} {dot.get('cy')}" for dot in dots)
+    assert [title.text for title in figure.iter("title")] == ["r1 at 1: +0.00", "r1 at 3: +10.00"]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
