@@ -20,7 +20,7 @@ _HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8">
 body{{font:15px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}}
 pre,.scroll{{overflow-x:auto}}table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
 td,th{{padding:.1rem .6rem;text-align:left;border-bottom:1px solid #8883}}
-.scroll td,.scroll th{{white-space:nowrap}}
+.scroll{{font-size:.85rem}}.scroll td,.scroll th{{white-space:nowrap}}
 svg{{max-width:100%;height:auto}}{style}</style>
 <h1>{title}</h1>"""
 

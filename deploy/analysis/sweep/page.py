@@ -1,4 +1,4 @@
-"""A sweep as one page: its table, what to think of it, and a picture of what each value of a parameter came to.
+"""A sweep as one page: what to think of it, its table, and a picture of what each value of a parameter came to.
 
 Pure. Leaves drawing to `plots`. What always holds: a page has at most PICTURES_MAX pictures and ROWS_MAX rows, and says
 what it leaves out; a row that lacks a cell is in no picture; what held-out days came to has pictures of its own.
@@ -38,12 +38,9 @@ def as_html(found: Table) -> str:
     parts = [*_pictures("Net" if not split else "Net of the days that chose", axes, whole, lambda row: row.chosen)]
     if split:
         parts += _pictures("Net of the days held out", axes, whole, lambda row: row.held_out)
-    shown_rows = found.rows[:ROWS_MAX]
-    more = len(found.rows) - len(shown_rows)
-    left_out = [f"<p>{more:,} rows more; --csv has all of them.</p>"] if more else []
-    said = "".join(f"<li>{escape(remark)}" for remark in remarks(found))
-    lines = sheet_table(heads(split), [line(row, split) for row in shown_rows])
-    return sheet(_title(found), [lines, *left_out, f"<ul>{said}</ul>", *parts])
+    said = "".join(f"<li>{escape(remark)}" for remark in remarks(found, ROWS_MAX))
+    lines = sheet_table(heads(split), [line(row, split) for row in found.rows[:ROWS_MAX]])
+    return sheet(_title(found), [f"<ul>{said}</ul>", *parts, "<h2>Best first</h2>", lines])
 
 
 def _title(found: Table) -> str:

@@ -156,12 +156,12 @@ def _cents(micro: int) -> str:
     return f"{micro / MICRO:.2f}"
 
 
-def remarks(found: Table) -> list[str]:
-    """What a person should think of before believing the first row."""
+def remarks(found: Table, rows_max: int = SHOWN_MAX) -> list[str]:
+    """What a person should think of before believing the first row. Args: rows_max: how many are shown."""
     whole = [row for row in found.rows if not row.missing]
     said = []
-    if len(found.rows) > SHOWN_MAX:
-        said.append(f"{SHOWN_MAX} of {len(found.rows)} rows are shown; --csv and --json have all")
+    if len(found.rows) > rows_max:
+        said.append(f"{rows_max} of {len(found.rows)} rows are shown; --csv and --json have all")
     if len(whole) > 1:
         said.append(f"{len(whole)} combinations were compared: the best of them is partly the luckiest")
     if any(row.not_luck is not None for row in whole):
