@@ -20,9 +20,9 @@ import msgspec
 from deploy.analysis import cutting, exporting, tapes
 from deploy.analysis.aside import Exists
 from deploy.analysis.parquet import Form
-from deploy.analysis.tapes import Gap, Part, Place, stamp
+from deploy.analysis.tapes import Gap, Part, Place
 from deploy.meter import Meter
-from deploy.ranges import Duration
+from deploy.ranges import Duration, stamp
 from shared.clock import NS
 from shared.config import WARM_UP_S
 from shared.messages import Streamed

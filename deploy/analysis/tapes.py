@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from deploy.ranges import moment_ns
 from shared import messages as m
-from shared.clock import NS
 from shared.records import Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
 from shared.wire import BadFrame, decode_streamed
@@ -255,11 +253,6 @@ def _first_record(folder: Path, begin: Place | None) -> int:
     """The first record of the segment in which a place is."""
     found = begin and newest(folder, lambda frame: not begin.reached(frame.seq, frame.at_ns))
     return first_number(found) if found else 0
-
-
-def stamp(at_ns: int) -> str:
-    """A market time for people."""
-    return datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 UNREADABLE: Final = (Damaged, BadFrame)

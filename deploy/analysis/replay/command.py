@@ -21,7 +21,8 @@ from deploy.analysis.replay.job import CASH_MICRO, Fills, Job, Result
 from deploy.analysis.replay.live import NoJournal
 from deploy.analysis.replay.page import Page
 from deploy.analysis.replay.parity import Comparison, earliest
-from deploy.analysis.replay.times import EXAMPLES, Place, PlaceType, stamp
+from deploy.analysis.replay.times import EXAMPLES, Place, PlaceType
+from deploy.ranges import stamp
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index

@@ -15,8 +15,8 @@ from deploy.analysis import plots
 from deploy.analysis.replay.holdings import Fill
 from deploy.analysis.replay.job import Result
 from deploy.analysis.replay.shown import as_text
-from deploy.analysis.replay.times import stamp
 from deploy.analysis.sheet import sheet, table
+from deploy.ranges import stamp
 from shared import messages as m
 from shared.clock import NS
 from shared.units import MICRO, show_micro

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -75,9 +74,3 @@ class PlaceType(click.ParamType[Place]):
             return moment_ns(text)
         except ValueError:
             self.fail(f"{text!r} is no place on a tape; write it like {EXAMPLES}.", param, ctx)
-
-
-def stamp(at_ns: int, *, millis: bool = False) -> str:
-    """A moment in UTC, as it is shown."""
-    moment = datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{at_ns % NS // 1_000_000:03d}Z" if millis else f"{moment}Z"

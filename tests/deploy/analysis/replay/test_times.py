@@ -10,7 +10,7 @@ import pytest
 from kit.tapes import NS, START_S, Market, Stream
 
 from deploy.analysis.replay.footage import Footage
-from deploy.analysis.replay.times import Place, PlaceType, stamp
+from deploy.analysis.replay.times import Place, PlaceType
 
 
 def read(text: Any) -> Place:
@@ -63,9 +63,3 @@ def test_a_time_of_day_is_the_last_such_one() -> None:
     noon_ns = (START_S - START_S % 86_400 + 43_200) * NS
     assert read("11:00").moment(noon_ns) == noon_ns - 3_600 * NS
     assert read("13:00").moment(noon_ns) == noon_ns - 23 * 3_600 * NS
-
-
-def test_moments_are_shown_in_utc() -> None:
-    """To the second, or the millisecond."""
-    assert stamp(START_S * NS + 5_000_000) == "2027-01-15T08:00:00Z"
-    assert stamp(START_S * NS + 5_000_000, millis=True) == "2027-01-15T08:00:00.005Z"
