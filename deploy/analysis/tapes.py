@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from deploy.ranges import moment_ns
+from deploy.analysis.places import Place
 from shared import messages as m
 from shared.records import Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
@@ -23,26 +23,6 @@ FAULTS_TOLD: Final = 20
 
 class NoTape(Exception):
     """There is no tape in this folder."""
-
-
-class BadPlace(ValueError):
-    """What should say where on a tape is neither a frame's number nor a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where on a tape: the number of a frame, or a market time."""
-
-    seq: int | None = None
-    at_ns: int | None = None
-
-    def reached(self, seq: int, at_ns: int) -> bool:
-        """Whether a frame of this number and time is there, or further on."""
-        return seq >= self.seq if self.seq is not None else at_ns >= (self.at_ns or 0)
-
-    def passed(self, seq: int, at_ns: int) -> bool:
-        """Whether a frame of this number and time is further on."""
-        return seq > self.seq if self.seq is not None else at_ns > (self.at_ns or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +97,6 @@ class Verdict:
     sound: bool = False
 
 
-def place(text: str) -> Place:
-    """Read a place: digits are a frame's number, everything else a time such as 2026-07-24T12:00:00Z.
-
-    Raises: BadPlace.
-    """
-    if text.isascii() and text.isdigit():
-        return Place(seq=int(text))
-    try:
-        return Place(at_ns=moment_ns(text))
-    except ValueError:
-        raise BadPlace(f"{text!r} is neither a frame's number nor a time such as 2026-07-24T12:00:00Z") from None
-
-
 def parts(folder: Path) -> list[Part]:
     """Every segment that holds a frame, oldest first. Raises: NoTape; Damaged, BadFrame, OSError."""
     found = [Part(path, entry, path.stat().st_size) for path, entry in entries(folder)]
@@ -139,7 +106,10 @@ def parts(folder: Path) -> list[Part]:
 
 
 def frames(folder: Path, begin: Place | None = None, end: Place | None = None) -> Iterator[tuple[bytes, m.Streamed]]:
-    """Every frame from one place to another, both included, with its bytes. Raises: Damaged, BadFrame, OSError."""
+    """Every frame from one place to another, both included, with its bytes; neither floats.
+
+    Raises: Damaged, BadFrame, OSError.
+    """
     for segment in linked(folder, KIND, _first_record(folder, begin)):
         for _, payload in segment:
             frame = decode_streamed(payload)

@@ -17,10 +17,10 @@ from typing import Final
 import click
 import msgspec
 
+from deploy.analysis.places import Place, PlaceType
 from deploy.analysis.replay import Fills
 from deploy.analysis.replay.command import Faulty, made_tape
 from deploy.analysis.replay.footage import Footage, NoTape
-from deploy.analysis.replay.times import Place, PlaceType
 from deploy.analysis.sweep import grid, inputs
 from deploy.analysis.sweep.cells import Cell, Stretch, cells
 from deploy.analysis.sweep.page import as_html
