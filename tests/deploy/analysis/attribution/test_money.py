@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.histories import BEGIN_S, OPENING_MICRO, Made, a_desk_that_did
-from kit.indexes import a_journal, a_line
+from kit.indexes import a_journal, a_line, claimed
 
 from deploy.analysis.attribution.history import Money
 from deploy.analysis.attribution.judged import Reconciled, reconcile
@@ -79,6 +79,18 @@ def test_periods_reconcile_each_by_itself_and_follow_one_another(seed: int, cuts
     assert sum(each.transfers_micro for each in told) == whole.transfers_micro
     assert told[0].opening_equity_micro == OPENING_MICRO
     assert told[-1].closing_equity_micro == whole.closing_equity_micro
+
+
+@pytest.mark.parametrize("run", range(3))
+def test_a_life_of_claims_adds_up_wherever_it_is_cut(tmp_path: Path, run: int) -> None:
+    """Pairs on their way, winners not yet redeemed, trades that came late and that failed: nothing is lost or twice."""
+    lines, chance = claimed(f"index/{run}"), Random(run)
+    state = a_journal(tmp_path, lines)
+    ends = [0, *sorted(chance.sample(range(lines[0].at_ns, lines[-1].at_ns), 12)), FOREVER_NS]
+    told = [reconcile(_money(state, None, since_ns, until_ns)) for since_ns, until_ns in pairwise(ends)]
+    assert not [each for each in told if each.holds is False], (run, ends)
+    assert all(one.closing_equity_micro == then.opening_equity_micro for one, then in pairwise(told)), (run, ends)
+    assert any(each.net_micro for each in told)
 
 
 def test_a_period_names_the_words_it_is_held_against(tmp_path: Path) -> None:
