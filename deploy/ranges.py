@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import click
 
+from shared.clock import NS
+
 DAY_S: Final = 86_400.0
 MILLISECOND_S: Final = 0.001
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -69,6 +71,12 @@ def moment_ns(text: str) -> int:
     if not 0 <= at_ns < FOREVER_NS:
         raise ValueError(f"{text} is before 1970 or after 2262")
     return at_ns
+
+
+def stamp(at_ns: int, *, millis: bool = False) -> str:
+    """A moment in UTC to the second, or the millisecond: as `moment_ns` reads it."""
+    moment = datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{at_ns % NS // 1_000_000:03d}Z" if millis else f"{moment}Z"
 
 
 class Moment(click.ParamType[int]):

@@ -20,9 +20,10 @@ import msgspec
 from deploy.analysis import cutting, exporting, tapes
 from deploy.analysis.aside import Exists
 from deploy.analysis.parquet import Form
-from deploy.analysis.tapes import Gap, Part, Place, stamp
+from deploy.analysis.places import EXAMPLES, Place, PlaceType
+from deploy.analysis.tapes import Gap, Part
 from deploy.meter import Meter
-from deploy.ranges import Duration
+from deploy.ranges import Duration, stamp
 from shared.clock import NS
 from shared.config import WARM_UP_S
 from shared.messages import Streamed
@@ -68,20 +69,17 @@ def _verb(command: Callable[..., None]) -> Callable[..., None]:
 def _part(command: Callable[..., None]) -> Callable[..., None]:
     """The flags that name a part of a tape."""
     for name, which in (("--to", "last"), ("--from", "first")):
-        says = f"The {which} frame: its number, or a time such as 2026-07-24T12:00:00Z."
-        command = click.option(name, f"{name[2:]}_place", type=_Place(), help=says)(command)
+        says = f"The {which} frame: {EXAMPLES}."
+        command = click.option(name, f"{name[2:]}_place", type=PlaceType(), help=says)(command)
     return command
 
 
-class _Place(click.ParamType[Place]):
-    name = "place"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        """Read a place. Raises: click.BadParameter."""
-        try:
-            return value if isinstance(value, Place) else tapes.place(str(value))
-        except tapes.BadPlace as error:
-            self.fail(str(error), param, ctx)
+def _fixed(source: Path, place: Place | None) -> Place | None:
+    """A place that does not float; where the tape ends is looked up only for one that did. Raises: as `last_frame`."""
+    if place is None or not place.floats:
+        return place
+    last = last_frame(source)
+    return place.fixed(last.at_ns if last is not None else 0)
 
 
 @tape.command()
@@ -137,8 +135,9 @@ def cut(
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _told("cutting", source, to_place) as seen:
-        made = cutting.cut(source, target, from_place, to_place, lookback_s, seen)
+    begin, end = _fixed(source, from_place), _fixed(source, to_place)
+    with _told("cutting", source, end) as seen:
+        made = cutting.cut(source, target, begin, end, lookback_s, seen)
     if as_json:
         click.echo(msgspec.json.encode(asdict(made) | {"lookback_s": made.lookback_s, "folder": str(target)}).decode())
     else:
@@ -165,9 +164,10 @@ def export(
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _told("exporting", source, to_place) as seen:
+    begin, end = _fixed(source, from_place), _fixed(source, to_place)
+    with _told("exporting", source, end) as seen:
         wanted = tables or exporting.TABLES
-        counts = exporting.export(tapes.frames(source, from_place, to_place), target, wanted, form, seen)
+        counts = exporting.export(tapes.frames(source, begin, end), target, wanted, form, seen)
     if as_json:
         click.echo(msgspec.json.encode({"folder": str(target), "format": form, "rows": counts}).decode())
     else:

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from deploy.analysis.aside import made_aside
-from deploy.analysis.tapes import Place, frames
+from deploy.analysis.places import Place
+from deploy.analysis.tapes import frames
 from shared.clock import NS
 from shared.messages import Keyframe, Streamed
 from shared.records import Appender, Segment, segments

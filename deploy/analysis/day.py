@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
+from deploy.ranges import stamp
 from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.days import Listing, RecordedDay, averaged_here
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import MARKETS, PRICES, DayUnreadable
+from shared.clock import NS
 from shared.outcomes import EXIT
 
 GAP_S: Final = 60
@@ -60,7 +61,7 @@ def examine(day: AnyDay) -> Findings:
         found.windows += 1
         _compare(day, listing, found)
     found.prices = day.price_count
-    found.first, found.last = (_stamp(second) for second in day.span_s)
+    found.first, found.last = (stamp(second * NS) for second in day.span_s)
     found.left_out = dict(day.left_out) if isinstance(day, BridgedDay) else {}
     holes = [b - a for asset in day.assets for a, b in day.gaps(asset, GAP_S)]
     found.gaps, found.longest_gap_s = len(holes), max(holes, default=0)
@@ -98,10 +99,6 @@ def _hold_proxy(listing: Listing, strike: int | None, close: int | None, found: 
     found.proxied += 1
     found.proxy_ties += close == strike
     found.proxy_differs += close != strike and ("Up" if close > strike else "Down") != listing.official
-
-
-def _stamp(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Plots as small SVG, made by hand: lines with boundaries, forests, calibration, strips in time, heat maps.
+"""Plots as small SVG, made by hand: lines, stairs with boundaries, forests, calibration, strips in time, heat maps.
 
 Values in, text out. A figure takes its colours from STYLE, which whoever builds the page puts into it once; it needs no
 network, no script and no library, follows light and dark, and tells tones apart by dash as well as by colour. Widths
@@ -157,16 +157,7 @@ class Canvas:
 
 def steps(name: str, series: Sequence[Series], marks: Sequence[Mark], x: Axis, y: Axis, width: int) -> str:
     """Lines in time, each with its name above, and a vertical line at every boundary."""
-    legend = _legend_rows([each.name for each in series], width)
-    top, left, right, bottom = (
-        10 + 15 * len(legend),
-        _left([tick[1] for tick in y.ticks]),
-        width - 10,
-        168 + 10 + 15 * len(legend),
-    )
-    canvas = Canvas(width, bottom + 22)
-    _legend(canvas, legend, {each.name: each.tone for each in series})
-    _frame(canvas, x, y, left, right, top, bottom)
+    canvas, (left, right, top, bottom) = _chart(series, x, y, width)
     for mark in marks:
         at = x.place(mark.at, left, right)
         canvas.line(at, top, at, bottom, mark.kind)
@@ -174,6 +165,30 @@ def steps(name: str, series: Sequence[Series], marks: Sequence[Mark], x: Axis, y
     for each in series:
         canvas.path(_stairs(each.points, x, y, (left, right, top, bottom)), f"l s{each.tone % TONES}")
     return canvas.svg(name)
+
+
+def lines(name: str, series: Sequence[Series], x: Axis, y: Axis, width: int) -> str:
+    """Straight lines from value to value, each with its name above and a dot at every value, which a pointer reads."""
+    canvas, (left, right, top, bottom) = _chart(series, x, y, width)
+    for each in series:
+        tone = each.tone % TONES
+        places = [(x.place(at, left, right), y.place(value, bottom, top)) for at, value in each.points]
+        if places:
+            canvas.path(places, f"l s{tone}")
+        for place, (at, value) in zip(places, each.points, strict=True):
+            canvas.dot(*place, f"f{tone}", f"{each.name} at {at:g}: {value:+,.2f}")
+    return canvas.svg(name)
+
+
+def _chart(series: Sequence[Series], x: Axis, y: Axis, width: int) -> tuple[Canvas, tuple[float, float, float, float]]:
+    """An empty chart with its axes, and the names of its lines above. Returns: its left, right, top and bottom too."""
+    legend = _legend_rows([each.name for each in series], width)
+    top = 10 + 15 * len(legend)
+    left, right, bottom = _left([tick[1] for tick in y.ticks]), width - 10, top + 168
+    canvas = Canvas(width, bottom + 22)
+    _legend(canvas, legend, {each.name: each.tone for each in series})
+    _frame(canvas, x, y, left, right, top, bottom)
+    return canvas, (left, right, top, bottom)
 
 
 def _stairs(
@@ -262,22 +277,34 @@ def strip(name: str, rows: Sequence[tuple[str, Sequence[Span]]], marks: Sequence
 def heat(
     name: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float | None, str]]]], width: int
 ) -> str:
-    """A table of values as shades: tone 0 above zero, tone 1 below, stronger the farther; the number is in the cell."""
+    """A table of values as shades: tone 0 above zero, tone 1 below, stronger the farther.
+
+    The number is in the cell where there is room for it, and shows where a pointer rests.
+    """
     left = _left([row for row, _ in rows])
     cell = (width - left - 4) / max(1, len(columns))
     canvas = Canvas(width, 22 + 24 * len(rows))
     strongest = max((abs(value) for _, cells in rows for value, _ in cells if value is not None), default=0.0) or 1.0
-    for number, column in enumerate(columns):
-        canvas.text(left + cell * (number + 0.5), 14, column, "middle", "n")
+    _column_names(canvas, columns, left, cell)
     for number, (row, cells) in enumerate(rows):
         y = 22 + 24 * number
         canvas.text(left - 8, y + 15, row, "end")
         for place, (value, words) in enumerate(cells):
             if value is not None:
                 shade = f' fill-opacity="{0.12 + 0.6 * abs(value) / strongest:.2f}"'
-                canvas.box(left + cell * place, y, cell - 2, 22, "f0" if value >= 0 else "f1", extra=shade)
-            canvas.text(left + cell * (place + 0.5), y + 15, words, "middle")
+                canvas.box(left + cell * place, y, cell - 2, 22, "f0" if value >= 0 else "f1", words, shade)
+            if len(words) * LETTER_PX <= cell:
+                canvas.text(left + cell * (place + 0.5), y + 15, words, "middle")
     return canvas.svg(name)
+
+
+def _column_names(canvas: Canvas, columns: Sequence[str], left: float, cell: float) -> None:
+    """Name every column, or where they are narrow each second, third, ... of them."""
+    widest = max(map(len, columns), default=0) * LETTER_PX
+    for number in range(0, len(columns), max(1, ceil(widest / cell))):
+        at, words = left + cell * (number + 0.5), columns[number]
+        if at + len(words) * LETTER_PX / 2 <= canvas.width:
+            canvas.text(at, 14, words, "middle", "n")
 
 
 def _frame(canvas: Canvas, x: Axis, y: Axis, left: float, right: float, top: float, bottom: float) -> None:

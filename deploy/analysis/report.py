@@ -44,7 +44,7 @@ VERB: Final = "foresight report"
 @click.option("--since", type=Moment(), default=None, help="From this market time on.")
 @click.option("--until", type=Moment(), default=None, help="Up to this market time.")
 @click.option(
-    "--by", type=click.Choice(["regime", "release", "parameters", "slot"]), default="regime", show_default=True
+    "--by", type=click.Choice(["regime", "release", "parameters", "slot", "hour"]), default="regime", show_default=True
 )
 @click.option("--compare", nargs=2, metavar="rA rB", help="Hold these two releases against each other.")
 @click.option("--crossing", is_flag=True, help="List the trades that another release closed than the one that entered.")
@@ -66,11 +66,12 @@ def report(
     """Say which code earned what, and how sure that is.
 
     A row is a regime: a release, its parameters, and whether the desk traded. What a trade brought belongs to the
-    release that entered. Rates stand with 95 % intervals; probabilities are scored on every decision of a resolved
-    window, against the market's own. The last line holds the sum of everything against the desk's account.
+    release that entered; --by hour is the hour of the day (UTC) in which a window lies. Rates stand with 95 %
+    intervals; probabilities are scored on every decision of a resolved window, against the market's own. The last line
+    holds the sum of everything against the desk's account.
 
     Exit codes: 0 the sums agree, or no account can be asked; 33 they do not; 66 there is no journal, or no such
-    release; 74 a record cannot be read.
+    release; 74 a record cannot be read; 77 no permission.
     """
     state = State(state_dir or default_state())
     found = _read(state, Asked(since or 0, until or FOREVER_NS, by))
@@ -100,7 +101,7 @@ def as_json_text(judged: Report) -> str:
     document = {
         "schema": SCHEMA,
         **{name: getattr(history, name) for name in ("mode", "from_ns", "until_ns", "by")},
-        **{name: getattr(judged, name) for name in ("rows", "blended", "versus", "paired")},
+        **{name: getattr(judged, name) for name in ("rows", "blended", "splits", "versus", "paired")},
         **{name: getattr(history, name) for name in ("boundaries", "crossings", "phases", "money")},
         "cadence": {**cadence, "longest_ms": history.cadence.longest_ms},
         "reconciled": judged.reconciled,
@@ -138,7 +139,8 @@ def _write(path: Path, text: str) -> None:
         aside.write_text(text)
         aside.replace(path)
     except OSError as error:
-        fail(VERB, "IOERR", f"{path}: {error.strerror}", "the same with a file in a folder that is there")
+        code = "NOPERM" if isinstance(error, PermissionError) else "IOERR"
+        fail(VERB, code, f"{path}: {error.strerror}", "the same with a file in a folder that is there")
 
 
 def _named(found: History, compare: tuple[str, str]) -> tuple[str, str]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from deploy.ranges import moment_ns
+from deploy.analysis.places import Place
 from shared import messages as m
-from shared.clock import NS
 from shared.records import Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
 from shared.wire import BadFrame, decode_streamed
@@ -25,26 +23,6 @@ FAULTS_TOLD: Final = 20
 
 class NoTape(Exception):
     """There is no tape in this folder."""
-
-
-class BadPlace(ValueError):
-    """What should say where on a tape is neither a frame's number nor a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where on a tape: the number of a frame, or a market time."""
-
-    seq: int | None = None
-    at_ns: int | None = None
-
-    def reached(self, seq: int, at_ns: int) -> bool:
-        """Whether a frame of this number and time is there, or further on."""
-        return seq >= self.seq if self.seq is not None else at_ns >= (self.at_ns or 0)
-
-    def passed(self, seq: int, at_ns: int) -> bool:
-        """Whether a frame of this number and time is further on."""
-        return seq > self.seq if self.seq is not None else at_ns > (self.at_ns or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +97,6 @@ class Verdict:
     sound: bool = False
 
 
-def place(text: str) -> Place:
-    """Read a place: digits are a frame's number, everything else a time such as 2026-07-24T12:00:00Z.
-
-    Raises: BadPlace.
-    """
-    if text.isascii() and text.isdigit():
-        return Place(seq=int(text))
-    try:
-        return Place(at_ns=moment_ns(text))
-    except ValueError:
-        raise BadPlace(f"{text!r} is neither a frame's number nor a time such as 2026-07-24T12:00:00Z") from None
-
-
 def parts(folder: Path) -> list[Part]:
     """Every segment that holds a frame, oldest first. Raises: NoTape; Damaged, BadFrame, OSError."""
     found = [Part(path, entry, path.stat().st_size) for path, entry in entries(folder)]
@@ -141,7 +106,10 @@ def parts(folder: Path) -> list[Part]:
 
 
 def frames(folder: Path, begin: Place | None = None, end: Place | None = None) -> Iterator[tuple[bytes, m.Streamed]]:
-    """Every frame from one place to another, both included, with its bytes. Raises: Damaged, BadFrame, OSError."""
+    """Every frame from one place to another, both included, with its bytes; neither floats.
+
+    Raises: Damaged, BadFrame, OSError.
+    """
     for segment in linked(folder, KIND, _first_record(folder, begin)):
         for _, payload in segment:
             frame = decode_streamed(payload)
@@ -255,11 +223,6 @@ def _first_record(folder: Path, begin: Place | None) -> int:
     """The first record of the segment in which a place is."""
     found = begin and newest(folder, lambda frame: not begin.reached(frame.seq, frame.at_ns))
     return first_number(found) if found else 0
-
-
-def stamp(at_ns: int) -> str:
-    """A market time for people."""
-    return datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 UNREADABLE: Final = (Damaged, BadFrame)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from deploy.cli.show import Context, stamp, verb
+from deploy.cli.show import Context, verb
+from deploy.ranges import stamp
 from shared.entries import UnknownEntry, decode_stamp
 from shared.records import Damaged, linked
 

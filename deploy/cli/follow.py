@@ -16,7 +16,8 @@ import msgspec
 
 from deploy import client
 from deploy.cli.progress import NAMES, Progress, View
-from deploy.cli.show import Context, counted, release_words, span, stamp
+from deploy.cli.show import Context, counted, release_words, span
+from deploy.ranges import stamp
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT

@@ -18,10 +18,10 @@ from deploy.cli.show import (
     clock_time,
     one_line,
     release_words,
-    stamp,
     table,
     verb,
 )
+from deploy.ranges import stamp
 from shared.clock import NS
 from shared.outcomes import EXIT
 from shared.units import show_micro, show_usd

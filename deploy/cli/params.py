@@ -14,9 +14,9 @@ import click
 import msgspec
 
 from deploy import client
-from deploy.cli.show import Context, counted, one_line, span, stamp, table, verb
+from deploy.cli.show import Context, counted, one_line, span, table, verb
 from deploy.difference import PARAMETERS, parameters
-from deploy.ranges import Duration
+from deploy.ranges import Duration, stamp
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT

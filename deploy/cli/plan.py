@@ -16,8 +16,8 @@ import click
 import msgspec
 
 from deploy.cli.progress import some
-from deploy.cli.show import counted, one_line, release_words, span, stamp, table
-from deploy.ranges import DAY_S, MILLISECOND_S, Duration
+from deploy.cli.show import counted, one_line, release_words, span, table
+from deploy.ranges import DAY_S, MILLISECOND_S, Duration, stamp
 from shared.outcomes import EXIT, MEANING
 from shared.units import show_micro, show_usd
 

@@ -188,11 +188,6 @@ def clock_time(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / NS, UTC).strftime("%H:%M:%S")
 
 
-def stamp(at_ns: int) -> str:
-    """A moment, UTC, for lines that outlive the day."""
-    return datetime.fromtimestamp(at_ns / NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def duration(ms: int) -> str:
     """Milliseconds for a person."""
     if ms < 60_000:

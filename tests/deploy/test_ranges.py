@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from deploy.ranges import DAY_S, Duration, FiniteRange, Moment
+from deploy.ranges import DAY_S, Duration, FiniteRange, Moment, moment_ns, stamp
 
 
 @pytest.mark.parametrize("said", ["nan", "inf", "-inf", "1e999", "0", "11", "fast"])
@@ -76,3 +76,11 @@ def test_what_is_no_moment_is_refused_with_an_example(said: str) -> None:
     """Also one that no store could hold."""
     with pytest.raises(click.BadParameter, match="write it like 2026-11-28"):
         Moment().convert(said, None, None)
+
+
+def test_a_moment_that_is_shown_is_the_moment_that_is_read() -> None:
+    """In UTC, to the second or the millisecond; what is finer is left out."""
+    at_ns = 1_784_851_287_005_900_000
+    assert stamp(at_ns) == "2026-07-24T00:01:27Z"
+    assert stamp(at_ns, millis=True) == "2026-07-24T00:01:27.005Z"
+    assert moment_ns(stamp(at_ns, millis=True)) == at_ns // 1_000_000 * 1_000_000

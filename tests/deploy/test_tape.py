@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kit.clocks import eventually
 from kit.releases import ROOT
-from kit.tapes import Market, Stream
+from kit.tapes import NS, Market, Stream
 
 from deploy.foresight import main
 from shared.messages import FeedGap, Pulse, Streamed
@@ -127,7 +127,17 @@ def test_a_place_that_makes_no_sense_is_a_usage_error(desk: Path, tmp_path: Path
     """Before anything is read."""
     result = run("cut", tmp_path / "part", "--state-dir", desk, "--from", "yesterday")
     assert result.exit_code == 2
-    assert "neither a frame's number nor a time such as" in result.stderr
+    assert "no place on a tape; write it like 2026-07-24T14:00, 14:00, -2h or 4711" in result.stderr
+
+
+def test_the_end_of_a_tape_is_a_place_to_count_from(desk: Path, tmp_path: Path) -> None:
+    """Its last minute is what lies in it, whatever time that was."""
+    result = run("cut", tmp_path / "part", "--state-dir", desk, "--from", "-60s", "--lookback", "0s", "--json")
+    assert result.exit_code == 0, result.stderr
+    whole = msgspec.json.decode(run("info", "--state-dir", desk, "--json").stdout)
+    made = msgspec.json.decode(result.stdout)
+    assert (made["to_seq"], made["from_seq"] < made["to_seq"]) == (whole["last_seq"], True)
+    assert 59 * NS < made["to_ns"] - made["from_ns"] <= 60 * NS
 
 
 def test_tables_are_exported(desk: Path, tmp_path: Path) -> None:

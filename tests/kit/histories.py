@@ -31,6 +31,8 @@ from shared.units import MICRO, cost_of
 
 BEGIN_S: Final = 1_780_012_800
 OPENING_MICRO: Final = 1_000 * MICRO
+SNAPSHOT_S: Final = 450
+"""Between two words of the desk on what it has, in seconds: often in the middle of a window."""
 _TERMS: Final = m.Terms("0xcondition", 10_000, 5 * MICRO, 0, 1, 0, "twap60")
 _EARLY_S: Final = 70
 _PARAMETERS: Final = "77abc0de"
@@ -102,6 +104,8 @@ class Made:
         odds = {slot.name: 0.0 for slot in self.slots}
         for at_s in range(BEGIN_S, self.until_s + 1, self.tick_s):
             self._at_ns = at_s * 10**9
+            if at_s % SNAPSHOT_S == 0 and at_s > BEGIN_S:
+                self.write(e.Snapshot(self.books.cash_micro, self._holdings(), ()))
             for slot in self.slots:
                 if at_s % slot.window_s == 0:
                     self._turn(slot, at_s, odds[slot.name])

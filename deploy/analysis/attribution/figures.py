@@ -10,9 +10,9 @@ from typing import Final
 
 from deploy.analysis import plots
 from deploy.analysis.attribution.calibration import BINS, Tally, together
-from deploy.analysis.attribution.history import Boundary, Lot, Phase, Quarter, Stretch
+from deploy.analysis.attribution.history import Boundary, GroupBy, Lot, Phase, Quarter, Stretch
 from deploy.analysis.attribution.intervals import Interval, wilson
-from deploy.analysis.attribution.judged import Report
+from deploy.analysis.attribution.judged import Report, Split
 from deploy.analysis.attribution.terminal import cents
 from deploy.analysis.attribution.trades import MICRO
 from deploy.analysis.plots import Axis, Estimate, Mark, Series, Span
@@ -167,17 +167,29 @@ def _phase(phase: Phase, begun_ns: int, tone: int) -> Span:
 
 
 def slots(report: Report) -> Drawn | None:
-    """What each row earned in each slot."""
+    """What each row earned in each slot; None where the rows are slots."""
+    return _split(report, "slot", "Net by slot and row")
+
+
+def hours(report: Report) -> Drawn | None:
+    """What each row earned in each hour of the day, UTC; None where the rows are hours."""
+    return _split(report, "hour", "Net by hour of the day and row")
+
+
+def _split(report: Report, of: GroupBy, title: str) -> Drawn | None:
+    """Rows of a report across, what they are split by downwards."""
+    found = {(split.name, split.row): split for split in report.splits if split.of == of}
+    if not found or report.history.by == of:
+        return None
     lots = [lot for lot in report.history.lots if lot.trades]
-    names = sorted({trade.slot for lot in lots for trade in lot.trades})
-    rows = [(slot, [_cell(lot, slot) for lot in lots]) for slot in names]
+    names = sorted({name for name, _ in found})
+    rows = [(name, [_cell(found.get((name, lot.key))) for lot in lots]) for name in names]
     columns = [lot.name.split(" ")[0] for lot in lots]
-    return (lambda width: plots.heat("Net by slot and row", columns, rows, width)) if rows else None
+    return lambda width: plots.heat(title, columns, rows, width)
 
 
-def _cell(lot: Lot, slot: str) -> tuple[float | None, str]:
-    nets = [trade.net_micro for trade in lot.trades if trade.slot == slot]
-    return (sum(nets) / MICRO, cents(sum(nets))) if nets else (None, "-")
+def _cell(split: Split | None) -> tuple[float | None, str]:
+    return (split.net_micro / MICRO, cents(split.net_micro)) if split else (None, "-")
 
 
 def _time(report: Report) -> Axis:

@@ -27,8 +27,8 @@ from deploy.analysis.attribution.history import (
     Stretch,
     bins,
 )
-from deploy.analysis.attribution.money import money
-from deploy.analysis.attribution.trades import QUARTER_S, Trade
+from deploy.analysis.attribution.money import OVER, money
+from deploy.analysis.attribution.trades import DAY_HOURS, HOUR_S, QUARTER_S, Trade, hour_name
 from deploy.ranges import FOREVER_NS
 from shared.paths import State
 
@@ -41,7 +41,7 @@ _IN: Final = "at_ns >= :since AND at_ns < :until"
 _DECIDED: Final = f"outcome <> 'SKIP' AND {_IN}"
 # CROSS JOIN keeps SQLite at looking a decision's window up, and not every decision of a window.
 _TALLY: Final = """
-SELECT d.{key} AS key, d.start_s / {quarter_s} AS quarter, MIN({p} * {bins} / 10000, {bins} - 1) AS bin, COUNT(*),
+SELECT {key} AS key, d.start_s / {quarter_s} AS quarter, MIN({p} * {bins} / 10000, {bins} - 1) AS bin, COUNT(*),
        SUM({p}), SUM({p} * {p}), SUM(w.winner = 'Up'), SUM(CASE w.winner WHEN 'Up' THEN {p} ELSE 0 END)
 FROM decisions d CROSS JOIN windows w USING (slot, start_s) LEFT JOIN mids.mids m ON m.seq = d.read_seq
 WHERE d.outcome <> 'SKIP' AND d.at_ns >= :since AND d.at_ns < :until AND w.winner <> ''
@@ -50,7 +50,7 @@ GROUP BY 1, 2, 3"""
 _OURS: Final = "(d.fair_up_micro / 100)"
 _MARKET: Final = "(COALESCE(d.mid_up_micro, m.up_micro) / 100)"
 _SLIPPAGE: Final = """
-SELECT f.{key} AS key, SUM(f.size_micro) AS shares,
+SELECT {key} AS key, SUM(f.size_micro) AS shares,
        SUM((f.price_micro - CASE f.outcome WHEN 'Up' THEN mid ELSE 1000000 - mid END)
            * f.size_micro / 1000000 * CASE f.side WHEN 'BUY' THEN 1 ELSE -1 END) AS slipped
 FROM (SELECT f.*, COALESCE(d.mid_up_micro, m.up_micro) AS mid FROM fills f JOIN orders o USING (order_id)
@@ -121,16 +121,22 @@ def gather(state: State, connection: sqlite3.Connection, asked: Asked, account: 
         cadence=_cadence(index),
         pairs=_pairs(index),
         crossings=_crossings(index, releases),
-        money=money(state, connection, account),
+        money=money(state, connection, account, asked.since_ns, asked.until_ns),
     )
 
 
+def _key(by: GroupBy, table: str = "") -> str:
+    """What names the row that a record belongs to, in SQL. Args: table: the name under which it is read."""
+    column = f"{table}." if table else ""
+    return f"{column}start_s / {HOUR_S} % {DAY_HOURS}" if by == "hour" else f"{column}{by}"
+
+
 def _lots(index: Index, releases: dict[str, Release]) -> list[Lot]:
-    """One for every key under which anything was decided, in the order in which they began."""
+    """One for every key under which anything was decided or traded, in the order in which they began; hours by hour."""
     key = index.asked.by
     lots: dict[str, Lot] = {}
     query = f"""
-        SELECT {key} AS key, MAX(release) AS release, COUNT(DISTINCT regime) AS regimes,
+        SELECT {_key(key)} AS key, MAX(release) AS release, COUNT(DISTINCT regime) AS regimes,
                COUNT(DISTINCT at_ns / 60000000000) AS minutes, COUNT(*) AS decisions, MIN(n) AS first
         FROM decisions WHERE {_DECIDED} GROUP BY 1 ORDER BY first"""
     for row in index.all(query):
@@ -138,7 +144,7 @@ def _lots(index: Index, releases: dict[str, Release]) -> list[Lot]:
         lots[row["key"]] = Lot(str(row["key"]), name, row["release"], row["regimes"], row["minutes"], row["decisions"])
     for part in (_windows, _trades, _tallies, _latencies, _orders, _slippage):
         part(index, lots)
-    return list(lots.values())
+    return [lots[hour] for hour in sorted(lots)] if key == "hour" else list(lots.values())
 
 
 def _names(index: Index, key: GroupBy, releases: dict[str, Release]) -> Callable[[Any], str]:
@@ -148,7 +154,8 @@ def _names(index: Index, key: GroupBy, releases: dict[str, Release]) -> Callable
         return lambda regime: _regime(regimes[regime], releases)
     if key == "release":
         return lambda release: _release(release, releases).name
-    return (lambda slot: str(slot)) if key == "slot" else (lambda digest: f"p:{digest[:4]}")
+    told: dict[GroupBy, Callable[[Any], str]] = {"slot": str, "hour": hour_name}
+    return told.get(key, lambda digest: f"p:{digest[:4]}")
 
 
 def _regime(row: sqlite3.Row, releases: dict[str, Release]) -> str:
@@ -162,19 +169,19 @@ def _release(digest: str, releases: dict[str, Release]) -> Release:
 
 def _windows(index: Index, lots: dict[str, Lot]) -> None:
     query = f"""
-        SELECT d.key, slot, start_s FROM (SELECT DISTINCT {index.asked.by} AS key, slot, start_s FROM decisions
+        SELECT d.key, slot, start_s FROM (SELECT DISTINCT {_key(index.asked.by)} AS key, slot, start_s FROM decisions
         WHERE {_DECIDED}) d CROSS JOIN windows w USING (slot, start_s) WHERE w.winner <> ''"""
     for key, slot, start_s in index.all(query):
         lots[key].windows.add((slot, start_s))
 
 
 def _trades(index: Index, lots: dict[str, Lot]) -> None:
-    """Trades that are over: their window is resolved, in the period, and no pair of them is being merged."""
-    key = {"slot": "t.slot"}.get(index.asked.by, index.asked.by)
+    """Trades that are over, and whose window was resolved in the period."""
     query = f"""
-        SELECT {key} AS key, t.slot, t.start_s, w.resolved_ns, t.outcome, t.bought_micro, t.cost_micro, t.fee_micro,
+        SELECT {_key(index.asked.by, "t")} AS key, t.slot, t.start_s, w.resolved_ns, t.outcome,
+               t.bought_micro, t.cost_micro, t.fee_micro,
                t.proceeds_micro + t.merge_paid_micro + t.payout_micro, t.release
-        FROM trades t JOIN windows w USING (slot, start_s) WHERE t.resolved AND t.merging_micro = 0
+        FROM trades t JOIN windows w USING (slot, start_s) WHERE {OVER}
         AND w.resolved_ns >= :since AND w.resolved_ns < :until ORDER BY w.resolved_ns, t.first_n"""
     names = _names(index, index.asked.by, {})
     for key_, *columns, release in index.all(query):
@@ -185,13 +192,13 @@ def _trades(index: Index, lots: dict[str, Lot]) -> None:
 def _tallies(index: Index, lots: dict[str, Lot]) -> None:
     """Forecasts of ours and of the market on the same decisions, those of resolved windows that have both."""
     for name, p in (("ours", _OURS), ("market", _MARKET)):
-        query = _TALLY.format(key=index.asked.by, p=p, quarter_s=QUARTER_S, bins=BINS)
+        query = _TALLY.format(key=_key(index.asked.by, "d"), p=p, quarter_s=QUARTER_S, bins=BINS)
         for (key, quarter), rows in groupby(index.all(query), key=lambda row: (row["key"], row["quarter"])):
             getattr(lots[key], name)[quarter] = bins([tuple(row)[2:] for row in rows], BINS)
 
 
 def _latencies(index: Index, lots: dict[str, Lot]) -> None:
-    key = index.asked.by
+    key = _key(index.asked.by)
     for key_, took_us in index.all(f"SELECT {key}, took_us FROM decisions WHERE {_DECIDED} ORDER BY took_us"):
         lots[key_].took_us.append(took_us)
     answered = f"SELECT {key}, answered_us FROM orders WHERE answered_us IS NOT NULL AND {_IN} ORDER BY answered_us"
@@ -202,7 +209,7 @@ def _latencies(index: Index, lots: dict[str, Lot]) -> None:
 
 def _orders(index: Index, lots: dict[str, Lot]) -> None:
     query = f"""
-        SELECT {index.asked.by}, COUNT(*), SUM(size_micro), SUM(filled_micro) FROM orders
+        SELECT {_key(index.asked.by)}, COUNT(*), SUM(size_micro), SUM(filled_micro) FROM orders
         WHERE state = 'closed' AND {_IN} GROUP BY 1"""
     for key, count, ordered, filled in index.all(query):
         if key in lots:
@@ -210,7 +217,7 @@ def _orders(index: Index, lots: dict[str, Lot]) -> None:
 
 
 def _slippage(index: Index, lots: dict[str, Lot]) -> None:
-    for key, shares, slipped in index.all(_SLIPPAGE.format(key=index.asked.by)):
+    for key, shares, slipped in index.all(_SLIPPAGE.format(key=_key(index.asked.by, "f"))):
         if key in lots:
             lots[key].slipped_shares_micro, lots[key].slipped_micro = shares, slipped
 

@@ -7,12 +7,15 @@ nanoseconds, sizes in millionths of a share. Nothing here is rounded, estimated 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from deploy.analysis.attribution.calibration import Bin, Tally
 from deploy.analysis.attribution.trades import Trade
 
-GroupBy = Literal["regime", "release", "parameters", "slot"]
+GroupBy = Literal["regime", "release", "parameters", "slot", "hour"]
+"""What is one row. An hour is of the day, UTC: the one in which a window lies, whose trades and decisions are its."""
+VERSIONS: Final[frozenset[GroupBy]] = frozenset({"regime", "release", "parameters"})
+"""Rows that can be held against each other; slots and hours are no versions of anything."""
 Quarter = int
 """A quarter hour since 1970: what may be taken as one independent observation."""
 
@@ -160,9 +163,13 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Where the money is, and what our own account says. `told_micro`: its cash, None where nobody said.
+    """Where the money was at both ends of a period, and what the desk says of it.
 
-    opening + transfers + net of closed trades + flows of open ones - owed = cash. source: who says it.
+    opening: equity at its beginning, by the cash that `opened_by` told. open_flow: of trades that were open at its end,
+    what they had brought less what they cost; owed: what closed ones were still to bring. cash: at its end, by our
+    books. told: by the desk's own word, which is `source`; None where nobody said. differs: shares of which books and
+    desk say different things, in words.
+    opening + transfers + net of closed trades = cash + owed - open_flow.
     """
 
     opening_micro: int
@@ -170,9 +177,11 @@ class Money:
     closed_net_micro: int
     open_flow_micro: int
     owed_micro: int
+    cash_micro: int
     told_micro: int | None
+    opened_by: str
     source: str
-    positions_differ: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

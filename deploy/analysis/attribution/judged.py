@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from math import isclose
 from random import Random
 from statistics import NormalDist, fmean
-from typing import Final
+from typing import Final, Literal
 
 from deploy.analysis.attribution.calibration import (
     Tally,
@@ -24,7 +24,7 @@ from deploy.analysis.attribution.calibration import (
     squared_error,
     together,
 )
-from deploy.analysis.attribution.history import History, Lot, Money, Pairs, Quarter, Release
+from deploy.analysis.attribution.history import VERSIONS, History, Lot, Money, Pairs, Quarter, Release
 from deploy.analysis.attribution.intervals import (
     Cluster,
     Interval,
@@ -36,7 +36,7 @@ from deploy.analysis.attribution.intervals import (
     wilson,
 )
 from deploy.analysis.attribution.sharpe import Moments, deflated, moments, probabilistic, track_record
-from deploy.analysis.attribution.trades import Trade, drawdown_micro, percentile
+from deploy.analysis.attribution.trades import Trade, drawdown_micro, hour_name, percentile
 
 TOO_FEW_BELOW: Final = 30
 """Quarter hours with trades, and with scored decisions, from which a result is worth a comparison."""
@@ -125,6 +125,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """What a row did in one slot, or in one hour of the day (UTC): `of` says which, `name` is such as 14:00."""
+
+    row: str
+    of: Literal["slot", "hour"]
+    name: str
+    trades: int
+    won: int
+    net_micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Versus:
     """Two rows against each other by what they won: slow evidence. `probability`: of such a difference by chance."""
 
@@ -154,23 +166,28 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Whether net of closed trades + transfers = change of equity: cash, what is owed, and open trades at their outlay.
+    """Whether opening equity + net of closed trades + transfers = closing equity, over the period that was asked for.
 
-    difference_micro: by how much the desk's cash is more than it should be; None where nobody told it.
+    Equity is cash, what is owed, and open trades at their outlay; its cash is the desk's own word, told by `opened_by`
+    and `source`. difference_micro: by how much the closing one is more than it should be; None where nobody told it and
+    our own sums agree. differs: where the books say another thing than the desk, in words.
     """
 
+    opening_equity_micro: int
+    closing_equity_micro: int
     equity_change_micro: int
     net_micro: int
     transfers_micro: int
     outlay_micro: int
     difference_micro: int | None
+    opened_by: str
     source: str
-    positions: tuple[str, ...]
+    differs: tuple[str, ...]
 
     @property
     def holds(self) -> bool | None:
         """Whether books and account agree; None where there was no account to ask."""
-        return None if self.difference_micro is None else not (self.difference_micro or self.positions)
+        return None if self.difference_micro is None else not (self.difference_micro or self.differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +197,27 @@ class Report:
     history: History
     rows: list[Row]
     blended: Row | None
+    splits: list[Split]
     versus: list[Versus]
     paired: list[Paired]
     reconciled: Reconciled
 
 
 def judge(history: History, compare: tuple[str, str] | None = None) -> Report:
-    """A report of a history. Slots are not held against each other: they are no versions of anything.
+    """A report of a history. Only versions of the desk are held against each other.
 
     Args: compare: digests of two releases; else each row is held against the one before it.
     """
-    versions = history.lots if history.by != "slot" else []
+    versions = history.lots if history.by in VERSIONS else []
     ratios = [seen.ratio for lot in versions if (seen := _moments(lot.trades)) is not None]
     rows = [_row(lot, ratios) for lot in history.lots]
     blended = _row(blend(history.lots), []) if len(history.lots) > 1 else None
-    traded = [row for row in rows if row.trades and history.by != "slot"]
+    traded = [row for row in rows if row.trades and history.by in VERSIONS]
     return Report(
         history=history,
         rows=rows,
         blended=blended,
+        splits=[split for lot in history.lots for split in _splits(lot)],
         versus=_versus(traded, compare),
         paired=[_paired(pairs, history) for pairs in history.pairs if _wanted(pairs, compare)],
         reconciled=reconcile(history.money),
@@ -226,6 +245,19 @@ def blend(lots: Sequence[Lot]) -> Lot:
         answered_us=sorted(took for lot in lots for took in lot.answered_us),
         **sums,
     )
+
+
+def _splits(lot: Lot) -> Iterable[Split]:
+    """Its trades by slot, then by hour; where it has none there is no split."""
+    names: dict[Literal["slot", "hour"], Callable[[Trade], str]] = {
+        "slot": lambda trade: trade.slot,
+        "hour": lambda trade: hour_name(trade.hour),
+    }
+    for of, named in names.items():
+        for name, group in groupby(sorted(lot.trades, key=named), key=named):
+            trades = list(group)
+            won, net_micro = sum(trade.won for trade in trades), sum(trade.net_micro for trade in trades)
+            yield Split(lot.key, of, name, len(trades), won, net_micro)
 
 
 _SUMS: Final = (
@@ -453,17 +485,20 @@ def _verdict(interval: Interval | None, ours: str, other: str) -> str:
 
 
 def reconcile(money: Money) -> Reconciled:
-    """Sum of closed trades and transfers, against the change of equity as the desk's account has it."""
-    traded = money.closed_net_micro + money.open_flow_micro
-    expected = money.opening_micro + money.transfers_micro + traded - money.owed_micro
-    told = money.told_micro
-    cash, outlay = told if told is not None else expected, -money.open_flow_micro
+    """Hold what trades earned and people moved against the equity at both ends."""
+    told_micro = money.cash_micro if money.told_micro is None else money.told_micro
+    closing_micro = told_micro + money.owed_micro - money.open_flow_micro
+    difference_micro = closing_micro - money.opening_micro - money.closed_net_micro - money.transfers_micro
+    apart = [f"fills and payouts leave cash of {money.cash_micro}, the desk has {told_micro}"]
     return Reconciled(
-        equity_change_micro=cash + money.owed_micro + outlay - money.opening_micro,
+        opening_equity_micro=money.opening_micro,
+        closing_equity_micro=closing_micro,
+        equity_change_micro=closing_micro - money.opening_micro,
         net_micro=money.closed_net_micro,
         transfers_micro=money.transfers_micro,
-        outlay_micro=outlay,
-        difference_micro=None if told is None else told - expected,
+        outlay_micro=-money.open_flow_micro,
+        difference_micro=None if money.told_micro is None and not difference_micro else difference_micro,
+        opened_by=money.opened_by,
         source=money.source,
-        positions=money.positions_differ,
+        differs=(*money.differs, *(apart if told_micro != money.cash_micro else [])),
     )

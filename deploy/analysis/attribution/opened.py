@@ -31,4 +31,5 @@ def opened(verb: str, state: State) -> Iterator[sqlite3.Connection]:
         except (Damaged, BadFrame) as error:
             fail(verb, "IOERR", str(error), f"foresight verify {state.root}")
         except (OSError, sqlite3.Error) as error:
-            fail(verb, "IOERR", str(error), "the same again, when the folder can be written")
+            code = "NOPERM" if isinstance(error, PermissionError) else "IOERR"
+            fail(verb, code, str(error), "the same again, when the folder can be read and written")

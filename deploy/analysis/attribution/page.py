@@ -90,6 +90,7 @@ def _parts(report: Report, title: str) -> Iterable[str]:
     yield _half("Edge per share in cents, with its interval", figures.edges(report))
     yield _half("Shadow: Brier differences on the same ticks, below zero the first is better", figures.paired(report))
     yield _half("Net by slot", figures.slots(report))
+    yield _half("Net by hour of the day (UTC)", figures.hours(report))
     yield "</div><div class='grid'>"
     for name, drawn in figures.calibrations(report):
         yield _half(f"{name}: told (across) and came (up); a bar counts each quarter hour once", drawn)

@@ -53,7 +53,7 @@ def as_text(report: Report, crossing: bool) -> str:
 def _headline(report: Report) -> str:
     history = report.history
     kinds = Counter(boundary.kind for boundary in history.boundaries)
-    releases = len({lot.release for lot in history.lots if lot.release})
+    releases = len({stretch.release for stretch in history.cadence.stretches if stretch.release})
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     period = f"{stamp(history.from_ns)} to {stamp(history.until_ns)}" if history.until_ns else "nothing decided"
     plural = f"{_many(releases, 'release')}, {_many(len(history.boundaries), 'boundary', 'boundaries')}"
@@ -175,17 +175,19 @@ def _crossings(crossings: Sequence[Crossing]) -> list[str]:
 def reconciles(report: Report, listed: bool) -> list[str]:
     """Whether it adds up. Args: listed: whether crossing trades are listed, and need not be counted here."""
     found, crossings = report.reconciled, 0 if listed else len(report.history.crossings)
-    sums = f"{cents(found.net_micro)} net of closed trades, transfers {cents(found.transfers_micro)}"
     crossing = [f"Crossing trades: {crossings} (list: --crossing)"] if crossings else []
+    sums = f"opening equity {usd(found.opening_equity_micro)} {_plus(found.net_micro)} net of closed trades"
+    sums += f" {_plus(found.transfers_micro)} transfers"
     if found.holds is None:
-        return [*crossing, f"Reconciles: NOT KNOWN. {sums}; money moved since the desk last said what it has."]
-    still = f", {found.outlay_micro / MICRO:,.2f} of it in open trades" if found.outlay_micro else ""
-    equity = f"equity {cents(found.equity_change_micro)} by the desk's {found.source}{still}"
+        return [*crossing, f"Reconciles: NOT KNOWN. {sums}", "  money moved since the desk last said what it has"]
+    closing = f"closing equity {usd(found.closing_equity_micro)}"
+    still = f"; {usd(found.outlay_micro)} of it in open trades" if found.outlay_micro else ""
+    who = f"  by the desk's {found.opened_by} and its {found.source or 'trades alone'}{still}"
     if found.holds:
-        return [*crossing, f"Reconciles: {sums} = {equity}."]
-    lines = [f"DOES NOT RECONCILE: {sums}, but {equity}"]
-    lines += [f"  ! cash differs by {found.difference_micro} millionths"] if found.difference_micro else []
-    lines += [f"  ! {position}" for position in found.positions]
+        return [*crossing, f"Reconciles: {sums} = {closing}", who]
+    lines = [f"DOES NOT RECONCILE: {sums}, but {closing}", who]
+    lines += [f"  ! equity differs by {found.difference_micro} millionths"] if found.difference_micro else []
+    lines += [f"  ! {each}" for each in found.differs]
     return [*crossing, *lines, "  next     foresight verify, then foresight index --rebuild"]
 
 
@@ -195,6 +197,16 @@ def reconciles(report: Report, listed: bool) -> list[str]:
 def cents(micro: int) -> str:
     """Money with its sign, to the cent."""
     return f"{micro / MICRO:+,.2f}"
+
+
+def usd(micro: int) -> str:
+    """An amount, to the cent."""
+    return f"{micro / MICRO:,.2f}"
+
+
+def _plus(micro: int) -> str:
+    """An amount that is added, or taken off."""
+    return f"{'-' if micro < 0 else '+'} {usd(abs(micro))}"
 
 
 def price(value: float | None) -> str:

@@ -13,6 +13,8 @@ from typing import Final
 
 MICRO: Final = 1_000_000
 QUARTER_S: Final = 900
+HOUR_S: Final = 3_600
+DAY_HOURS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,19 @@ class Trade:
         return self.net_micro / self.size_micro
 
     @property
+    def hour(self) -> int:
+        """The hour of the day, UTC, in which its window lies: no window reaches into another."""
+        return self.start_s // HOUR_S % DAY_HOURS
+
+    @property
     def quarter(self) -> int:
         """The quarter hour it lies in: its windows overlap and assets fall together, so it is one observation."""
         return self.start_s // QUARTER_S
+
+
+def hour_name(hour: int) -> str:
+    """An hour of the day, UTC, such as 14:00."""
+    return f"{hour:02}:00"
 
 
 def drawdown_micro(results_micro: Iterable[int]) -> int:

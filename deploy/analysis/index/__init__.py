@@ -10,6 +10,7 @@ keeps the file. It runs outside the supervisor, which neither knows it nor waits
 from deploy.analysis.index.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from deploy.analysis.index.schema import TABLES as TABLES
 from deploy.analysis.index.store import IndexBusy as IndexBusy
+from deploy.analysis.index.store import IndexForbidden as IndexForbidden
 from deploy.analysis.index.store import IndexUnwritable as IndexUnwritable
 from deploy.analysis.index.store import JournalUnreadable as JournalUnreadable
 from deploy.analysis.index.store import NoJournal as NoJournal

@@ -21,6 +21,7 @@ from deploy.analysis.index.schema import SCHEMA_VERSION
 from deploy.analysis.index.store import (
     Built,
     IndexBusy,
+    IndexForbidden,
     IndexUnwritable,
     JournalUnreadable,
     NoJournal,
@@ -39,7 +40,8 @@ _CODES: Final[dict[type[Exception], tuple[str, str]]] = {
     NoJournal: ("NOINPUT", "{verb} --state-dir FOLDER, the state folder of a desk that has run"),
     JournalUnreadable: ("IOERR", "foresightctl audit verify --state-dir {folder}"),
     IndexBusy: ("TEMPFAIL", "the same again, when the other has ended"),
-    IndexUnwritable: ("IOERR", "free or permit it; the index can be deleted and is made again"),
+    IndexUnwritable: ("IOERR", "make room; the index can be deleted and is made again"),
+    IndexForbidden: ("NOPERM", "the same as the user whose desk it is; the index can be deleted and is made again"),
 }
 """Exit code, and what to do, for everything that can go wrong with an index."""
 
@@ -75,7 +77,7 @@ def index(state_dir: Path | None, rebuild: bool, follow: bool, as_json: bool) ->
     The index is one SQLite file in the state folder, index.sqlite. It goes on where it stopped, can be deleted at any
     time, and is brought up to date by report, export and explain on their own. The desk neither knows it nor waits
     for it. Exit codes: 0 it is up to date; 66 there is no journal; 74 the journal or the index cannot be read or
-    written; 75 another process is building it; 130 interrupted, and what is done is kept.
+    written; 75 another process is building it; 77 no permission for that; 130 interrupted, and what is done is kept.
     """
     state = State(state_dir or default_state())
     with faults("foresight index", state):
@@ -134,8 +136,8 @@ def export(
       foresight export --out day --format csv --tables trades,fills --since 2026-11-28
 
     Every column is described in deploy/analysis/index/SCHEMA.md, and in the folder's schema.json. Exit codes: 0 done;
-    2 a wrong flag; 66 there is no journal; 74 the disk, or something else stands there; 130 interrupted, nothing was
-    left.
+    2 a wrong flag; 66 there is no journal; 74 the disk, or something else stands there; 77 no permission; 130
+    interrupted, nothing was left.
     """
     state, verb, out = State(state_dir or default_state()), "foresight export", out.absolute()
     names = _chosen(tables)
@@ -179,7 +181,8 @@ def _disk(verb: str, out: Path) -> Iterator[None]:
     except Occupied as error:
         fail(verb, "IOERR", str(error), f"{verb} --out ANOTHER; --force replaces an export, and nothing else")
     except OSError as error:
-        fail(verb, "IOERR", f"{error.filename or out}: {error.strerror}", "make room or permit it; nothing was left")
+        code = "NOPERM" if isinstance(error, PermissionError) else "IOERR"
+        fail(verb, code, f"{error.filename or out}: {error.strerror}", "make room or permit it; nothing was left")
 
 
 def _chosen(tables: str) -> list[str]:

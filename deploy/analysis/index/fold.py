@@ -208,6 +208,10 @@ class Fold:
         held, rests = (text_of([_fields(each) for each in said]) for said in (entry.positions, entry.orders))
         self.rows.add("snapshots", {**stamp, "cash_micro": entry.cash_micro, "positions": held, "orders": rests})
 
+    def _on_reconciled(self, stamp: Row, entry: e.Reconciled) -> None:
+        row = {"round": entry.rounds, "differences": entry.differences, "differs": text_of(entry.differs)}
+        self.rows.add("reconciliations", {**stamp, **row, "strangers": text_of(entry.foreign)})
+
     def _on_balance(self, stamp: Row, entry: e.Balance) -> None:
         self.settle()
         opened = self.rows.one("SELECT COUNT(*) FROM balances WHERE opening")
@@ -300,5 +304,6 @@ _TAKE: Final[dict[type, Callable[[Fold, Row, Any], None]]] = {
     e.Gap: Fold._on_gap,
     e.Alarm: _written("alarms"),
     e.Repair: _written("repairs"),
+    e.Reconciled: Fold._on_reconciled,
     e.Snapshot: Fold._on_snapshot,
 }

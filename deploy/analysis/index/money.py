@@ -102,8 +102,7 @@ class Money:
             return
         row = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "by"}
         cost = cost_of(entry.size_micro, entry.price_micro)
-        settled = stamp["at_ns"] if entry.status in FINAL else None
-        more: Row = {"cost_micro": cost, "maker": int(entry.maker), "settled_ns": settled}
+        more: Row = {"cost_micro": cost, "maker": int(entry.maker), **_ended(stamp, entry.status in FINAL, "settled")}
         regime = self.rows.one("SELECT regime FROM orders WHERE order_id = ?", entry.order_id)
         by = {**by, "regime": regime} if regime is not None else by
         self.rows.add("fills", {**stamp, **row, **more, **by})
@@ -116,8 +115,7 @@ class Money:
         known = self.rows.get("fills", key)
         if known is None or known["status"] in FINAL:
             return
-        settled = stamp["at_ns"] if entry.status in FINAL else None
-        self.rows.change("fills", key, status=entry.status, settled_ns=settled)
+        self.rows.change("fills", key, status=entry.status, **_ended(stamp, entry.status in FINAL, "settled"))
         if entry.status == "FAILED":
             self._filled(entry.order_id, "")
             self.dirty.add((known["slot"], known["start_s"]))
@@ -191,11 +189,11 @@ class Money:
         row = self.rows.all("SELECT * FROM claims WHERE n = ?", n)[0]
         merge = row["kind"] == "merge"
         dropped = merge and (entry.event == "failed" or (entry.event == "refused" and row["attempts"] == 1))
-        over = stamp["at_ns"] if entry.event == "paid" or dropped else None
+        over = entry.event == "paid" or dropped
         state = "failed" if dropped else entry.event
-        columns = {"state": state, "detail": entry.detail, "over_ns": over}
+        columns = {"state": state, "detail": entry.detail, **_ended(stamp, over, "over")}
         name = {"transaction_id": entry.transaction} if entry.transaction else {}
-        if over is not None and not merge:
+        if over and not merge:
             columns["amount_micro"] = self._unpaid(row["slot"], row["start_s"])
         self.rows.change("claims", (n,), **columns, **name)
         self._touched(row["kind"], row["slot"], row["start_s"])
@@ -258,6 +256,11 @@ class Money:
         won = int(trade.net_micro > 0) if over else None
         told = {"slot": slot, "start_s": start_s, "parameters": parameters, "net_micro": trade.net_micro}
         return {**asdict(trade), **told, **flags, "won": won}
+
+
+def _ended(stamp: Row, over: bool, name: str) -> Row:
+    """The columns that say by which record, and when, something came to its end; empty while it has not."""
+    return {f"{name}_n": stamp["n"], f"{name}_ns": stamp["at_ns"]} if over else {f"{name}_n": None, f"{name}_ns": None}
 
 
 def _names(announced: str) -> list[Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 Kind = Literal["text", "json", "exact", "count", "micro", "ns", "ms", "us", "s", "flag"]
 SQL_TYPE: Final[dict[Kind, str]] = {
@@ -308,6 +308,7 @@ TABLES: Final[tuple[Table, ...]] = (
         fee_micro micro fee
         maker flag our order rested
         status text MATCHED, MINED, CONFIRMED, RETRYING, or FAILED: then it never was
+        settled_n count record that said how it ended
         settled_ns ns when it came to its end
         """,
         _BY,
@@ -405,6 +406,7 @@ TABLES: Final[tuple[Table, ...]] = (
         via text relayer or rpc
         transaction_id text hash, or the relayer's name for it
         attempts count how often it left
+        over_n count record that said how it ended
         over_ns ns when it came to its end
         """,
         seek=("claim", "slot start_s"),
@@ -502,6 +504,18 @@ TABLES: Final[tuple[Table, ...]] = (
         "n",
         _STAMP,
         "order_id text order\nwhat text what\ndetail text more\n",
+    ),
+    _table(
+        "reconciliations",
+        "Rounds in which our books were held against the venue's.",
+        "n",
+        _STAMP,
+        """
+        round count which it was in this reign, from 1
+        differences count that were found in this reign so far
+        differs json what differed then, in words
+        strangers json orders of our key that are not ours, where they were first seen
+        """,
     ),
     _table(
         "standing",

@@ -60,6 +60,10 @@ class IndexUnwritable(Exception):
     """The index cannot be written or read: no permission, no space."""
 
 
+class IndexForbidden(Exception):
+    """Who asks may not read the journal, or not write the index or its folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a build has come: journal records that are in, and bytes of the journal read and in all."""
@@ -91,7 +95,7 @@ class _Place:
 def open_index(state: State, wait_s: float = LOCK_WAIT_S) -> sqlite3.Connection:
     """The index of a desk, up to date with its journal; read only, rows by column name.
 
-    Raises: NoJournal, JournalUnreadable, IndexBusy, IndexUnwritable.
+    Raises: NoJournal, JournalUnreadable, IndexBusy, IndexUnwritable, IndexForbidden.
     """
     update(state, wait_s=wait_s)
     with _faults(state.index):
@@ -110,8 +114,8 @@ def update(
     batch: int = BATCH,
 ) -> Built:
     """Bring the index up to date with the journal, or make it anew. Raises: as for `open_index`."""
-    if not segments(state.journal):
-        raise NoJournal(f"{state.root} holds no journal")
+    with _faults(state.index):
+        _demand_journal(state)
     with _faults(state.index), _alone(state.index, wait_s):
         try:
             return _build(state, rebuild, tell, batch)
@@ -138,6 +142,14 @@ def code() -> str:
     """The digest of the code that an index is made by: other code may make other rows of the same journal."""
     files = {path.name: file_digest(path) for path in Path(__file__).parent.glob("*.py")}
     return release_hash(files)
+
+
+def _demand_journal(state: State) -> None:
+    """A folder that may not be listed looks empty. Raises: NoJournal, PermissionError."""
+    if state.journal.exists():
+        os.scandir(state.journal).close()
+    if not segments(state.journal):
+        raise NoJournal(f"{state.root} holds no journal")
 
 
 def _build(state: State, rebuild: bool, tell: Callable[[Progress], None], batch: int) -> Built:
@@ -254,8 +266,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _remove(path: Path) -> None:
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        path.with_name(name).unlink(missing_ok=True)
+    for file in _files(path):
+        file.unlink(missing_ok=True)
+
+
+def _files(path: Path) -> list[Path]:
+    """Everything that SQLite keeps of one index."""
+    return [path.with_name(f"{path.name}{part}") for part in ("", "-wal", "-shm")]
 
 
 @contextmanager
@@ -283,10 +300,19 @@ def _locked(fd: int) -> bool:
 
 @contextmanager
 def _faults(index: Path) -> Iterator[None]:
-    """What the machine refuses, under our own name. Raises: IndexUnwritable."""
+    """What the machine refuses, under our own name. Raises: IndexUnwritable, IndexForbidden."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise IndexUnwritable(f"{index}: {error}") from error
+        refused = IndexForbidden if _forbidden(index) else IndexUnwritable
+        raise refused(f"{index}: {error}") from error
+    except PermissionError as error:
+        raise IndexForbidden(f"{error.filename or index}: {error.strerror}") from error
     except OSError as error:
         raise IndexUnwritable(f"{error.filename or index}: {error.strerror}") from error
+
+
+def _forbidden(index: Path) -> bool:
+    """Whether we may not read and write a file of the index, or make one beside it: SQLite says only that it cannot."""
+    files = [path for path in _files(index) if path.exists()]
+    return not all(os.access(path, os.R_OK | os.W_OK) for path in (index.parent, *files))

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 import msgspec
 
+from deploy.analysis.places import EXAMPLES, Place, PlaceType
 from deploy.analysis.replay import live, made, shown
 from deploy.analysis.replay.bar import Bar
 from deploy.analysis.replay.engine import Audience, replayed
@@ -21,7 +22,7 @@ from deploy.analysis.replay.job import CASH_MICRO, Fills, Job, Result
 from deploy.analysis.replay.live import NoJournal
 from deploy.analysis.replay.page import Page
 from deploy.analysis.replay.parity import Comparison, earliest
-from deploy.analysis.replay.times import EXAMPLES, Place, PlaceType, stamp
+from deploy.ranges import stamp
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index
@@ -209,8 +210,8 @@ class _Run:
 
     def _range(self) -> tuple[int, int]:
         first, last = self.footage.first.seq, self.footage.last.seq
-        from_seq = self.begin.first(self.footage) if self.begin is not None else first
-        to_seq = self.end.last(self.footage) if self.end is not None else last
+        from_seq = self.footage.first_of(self.begin) if self.begin is not None else first
+        to_seq = self.footage.last_of(self.end) if self.end is not None else last
         if from_seq > last or to_seq < first:
             span = f"{stamp(self.footage.first.at_ns)} to {stamp(self.footage.last.at_ns)}, frames {first} to {last}"
             raise Faulty("NOINPUT", f"nothing of that is on the tape, which has {span}", "foresight replay --from -10m")
@@ -251,11 +252,6 @@ class _Run:
 
     def _told_fills(self) -> str:
         return "as recorded" if self.fills == "recorded" else "on paper"
-
-
-def _fixed(place: Place | None, end_ns: int) -> Place | None:
-    """A place of a day as a moment, so that it means the same on the tape, which ends later; a frame stays one."""
-    return place if place is None or place.seq is not None else Place(at_ns=place.moment(end_ns))
 
 
 class _Audiences:
@@ -299,7 +295,7 @@ def made_tape(
         day = read_day(folder)
     except DayUnreadable as error:
         raise Faulty("NOINPUT", str(error), "foresight day FOLDER, to see what a folder holds") from error
-    begin, end = (_fixed(place, day.span_s[1] * NS) for place in (begin, end))
+    begin, end = (place and place.fixed(day.span_s[1] * NS) for place in (begin, end))
     begin_ns, end_ns = (None if place is None else place.at_ns for place in (begin, end))
     first_ms, until_ms = made.stretch(day, begin_ns, end_ns)
     if first_ms >= until_ms - made.SETTLE_MS:

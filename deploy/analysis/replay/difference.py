@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from deploy.analysis.replay.footage import Footage
-from deploy.analysis.replay.times import stamp
+from deploy.ranges import stamp
 from shared import messages as m
 from shared import wire
 from shared.slots import parse_slot

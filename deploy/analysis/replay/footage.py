@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from deploy.analysis.places import Place
 from shared import wire
 from shared.messages import Streamed
 from shared.records import Damaged, Segment, first_number, read, segments
@@ -50,6 +51,14 @@ class Footage:
             if frame.at_ns >= at_ns:
                 return frame.seq
         return self.last.seq + 1
+
+    def first_of(self, place: Place) -> int:
+        """The first frame that is not before a place."""
+        return place.seq if place.seq is not None else self.seq_at(place.moment(self.last.at_ns))
+
+    def last_of(self, place: Place) -> int:
+        """The last frame that is not behind a place; 0 when all are."""
+        return place.seq if place.seq is not None else self.seq_at(place.moment(self.last.at_ns) + 1) - 1
 
     def at(self, seq: int) -> int:
         """The moment of a frame, or of the first one after it; of the last when the tape ends before it."""

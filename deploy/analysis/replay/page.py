@@ -7,7 +7,6 @@ a tape or a release says is escaped; the page has at most FILLS_MAX fills and BI
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
@@ -16,7 +15,8 @@ from deploy.analysis import plots
 from deploy.analysis.replay.holdings import Fill
 from deploy.analysis.replay.job import Result
 from deploy.analysis.replay.shown import as_text
-from deploy.analysis.replay.times import stamp
+from deploy.analysis.sheet import sheet, table
+from deploy.ranges import stamp
 from shared import messages as m
 from shared.clock import NS
 from shared.units import MICRO, show_micro
@@ -27,15 +27,6 @@ BINS: Final = 120
 FILLS_MAX: Final = 500
 VERDICTS_MAX: Final = 20
 _WISHED: Final = "with a wish"
-_HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title><style>
-:root{{color-scheme:light dark}}
-body{{font:15px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}}
-pre{{overflow-x:auto}}table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
-td,th{{padding:.1rem .6rem;text-align:left;border-bottom:1px solid #8883}}
-svg{{max-width:100%;height:auto}}{style}</style>"""
 
 
 @dataclass(slots=True)
@@ -71,13 +62,12 @@ class Page:
     def html(self, result: Result, title: str) -> str:
         """The page."""
         parts = [
-            _HEAD.format(title=escape(title), style=plots.STYLE),
-            f"<h1>{escape(title)}</h1><pre>{escape(as_text(result, '').lstrip())}</pre>",
+            f"<pre>{escape(as_text(result, '').lstrip())}</pre>",
             f"<h2>Earned, resolved windows, dollars</h2>{self._money()}",
             f"<h2>Decisions</h2>{self._decisions()}{self._verdict_table()}",
             f"<h2>Fills</h2>{self._fill_table()}",
         ]
-        return "\n".join(parts) + "</html>\n"
+        return sheet(title, parts)
 
     # --- its parts --------------------------------------------------------------------------------------------------
 
@@ -104,7 +94,7 @@ class Page:
 
     def _verdict_table(self) -> str:
         rows = [(verdict, f"{count:,}") for verdict, count in self._verdicts.most_common(VERDICTS_MAX)]
-        return _table(("verdict", "decisions"), rows)
+        return table(("verdict", "decisions"), rows)
 
     def _fill_table(self) -> str:
         if not self._fills:
@@ -115,7 +105,7 @@ class Page:
         ]
         left_out = self._filled - len(self._fills)
         more = f"<p>{left_out:,} more; --csv has all of them.</p>" if left_out else ""
-        return _table(("at", "slot", "what", "shares", "price", "fee"), rows) + more
+        return table(("at", "slot", "what", "shares", "price", "fee"), rows) + more
 
 
 def _kind(verdict: str) -> str:
@@ -131,9 +121,3 @@ def _binned(seconds: list[int], x: plots.Axis) -> list[tuple[float, float]]:
 
 def _amounts(fill: Fill) -> tuple[str, str, str]:
     return show_micro(fill.size_micro), show_micro(fill.price_micro), show_micro(fill.fee_micro)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in rows)
-    return f"<table><tr>{head}{body}</table>"

@@ -19,7 +19,7 @@ from deploy.analysis.replay.difference import Field, before, fields
 from deploy.analysis.replay.footage import Footage
 from deploy.analysis.replay.hands import Hands, Line, ReleaseFailed, Summary
 from deploy.analysis.replay.live import Answer, Live
-from deploy.analysis.replay.times import stamp
+from deploy.ranges import stamp
 from shared.clock import NS
 
 WARM_UP_S: Final = 1_380

@@ -13,7 +13,7 @@ from deploy.analysis.replay.difference import wishes
 from deploy.analysis.replay.holdings import Fill
 from deploy.analysis.replay.job import Result
 from deploy.analysis.replay.parity import Compared, Difference, Parity
-from deploy.analysis.replay.times import stamp
+from deploy.ranges import stamp
 from shared import messages as m
 from shared.units import MICRO
 

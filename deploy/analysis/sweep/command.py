@@ -17,12 +17,13 @@ from typing import Final
 import click
 import msgspec
 
+from deploy.analysis.places import Place, PlaceType
 from deploy.analysis.replay import Fills
 from deploy.analysis.replay.command import Faulty, made_tape
 from deploy.analysis.replay.footage import Footage, NoTape
-from deploy.analysis.replay.times import Place, PlaceType
 from deploy.analysis.sweep import grid, inputs
 from deploy.analysis.sweep.cells import Cell, Stretch, cells
+from deploy.analysis.sweep.page import as_html
 from deploy.analysis.sweep.pool import PROCESSES_MAX, ROOT, Pool
 from deploy.analysis.sweep.progress import Progress
 from deploy.analysis.sweep.store import InUse, Store, opened
@@ -87,6 +88,7 @@ class Outcome:
 )
 @click.option("--store", type=_FILE, help="Where results are kept and found again; default: sweep.jsonl of the desk.")
 @click.option("--csv", "csv_file", type=_FILE, help="Write the whole table to a file as well.")
+@click.option("--html", "page_file", type=_FILE, help="Write one page with the table and pictures to a file as well.")
 @click.option("--state-dir", type=_FOLDER, help="State folder of the desk whose releases and tape are meant.")
 @click.option("-j", "--json", "as_document", is_flag=True, help="Print one JSON document.")
 def sweep(
@@ -104,6 +106,7 @@ def sweep(
     cluster: str | None,
     store: Path | None,
     csv_file: Path | None,
+    page_file: Path | None,
     state_dir: Path | None,
     as_document: bool,
 ) -> None:
@@ -111,7 +114,7 @@ def sweep(
 
     \b
       foresight sweep --release r41 --release . --param stake_usd=1:5:1 --param mode=on,exit-only
-      foresight sweep --param min_edge_bp=50:400:50 --tape NOVEMBER --split 20
+      foresight sweep --param min_edge_bp=50:400:50 --tape NOVEMBER --split 20 --html november.html
 
     A cell is one release with one set of parameters over one day. What is done is kept: the same command after Ctrl-C
     goes on where it was, and re-uses whatever another sweep has replayed already. Exit codes: 0 every cell is in the
@@ -132,8 +135,9 @@ def sweep(
             _check(split, plan.cells)
             with opened(store or state.root / "sweep.jsonl") as kept:
                 outcome = run(plan, kept, _runner(plan, processes, cluster), split)
-            if csv_file is not None:
-                csv_file.write_text(as_csv(outcome.table))
+            for path, made_of in ((csv_file, as_csv), (page_file, as_html)):
+                if path is not None:
+                    path.write_text(made_of(outcome.table))
     except CannotRun as error:
         click.echo(error.lines("foresight sweep"), err=True)
         sys.exit(EXIT[error.code])

@@ -109,23 +109,29 @@ _COLUMNS: Final = ("WINDOWS", "WON OF TRADED", "NET", "FEES", "BRIER", "SKILL", 
 def as_text(found: Table) -> str:
     """The table of a terminal, without escape codes, and what to think of it below."""
     split = bool(found.held_out_on)
-    head = ["RELEASE", "PARAMETERS", *_COLUMNS, *(["HELD OUT"] if split else [])]
-    lines = [head, *(_line(row, split) for row in found.rows[:SHOWN_MAX])]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    text = ["  ".join(map(_fitted, line, widths, range(len(head)))).rstrip() for line in lines]
+    head = heads(split)
+    lines = [head, *(line(row, split) for row in found.rows[:SHOWN_MAX])]
+    widths = [max(len(each[column]) for each in lines) for column in range(len(head))]
+    text = ["  ".join(map(_fitted, each, widths, range(len(head)))).rstrip() for each in lines]
     return "\n".join([*text, "", *remarks(found)])
+
+
+def heads(split: bool) -> list[str]:
+    """What the columns of the table are called."""
+    return ["RELEASE", "PARAMETERS", *_COLUMNS, *(["HELD OUT"] if split else [])]
 
 
 def _fitted(cell: str, width: int, column: int) -> str:
     return cell.ljust(width) if column < 2 else cell.rjust(width)
 
 
-def _line(row: Row, split: bool) -> list[str]:
+def line(row: Row, split: bool) -> list[str]:
+    """The cells of a row, one for each of the `heads`."""
     if row.missing:
         dashes = ["-"] * (len(_COLUMNS) + split - 1)
         return [row.release, shown(row.point), f"{row.missing} cells missing", *dashes]
     later = row.held_out
-    held_out = [] if later is None else [f"{_usd(later.net_micro)} of {later.traded}"]
+    held_out = [] if later is None else [f"{usd(later.net_micro)} of {later.traded}"]
     return [row.release, shown(row.point), *_cells(row.chosen), _share(row.not_luck), *held_out]
 
 
@@ -134,14 +140,15 @@ def _cells(did: Figures) -> list[str]:
     rate = f"{did.wins}/{did.traded} [{range_.low:.0%}..{range_.high:.0%}]" if did.traded else "-"
     brier = "-" if did.brier is None else f"{did.brier:.4f}"
     skill = "-" if did.skill is None else f"{did.skill:+.3f}"
-    return [str(did.windows), rate, _usd(did.net_micro), _cents(did.fees_micro), brier, skill]
+    return [str(did.windows), rate, usd(did.net_micro), _cents(did.fees_micro), brier, skill]
 
 
 def _share(probability: float | None) -> str:
     return "-" if probability is None else f"{probability:.0%}"
 
 
-def _usd(micro: int) -> str:
+def usd(micro: int) -> str:
+    """Money with its sign, to the cent."""
     return f"{micro / MICRO:+.2f}"
 
 
@@ -149,12 +156,12 @@ def _cents(micro: int) -> str:
     return f"{micro / MICRO:.2f}"
 
 
-def remarks(found: Table) -> list[str]:
-    """What a person should think of before believing the first row."""
+def remarks(found: Table, rows_max: int = SHOWN_MAX) -> list[str]:
+    """What a person should think of before believing the first row. Args: rows_max: how many are shown."""
     whole = [row for row in found.rows if not row.missing]
     said = []
-    if len(found.rows) > SHOWN_MAX:
-        said.append(f"{SHOWN_MAX} of {len(found.rows)} rows are shown; --csv and --json have all")
+    if len(found.rows) > rows_max:
+        said.append(f"{rows_max} of {len(found.rows)} rows are shown; --csv and --json have all")
     if len(whole) > 1:
         said.append(f"{len(whole)} combinations were compared: the best of them is partly the luckiest")
     if any(row.not_luck is not None for row in whole):

@@ -10,7 +10,8 @@ from kit.tapes import NS, START_S, Market, Stream
 
 from deploy.analysis.aside import Exists
 from deploy.analysis.cutting import ORIGIN, NotOnTape, cut
-from deploy.analysis.tapes import Place, check, frames
+from deploy.analysis.places import Place
+from deploy.analysis.tapes import check, frames
 from shared.clock import NS as SECOND_NS
 from shared.messages import Keyframe, ParametersSet, Streamed, Tick
 from shared.records import PACKED, segments

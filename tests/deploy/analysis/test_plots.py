@@ -25,6 +25,8 @@ def _figures() -> Iterator[str]:
     rows = [Estimate(EVIL, 0.02, -0.01, 0.05, 0, "n 40"), Estimate("r2", None, None, None, 7, "none")]
     yield plots.steps("PnL", lines, marks, x, y, 420)
     yield plots.steps("nothing", [], [], x, y, 420)
+    yield plots.lines("net", [*lines, Series(EVIL, [], 3)], x, y, 420)
+    yield plots.lines("nothing", [], x, y, 420)
     yield plots.forest("edge", rows, numbers(-0.05, 0.05), 420)
     yield plots.forest("nothing", [], numbers(0, 0), 420)
     yield plots.calibration("calibration", [("ours", [(0.15, Estimate("", 0.2, 0.1, 0.4))]), ("market", [])], 420)
@@ -66,6 +68,17 @@ def test_values_stand_where_the_axis_says() -> None:
     assert x0 < x1 == x2 and y0 == y1 > y2
 
 
+def test_straight_lines_go_through_their_values() -> None:
+    """A dot at each, which says what it is."""
+    figure = xml.fromstring(
+        plots.lines("net", [Series("r1", [(1, 0.0), (3, 10.0)], 0)], numbers(1, 3), numbers(0, 10), 420)
+    )
+    path, dots = figure.find("path"), list(figure.iter("circle"))
+    assert path is not None
+    assert path.get("d") == "M" + "L".join(f"{dot.get('cx')} {dot.get('cy')}" for dot in dots)
+    assert [title.text for title in figure.iter("title")] == ["r1 at 1: +0.00", "r1 at 3: +10.00"]
+
+
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_an_axis_holds_what_it_was_made_for(one: float, other: float) -> None:
     """Named at round values that grow, few enough to be read."""
@@ -102,6 +115,20 @@ def test_no_two_names_below_an_axis_overlap(width: int) -> None:
     for (at, letters), (then, more) in pairwise(places):
         assert then - at >= (letters + more) / 2 * plots.LETTER_PX
     assert all(at + letters / 2 * plots.LETTER_PX <= width + 0.1 for at, letters in places)
+
+
+def test_a_heat_map_writes_what_there_is_room_for_and_tells_the_rest() -> None:
+    """Twenty-four narrow columns: no two names overlap, and each number shows where a pointer rests."""
+    hours = [f"{hour:02}:00" for hour in range(24)]
+    figure = xml.fromstring(
+        plots.heat("net", hours, [("BTC/5m", [(n - 11.5, f"{n - 11.5:+.2f}") for n in range(24)])], 396)
+    )
+    named = [(float(t.get("x", 0)), str(t.text)) for t in figure.iter("text") if t.get("class") == "n"]
+    assert len(named) >= 6
+    assert all(then - at >= len(words) * plots.LETTER_PX for (at, words), (then, _) in pairwise(named))
+    assert all(at + len(words) / 2 * plots.LETTER_PX <= 396 for at, words in named)
+    assert "+0.50" not in [t.text for t in figure.iter("text")]
+    assert [t.text for t in figure.iter("title")] == [f"{n - 11.5:+.2f}" for n in range(24)]
 
 
 def test_tones_differ_by_dash_in_light_and_dark() -> None:

@@ -58,6 +58,19 @@ def test_the_document_says_what_the_books_say(desk: State, made: Made) -> None:
     assert told["cadence"]["missing"] == 0
 
 
+def test_every_row_is_split_by_slot_and_by_hour(desk: State, made: Made) -> None:
+    """Both splits add up to the row; --by hour has the hours as rows, and holds none against another."""
+    told = document(run(desk, "--json"))
+    for row, of in ((row, of) for row in told["rows"] for of in ("slot", "hour")):
+        splits = [split for split in told["splits"] if (split["row"], split["of"]) == (row["key"], of)]
+        for name in ("trades", "won", "net_micro"):
+            assert sum(split[name] for split in splits) == row[name], (of, name)
+    hours = document(run(desk, "--json", "--by", "hour"))
+    assert [row["name"] for row in hours["rows"]] == ["00:00"] and hours["versus"] == []
+    assert hours["rows"][0]["net_micro"] == sum(made.books.net_micro.values())
+    assert "2 releases" in run(desk, "--by", "hour").stdout.splitlines()[0]
+
+
 def test_two_releases_are_named_by_number_or_digest(desk: State, made: Made) -> None:
     """A name that fits none, or more than one, is refused with those that are known."""
     told = document(run(desk, "--json", "--compare", "r2", made.releases[0][:6]))
@@ -73,6 +86,20 @@ def test_a_period_is_told_in_utc(desk: State) -> None:
     assert document(run(desk, "--json", "--since", "2026-05-29", "--until", "2026-05-29T00:30:00Z"))["rows"]
     wrong = run(desk, "--since", "yesterday")
     assert wrong.exit_code == EXIT["USAGE"] and "2026-11-28T14:05" in wrong.stderr
+
+
+def test_a_period_is_reconciled_by_itself(desk: State, made: Made) -> None:
+    """Its own opening and closing equity, and its own trades between; a morning's end is the evening's beginning."""
+    noon = "2026-05-29T00:37:00"
+    early, late = (document(run(desk, "--json", flag, noon))["reconciled"] for flag in ("--until", "--since"))
+    for told in (early, late):
+        assert told["difference_micro"] == 0 and not told["differs"]
+        change = told["net_micro"] + told["transfers_micro"]
+        assert told["opening_equity_micro"] + change == told["closing_equity_micro"]
+    assert early["closing_equity_micro"] == late["opening_equity_micro"]
+    assert early["net_micro"] + late["net_micro"] == sum(made.books.net_micro.values())
+    text = run(desk, "--since", noon).stdout
+    assert f"opening equity {late['opening_equity_micro'] / 1e6:,.2f}" in text and "snapshot of 05-29 00:30:00" in text
 
 
 def test_books_that_differ_are_an_exit_code(tmp_path: Path) -> None:

@@ -22,13 +22,12 @@ from deploy.cli.show import (
     one_line,
     release_words,
     span,
-    stamp,
     table,
     trading_words,
     verb,
 )
 from deploy.client import Forbidden, Unavailable
-from deploy.ranges import Duration
+from deploy.ranges import Duration, stamp
 from shared.clock import NS, SystemClock
 from shared.paths import State
 

@@ -75,7 +75,22 @@ def test_calibration_bars_count_a_quarter_hour_once(report: Report) -> None:
 
 def test_a_slot_in_which_nothing_was_traded_has_no_number(report: Report) -> None:
     """Not even nought."""
-    assert figures._cell(report.history.lots[0], "SPX/5m") == (None, "-")
+    assert figures._cell(None) == (None, "-")
+    drawn = figures.slots(report)
+    assert drawn is not None and _words(drawn(396)).count("-") == sum(
+        (lot.key, slot) not in {(split.row, split.name) for split in report.splits}
+        for lot in report.history.lots
+        for slot in {trade.slot for each in report.history.lots for trade in each.trades}
+    )
+
+
+def test_an_hour_shows_what_each_row_earned_in_it(report: Report) -> None:
+    """As a shade with its number; where the rows are hours themselves there is nothing to split."""
+    drawn = figures.hours(report)
+    assert drawn is not None
+    nets = [split.net_micro for split in report.splits if split.of == "hour"]
+    assert nets and {f"{net / 1e6:+,.2f}" for net in nets} <= set(_words(drawn(396)))
+    assert figures.hours(replace(report, history=replace(report.history, by="hour"))) is None
 
 
 def test_the_timeline_begins_each_operation_at_nought(report: Report) -> None:
@@ -90,6 +105,14 @@ def test_where_there_is_nothing_there_is_no_figure(report: Report) -> None:
     """A desk that has not traded has a page all the same."""
     cadence = replace(report.history.cadence, stretches=())
     empty = judge(replace(report.history, lots=[Lot("1", "r1")], pairs=[], phases=[], cadence=cadence))
-    drawn = (figures.pnl, figures.edges, figures.paired, figures.cadence, figures.timeline, figures.slots)
+    drawn = (
+        figures.pnl,
+        figures.edges,
+        figures.paired,
+        figures.cadence,
+        figures.timeline,
+        figures.slots,
+        figures.hours,
+    )
     assert [draw(empty) for draw in drawn] == [None] * len(drawn)
     assert figures.calibrations(empty) == []

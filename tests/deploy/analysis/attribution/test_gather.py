@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,7 +147,7 @@ def test_without_a_tape_gaps_are_not_known_and_the_market_is_not_scored(tmp_path
         assert not any(lot.ours or lot.market for lot in history.lots)
 
 
-@pytest.mark.parametrize("by", ["regime", "release", "parameters", "slot"])
+@pytest.mark.parametrize("by", ["regime", "release", "parameters", "slot", "hour"])
 def test_every_grouping_adds_up_to_the_same(tmp_path: Path, made: Made, by: GroupBy) -> None:
     """Money, decisions and scores do not depend on how they are laid out."""
     history = _history(tmp_path, made, Asked(by=by))
@@ -155,6 +156,28 @@ def test_every_grouping_adds_up_to_the_same(tmp_path: Path, made: Made, by: Grou
     assert sum(lot.decisions for lot in history.lots) >= len(errors)
     tallies = [tally for lot in history.lots for tally in lot.ours.values()]
     assert brier(together(tallies)) == pytest.approx(fmean(errors), abs=1e-9)
+    assert sum(lot.orders for lot in history.lots) == made.trades
+    assert sum(lot.slipped_shares_micro for lot in history.lots) == sum(
+        line.entry.size_micro for line in _fills(made) if isinstance(line.entry, e.Fill)
+    )
+
+
+def _fills(made: Made) -> list[e.Line]:
+    """Fills that did not fail."""
+    failed = {line.entry.trade_id for line in made.lines if getattr(line.entry, "status", "") == "FAILED"}
+    return [line for line in made.lines if isinstance(line.entry, e.Fill) and line.entry.trade_id not in failed]
+
+
+def test_an_hour_has_what_lies_in_it_on_every_day(tmp_path: Path) -> None:
+    """Hours of the day by name and in order, a second day's among the first's; held against the journal's own lines."""
+    made = Made(14, quarters=104, releases=2, assets=("BTC",), tick_s=60)
+    history = _history(tmp_path, made, Asked(by="hour"))
+    assert [lot.name for lot in history.lots] == [f"{hour:02}:00" for hour in range(24)]
+    decided = Counter(line.entry.tick // 3_600_000 % 24 for line in made.lines if isinstance(line.entry, e.OutcomeOf))
+    assert {int(lot.key): lot.decisions for lot in history.lots} == dict(decided)
+    assert decided[0] > 1.5 * decided[12], "the second day has hours of its own"
+    bought = Counter(line.entry.start_s // 3_600 % 24 for line in _fills(made) if isinstance(line.entry, e.Fill))
+    assert {int(lot.key): len(lot.trades) for lot in history.lots if lot.trades} == dict(bought)
 
 
 def test_periods_that_follow_one_another_add_up(tmp_path: Path, made: Made) -> None:

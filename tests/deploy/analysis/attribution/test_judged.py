@@ -15,7 +15,7 @@ from deploy.analysis.attribution.judged import Report, Row, blend, judge, reconc
 from deploy.analysis.attribution.trades import QUARTER_S, Trade
 
 MICRO = 1_000_000
-NOBODY_ASKED = Money(0, 0, 0, 0, 0, None, "")
+NOBODY_ASKED = Money(0, 0, 0, 0, 0, 0, None, "empty account", "")
 
 
 def _trades(won: int, lost: int, price: float = 0.88, quarters: int = 1_000) -> list[Trade]:
@@ -197,6 +197,18 @@ def test_nothing_is_lost_in_a_blend() -> None:
 
 def test_the_sum_of_everything_is_the_change_of_equity() -> None:
     """What is owed is ours, what is open stands at its outlay, what people moved is told apart."""
-    told = reconcile(Money(1_000, 50, 30, -20, 10, 1_050, "ledger"))
+    told = reconcile(Money(1_000, 50, 30, -20, 10, 1_050, 1_050, "opening balance", "ledger"))
     assert told.holds and (told.net_micro, told.transfers_micro, told.equity_change_micro) == (30, 50, 80)
-    assert told.outlay_micro == 20
+    assert (told.outlay_micro, told.opening_equity_micro, told.closing_equity_micro) == (20, 1_000, 1_080)
+
+
+@pytest.mark.parametrize(("told_micro", "holds"), [(1_050, True), (1_051, False), (None, None)])
+def test_only_the_desks_own_word_makes_a_sum_right(told_micro: int | None, holds: bool | None) -> None:
+    """Without it a sum that agrees with itself is not known to be right."""
+    assert reconcile(Money(1_000, 50, 30, -20, 10, 1_050, told_micro, "opening balance", "ledger")).holds is holds
+
+
+def test_sums_that_contradict_each_other_are_wrong_whoever_says_nothing() -> None:
+    """What trades earned is not what fills and payouts left."""
+    told = reconcile(Money(1_000, 50, 31, -20, 10, 1_050, None, "opening balance", ""))
+    assert (told.holds, told.difference_micro) == (False, -1)

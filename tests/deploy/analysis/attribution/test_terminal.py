@@ -44,12 +44,10 @@ def test_no_line_is_wider_than_a_terminal_or_holds_an_escape(report: Report) -> 
 
 def test_what_does_not_add_up_is_said_loudly(report: Report) -> None:
     """By how much, where, and what to type."""
-    torn = replace(
-        report.reconciled, difference_micro=-10_000, positions=("BTC/5m Up: trades leave 0, the desk has 5",)
-    )
+    torn = replace(report.reconciled, difference_micro=-10_000, differs=("BTC/5m Up: trades leave 0, the desk has 5",))
     text = as_text(replace(report, reconciled=torn), crossing=False)
     assert "DOES NOT RECONCILE" in text
-    assert "cash differs by -10000 millionths" in text and "! BTC/5m Up" in text and "foresight verify" in text
+    assert "equity differs by -10000 millionths" in text and "! BTC/5m Up" in text and "foresight verify" in text
 
 
 def test_what_cannot_be_held_against_anything_is_not_called_right(report: Report) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from kit.indexes import a_journal, a_line, simulated, write
+from kit.permissions import bound_by_modes
 from kit.trading import a_fill
 
 from deploy.analysis.index import update
@@ -122,6 +123,30 @@ def limited(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
     command = [sys.executable, "-m", "deploy.foresight", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=limit)
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "mode"),
+    [
+        ("index", "index.sqlite", 0o000),
+        ("index", "index.sqlite", 0o400),
+        ("index", "", 0o500),
+        ("index", "journal", 0o000),
+        ("report", "index.sqlite", 0o000),
+    ],
+)
+def test_without_permission_it_says_so(tmp_path: Path, verb: str, name: str, mode: int) -> None:
+    """77 and not 74: the disk is sound, and its owner may do it. Root is held to the modes as well."""
+    state = a_journal(tmp_path / "desk", [a_line(1, a_fill())])
+    update(state)
+    write(state, [a_line(2, a_fill(trade_id="new"))])
+    (state.root / name).chmod(mode)
+    command = [sys.executable, "-m", "deploy.foresight", verb, "--state-dir", str(state.root)]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=bound_by_modes)
+    (state.root / name).chmod(0o700)
+    assert failed.returncode == EXIT["NOPERM"], failed.stderr
+    assert str(state.root / name) in failed.stderr and "next     the same as the user whose desk it is" in failed.stderr
+    assert not failed.stdout
 
 
 def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_made(state: State, tmp_path: Path) -> None:

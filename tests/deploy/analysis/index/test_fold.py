@@ -44,8 +44,28 @@ def only(fold: Fold, table: str) -> dict[str, Any]:
 
 
 def test_every_kind_of_entry_has_its_row() -> None:
-    """But the count of reconciliations, which says nothing of what was decided."""
-    assert set(e.Entry.__args__) - _TAKE.keys() == {e.Reconciled}
+    """None is passed over."""
+    assert set(e.Entry.__args__) == _TAKE.keys()
+
+
+def test_a_reconciliation_says_which_round_it_was_and_what_differed() -> None:
+    """Also where nothing did; orders that are not ours are named once."""
+    told = "cash: ours 98, the venue's 100"
+    rows = folded(e.Reconciled(1, 0), e.Reconciled(2, 1, (told,), ("0xstranger",))).rows.all(
+        "SELECT round, differences, differs, strangers FROM reconciliations ORDER BY n"
+    )
+    assert [tuple(row.values()) for row in rows] == [(1, 0, "[]", "[]"), (2, 1, f'["{told}"]', '["0xstranger"]')]
+
+
+def test_a_simulated_desks_rounds_are_all_there() -> None:
+    """As many as its journal has, in its order."""
+    said = [line for line in simulated() if isinstance(line.entry, e.Reconciled)]
+    rows = balanced(simulated()).rows.all("SELECT n, round, differences FROM reconciliations ORDER BY n")
+    told = [
+        (line.n, line.entry.rounds, line.entry.differences) for line in said if isinstance(line.entry, e.Reconciled)
+    ]
+    assert told
+    assert [tuple(row.values()) for row in rows] == told
 
 
 def test_a_decision_says_who_decided_what_and_why() -> None:

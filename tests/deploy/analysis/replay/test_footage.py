@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from kit.tapes import NS, START_S, Market, Stream
 
+from deploy.analysis.places import Place, PlaceType
 from deploy.analysis.replay.footage import Footage, NoTape
 from shared.records import segments
 
@@ -71,3 +72,20 @@ def test_a_damaged_tape_is_refused_with_its_place(tape: tuple[Path, Stream], tmp
     victim.write_bytes(data)
     with pytest.raises(NoTape, match=r"record \d+"):
         list(Footage(tmp_path).frames())
+
+
+def read(text: str) -> Place:
+    """What the command line makes of it."""
+    return PlaceType().convert(text, None, None)
+
+
+def test_places_are_frames_of_the_tape(tmp_path: Path) -> None:
+    """The first that is not before it, the last that is not behind it."""
+    stream = Market(Stream(tmp_path), slots=("BTC/5m",)).run(400)
+    footage, at_ns = Footage(tmp_path), (START_S + 200) * NS
+    inside = [frame.seq for frame in stream.frames if frame.at_ns >= at_ns]
+    assert footage.first_of(read("08:03:20")) == inside[0]
+    assert footage.last_of(read("08:03:20")) == max(f.seq for f in stream.frames if f.at_ns <= at_ns)
+    assert footage.first_of(read("4711")) == footage.last_of(read("4711")) == 4711
+    end_ns = stream.at_ns - 60 * NS
+    assert footage.first_of(read("-60s")) == next(f.seq for f in stream.frames if f.at_ns >= end_ns)

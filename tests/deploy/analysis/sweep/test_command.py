@@ -46,7 +46,7 @@ def _swept(state: State, *arguments: str) -> Result:
 def test_a_sweep_is_one_table(state: State, tmp_path: Path) -> None:
     """For people, for programs and for a spreadsheet the same; the second time nothing is replayed."""
     both = ("--release", "r1", "--release", "r2", *GRID, "--store", str(tmp_path / "s.jsonl"))
-    first = _swept(state, *both, "--csv", str(tmp_path / "t.csv"))
+    first = _swept(state, *both, "--csv", str(tmp_path / "t.csv"), "--html", str(tmp_path / "t.html"))
     assert first.exit_code == 0, first.stderr
     assert "12 cells: 2 releases x 2 parameter sets x 3 pieces of tape" in first.stderr
     assert "12 of 12 cells" in first.stderr
@@ -60,6 +60,8 @@ def test_a_sweep_is_one_table(state: State, tmp_path: Path) -> None:
     with (tmp_path / "t.csv").open() as file:
         assert [int(row["net_micro"]) for row in csv.DictReader(file)] == nets
     assert _swept(state, *both).stdout == first.stdout
+    page = (tmp_path / "t.html").read_text()
+    assert page.count("<tr>") == 5 and page.count("<circle") == 4 and page.endswith("</html>\n")
 
 
 def test_the_number_of_processes_changes_no_byte(state: State, tmp_path: Path) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
-from deploy.analysis.replay.footage import Footage
 from deploy.ranges import moment_ns
 from shared.clock import NS
 
@@ -29,13 +27,28 @@ class Place:
     before_s: float | None = None
     of_day_s: int | None = None
 
-    def first(self, footage: Footage) -> int:
-        """The first frame that is not before this place."""
-        return self.seq if self.seq is not None else footage.seq_at(self.moment(footage.last.at_ns))
+    @property
+    def floats(self) -> bool:
+        """Whether where it is depends on where a tape ends."""
+        return self.seq is None and self.at_ns is None
 
-    def last(self, footage: Footage) -> int:
-        """The last frame that is not behind this place; 0 when all are."""
-        return self.seq if self.seq is not None else footage.seq_at(self.moment(footage.last.at_ns) + 1) - 1
+    def fixed(self, end_ns: int) -> Place:
+        """The same place, as a moment if it is no frame, on a tape that ends then."""
+        return self if self.seq is not None else Place(at_ns=self.moment(end_ns))
+
+    def reached(self, seq: int, at_ns: int) -> bool:
+        """Whether a frame of this number and time is there, or further on. Of a place that does not float."""
+        return self._compared(seq, at_ns) >= 0
+
+    def passed(self, seq: int, at_ns: int) -> bool:
+        """Whether a frame of this number and time is further on. Of a place that does not float."""
+        return self._compared(seq, at_ns) > 0
+
+    def _compared(self, seq: int, at_ns: int) -> int:
+        if self.seq is not None:
+            return seq - self.seq
+        assert self.at_ns is not None, "where a tape ends was not looked up"
+        return at_ns - self.at_ns
 
     def moment(self, end_ns: int) -> int:
         """The moment of a place that is no frame, on a tape that ends then."""
@@ -75,9 +88,3 @@ class PlaceType(click.ParamType[Place]):
             return moment_ns(text)
         except ValueError:
             self.fail(f"{text!r} is no place on a tape; write it like {EXAMPLES}.", param, ctx)
-
-
-def stamp(at_ns: int, *, millis: bool = False) -> str:
-    """A moment in UTC, as it is shown."""
-    moment = datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{at_ns % NS // 1_000_000:03d}Z" if millis else f"{moment}Z"

@@ -1,16 +1,14 @@
-"""deploy.analysis.replay.times: places of a tape, as people write them."""
+"""deploy.analysis.places: places of a tape, as people write them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from kit.tapes import NS, START_S, Market, Stream
+from kit.tapes import NS, START_S
 
-from deploy.analysis.replay.footage import Footage
-from deploy.analysis.replay.times import Place, PlaceType, stamp
+from deploy.analysis.places import Place, PlaceType
 
 
 def read(text: Any) -> Place:
@@ -46,18 +44,6 @@ def test_what_is_no_place_is_refused_with_examples(text: str) -> None:
         read(text)
 
 
-def test_places_are_frames_of_the_tape(tmp_path: Path) -> None:
-    """The first that is not before it, the last that is not behind it."""
-    stream = Market(Stream(tmp_path), slots=("BTC/5m",)).run(400)
-    footage, at_ns = Footage(tmp_path), (START_S + 200) * NS
-    inside = [frame.seq for frame in stream.frames if frame.at_ns >= at_ns]
-    assert read("08:03:20").first(footage) == inside[0]
-    assert read("08:03:20").last(footage) == max(f.seq for f in stream.frames if f.at_ns <= at_ns)
-    assert read("4711").first(footage) == read("4711").last(footage) == 4711
-    end_ns = stream.at_ns - 60 * NS
-    assert read("-60s").first(footage) == next(f.seq for f in stream.frames if f.at_ns >= end_ns)
-
-
 def test_a_time_of_day_is_the_last_such_one() -> None:
     """Of the day the tape ends on, or of the day before it when that is still to come."""
     noon_ns = (START_S - START_S % 86_400 + 43_200) * NS
@@ -65,7 +51,17 @@ def test_a_time_of_day_is_the_last_such_one() -> None:
     assert read("13:00").moment(noon_ns) == noon_ns - 23 * 3_600 * NS
 
 
-def test_moments_are_shown_in_utc() -> None:
-    """To the second, or the millisecond."""
-    assert stamp(START_S * NS + 5_000_000) == "2027-01-15T08:00:00Z"
-    assert stamp(START_S * NS + 5_000_000, millis=True) == "2027-01-15T08:00:00.005Z"
+def test_a_place_that_floats_is_fixed_by_where_the_tape_ends() -> None:
+    """A frame and a moment are where they are."""
+    assert read("-60s").fixed(START_S * NS) == Place(at_ns=(START_S - 60) * NS)
+    assert [read(text).floats for text in ("-60s", "14:00", "4711", "2027-01-15T08:00")] == [True, True, False, False]
+    assert read("4711").fixed(START_S * NS) == Place(seq=4711)
+
+
+def test_a_frame_is_before_a_place_at_it_or_further_on() -> None:
+    """By its number, or by its time; a place that floats must have been fixed."""
+    for place, frames in ((Place(seq=5), ((4, 9), (5, 9), (6, 9))), (Place(at_ns=5), ((9, 4), (9, 5), (9, 6)))):
+        assert [place.reached(*frame) for frame in frames] == [False, True, True]
+        assert [place.passed(*frame) for frame in frames] == [False, False, True]
+    with pytest.raises(AssertionError, match="where a tape ends"):
+        read("-60s").reached(1, 1)
