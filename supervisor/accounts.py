@@ -115,6 +115,8 @@ class Accounts:
     """The version in force; None before the first reign."""
     versions: dict[int, Version] = field(default_factory=dict)
     """The newest versions by their number, oldest first; as many as VERSIONS_KEPT."""
+    traded_with: dict[str, int] = field(default_factory=dict)
+    """The version with which each release last owned a slot: both come back together."""
     active: e.Active | None = None
     previous: str = ""
     activated_ns: list[int] = field(default_factory=list)
@@ -271,11 +273,14 @@ class Accounts:
         for old in list(self.versions)[:-VERSIONS_KEPT]:
             del self.versions[old]
         self.owners = {slot: replace(owner, parameters=entry.digest) for slot, owner in self.owners.items()}
+        self.traded_with |= dict.fromkeys((owner.release for owner in self.owners.values()), number)
         self.generation = max(self.generation, entry.generation)
         self.strategy = entry.digest if entry.actor == "settings" else self.strategy
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)
+        if self.parameters is not None:
+            self.traded_with[entry.release] = self.parameters.number
         self.granted_ms.setdefault(entry.slot, self.last_ns // 1_000_000)
         operated = self.operations.get(entry.op)
         if operated is not None and entry.release == operated.green:

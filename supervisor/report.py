@@ -259,6 +259,7 @@ def operation_view(operation: Operation) -> dict[str, Any]:
         "gates": [_told(told) for told in operation.told],
         "loaded": {name: {"digest": digest, "load_us": us} for name, (digest, us) in operation.loaded.items()},
         "flips": operation.flips,
+        "retuned_from": operation.retuned_from,
         "result": operation.result,
         "fault": operation.fault,
     }
