@@ -146,6 +146,8 @@ class Accounts:
     own_orders: int = 0
     """How many orders the desk has placed for people, ever: the next one's number, which no other has."""
     standing: e.Standing | None = None
+    pruned: e.TapePruned | None = None
+    """All that went of the tape, added up, by the policy it went by last."""
     """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
     transferred_micro: int = 0
@@ -533,6 +535,11 @@ class Accounts:
         if entry.slot in self.flattening:
             self.flat[entry.slot] = entry.left
 
+    def _on_pruned(self, entry: e.TapePruned) -> None:
+        was = self.pruned or structs.replace(entry, segments=0, size=0)
+        sums = {"segments": was.segments + entry.segments, "size": was.size + entry.size}
+        self.pruned = structs.replace(entry, from_seq=was.from_seq, **sums)
+
     def _on_standing(self, entry: e.Standing) -> None:
         self.standing = entry
 
@@ -596,4 +603,5 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Flatten: Accounts._on_flatten,
     e.Flattened: Accounts._on_flattened,
     e.Standing: Accounts._on_standing,
+    e.TapePruned: Accounts._on_pruned,
 }

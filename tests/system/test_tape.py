@@ -38,8 +38,11 @@ def test_a_desk_goes_on_while_its_tape_is_packed_and_pruned_under_it() -> None:
         gaps = [gap for gap in desk.said_by(e.Gap) if gap.cause == "nobody listened between two reigns"]
         assert {(gap.what, gap.whose) for gap in gaps} <= {(feed, "ours") for feed in ("market", "user", "prices")}
         assert gaps and all(gap.from_ns < gap.to_ns for gap in gaps)
+        told = eventually(lambda: desk.said_by(e.TapePruned), "a word of the journal on what went")
+        assert (told[0].from_seq, told[0].segments > 0, told[0].size > 0) == (1, True, True)
         verdict = desk.judged()
     assert verdict.tape_pruned_to_seq > 0
+    assert verdict.tape_prunings == len(told)
 
 
 def tend(desk: Desk, keep_s: float, wanted: str) -> None:
