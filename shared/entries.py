@@ -463,6 +463,17 @@ class Gap(_Entry, frozen=True, tag="GAP"):
     whose: Whose = "unknown"
 
 
+class TapePruned(_Entry, frozen=True, tag="TAPE_PRUNED"):
+    """The oldest segments of the tape went, by the policy: frames, segments, bytes on the disk; what is kept."""
+
+    from_seq: int
+    to_seq: int
+    segments: int
+    size: int
+    keep_s: int
+    keep_mib: int
+
+
 class Alarm(_Entry, frozen=True, tag="ALARM"):
     """A person should know."""
 
@@ -532,6 +543,7 @@ Entry = (
     | Standing
     | Worker
     | Gap
+    | TapePruned
     | Alarm
     | Repair
     | Reconciled

@@ -115,6 +115,8 @@ class Accounts:
     """The version in force; None before the first reign."""
     versions: dict[int, Version] = field(default_factory=dict)
     """The newest versions by their number, oldest first; as many as VERSIONS_KEPT."""
+    traded_with: dict[str, int] = field(default_factory=dict)
+    """The version with which each release last owned a slot: both come back together."""
     active: e.Active | None = None
     previous: str = ""
     activated_ns: list[int] = field(default_factory=list)
@@ -144,6 +146,8 @@ class Accounts:
     own_orders: int = 0
     """How many orders the desk has placed for people, ever: the next one's number, which no other has."""
     standing: e.Standing | None = None
+    pruned: e.TapePruned | None = None
+    """All that went of the tape, added up, by the policy it went by last."""
     """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
     transferred_micro: int = 0
@@ -275,11 +279,14 @@ class Accounts:
         for old in list(self.versions)[:-VERSIONS_KEPT]:
             del self.versions[old]
         self.owners = {slot: replace(owner, parameters=entry.digest) for slot, owner in self.owners.items()}
+        self.traded_with |= dict.fromkeys((owner.release for owner in self.owners.values()), number)
         self.generation = max(self.generation, entry.generation)
         self.strategy = entry.digest if entry.actor == "settings" else self.strategy
 
     def _on_grant(self, entry: e.Grant) -> None:
         self.owners[entry.slot] = Ownership(entry.epoch, entry.uid, entry.release, entry.parameters)
+        if self.parameters is not None:
+            self.traded_with[entry.release] = self.parameters.number
         self.granted_ms.setdefault(entry.slot, self.last_ns // 1_000_000)
         operated = self.operations.get(entry.op)
         if operated is not None and entry.release == operated.green:
@@ -532,6 +539,11 @@ class Accounts:
         if entry.slot in self.flattening:
             self.flat[entry.slot] = entry.left
 
+    def _on_pruned(self, entry: e.TapePruned) -> None:
+        was = self.pruned or structs.replace(entry, segments=0, size=0)
+        sums = {"segments": was.segments + entry.segments, "size": was.size + entry.size}
+        self.pruned = structs.replace(entry, from_seq=was.from_seq, **sums)
+
     def _on_standing(self, entry: e.Standing) -> None:
         self.standing = entry
 
@@ -595,4 +607,5 @@ _APPLY: Final[dict[type, Callable[[Accounts, Any], None]]] = {
     e.Flatten: Accounts._on_flatten,
     e.Flattened: Accounts._on_flattened,
     e.Standing: Accounts._on_standing,
+    e.TapePruned: Accounts._on_pruned,
 }

@@ -26,6 +26,8 @@ from shared.config import Credentials, Faults, Settings, digest
 from shared.fingerprint import code_hash
 from shared.ledger import Writer
 from shared.paths import State
+from shared.records import Damaged
+from shared.tape_index import pruned
 from supervisor import adapters, report, snapshots, verbs
 from supervisor import effects as fx
 from supervisor.arrivals import Arrivals
@@ -409,6 +411,15 @@ class App:
             except NotTended as error:
                 self.desk.board.count("tape_not_tended")
                 log.warning("tape_not_tended", reason=str(error))
+            self._tell_pruned()
+
+    def _tell_pruned(self) -> None:
+        """Let the journal say what went of the tape; the folder's own word is on the disk before anything goes."""
+        with contextlib.suppress(OSError, Damaged):  # the next run says so
+            gone = pruned(self.state.tape)
+            if gone is not None:
+                with self._turn():
+                    self.desk.on_pruned(self._now(), gone.to_seq, gone.segments, gone.size)
 
     async def _keep_reading_control(self) -> None:
         while True:
@@ -609,5 +620,5 @@ _CARRY_OUT: Final[dict[type, Callable[[App, Any], None]]] = {
 }
 _LOGGED: Final = (
     *(e.Boundary, e.Retuned, e.Step, e.Active, e.Control, e.Flatten, e.Flattened, e.Standing),
-    *(e.Worker, e.Gap, e.Alarm, e.Repair, e.Resolved),
+    *(e.Worker, e.Gap, e.TapePruned, e.Alarm, e.Repair, e.Resolved),
 )

@@ -209,6 +209,7 @@ WORTH_TELLING: Final = (
     e.Standing,
     e.Worker,
     e.Gap,
+    e.TapePruned,
     e.Alarm,
     e.Repair,
 )

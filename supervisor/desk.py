@@ -248,6 +248,18 @@ class Desk:
         start_s = window.start_s if window is not None else 0
         return ledger.SlotRow(name, state.owner, release, state.phase, state.epoch, state.last_tick, start_s)
 
+    def on_pruned(self, now: Moment, to_seq: int, segments: int, size: int) -> None:
+        """The tape was pruned up to a frame, so many segments and bytes in all; journalled once, whoever saw it first.
+
+        One that another tape's word follows counts anew.
+        """
+        self.board.now(now)
+        before, keep = self.board.accounts.pruned, self.board.settings.tape
+        done_seq, done, done_size = (before.to_seq, before.segments, before.size) if before is not None else (0, 0, 0)
+        if to_seq > done_seq:
+            went = (segments - done, size - done_size) if segments > done and size >= done_size else (segments, size)
+            self.board.write(e.TapePruned(done_seq + 1, to_seq, *went, round(keep.keep_days * 86_400), keep.keep_mib))
+
     def _keep_records(self) -> None:
         """Keyframes on whole minutes, so that every fold can start at the same places; snapshots for people."""
         board, records = self.board, self.board.settings.records

@@ -39,6 +39,7 @@ class Operation:
 
     `rings`: the slots that move together, in order; `ring`: the one it is about, from 0. `held_for`: why it waits for a
     person, and `after` the phase it would go on with. `loaded`: each module of green's with its digest and load time.
+    `retuned_from`: the version of the parameters that was in force before a rollback took them back as well; 0 if none.
     """
 
     op: str
@@ -61,6 +62,7 @@ class Operation:
     told: list[Told] = field(default_factory=list)
     history: list[Passage] = field(default_factory=list)
     flips: int = 0
+    retuned_from: int = 0
     result: str = ""
     fault: str = ""
 

@@ -29,10 +29,12 @@ KEPT: Final = 64
 """Operations that are remembered for people who ask."""
 WORTH_TELLING_S: Final = 0.5
 """Real seconds after which it is worth saying what a phase waits for."""
+Retune = Callable[[Operation, int, str], bool]
+"""Lets a version of the parameters that has traded be in force again, for a reason; whether it will."""
 
 
 class Operations:
-    """The rollout in progress, if any, and the workers it is about."""
+    """The rollout in progress, if any, and the workers it is about. `retune` is asked for parameters of before."""
 
     def __init__(self, board: Board, turns: Turns, handover: Handover) -> None:
         self.board, self.turns, self.handover = board, turns, handover
@@ -43,6 +45,7 @@ class Operations:
         self.judgement = Judgement(board)
         self.wait = Wait(board, turns, handover, self.staff, self.judgement)
         handover.crossed = self._crossed
+        self.retune: Retune = _nobody_retunes
 
     @property
     def blue(self) -> str:
@@ -167,16 +170,51 @@ class Operations:
             self.handover.try_boundary(name)
 
     def _see_fit(self, uid: str, parameters: str, fault: str) -> None:
-        """A worker that cannot use the parameters in force trades nothing: a candidate goes back for it at once."""
+        """A worker that cannot use the parameters in force trades nothing: of an owner a person should know."""
         known = self.board.crew.members[uid]
         unfit = fault if parameters == self.board.parameters else ""
         if unfit == known.unfit:
             return
         self.board.crew.update(uid, unfit=unfit)
-        if unfit and uid == self.green:
-            self._roll(rollout.Failed(f"it cannot use the parameters in force, {parameters}: {unfit}"))
-        elif unfit:
+        if unfit and uid != self.green:
             self.board.alarm("parameters_unusable", f"{uid} of {known.release}, {parameters}: {unfit}")
+        self._see_green_fit()
+
+    def _see_green_fit(self) -> None:
+        """A candidate that cannot use the parameters in force goes back at once; a rollback takes them back as well."""
+        green = self.board.crew.members.get(self.green)
+        if green is None or not green.unfit or green.parameters != self.board.parameters:
+            return
+        if not (self.rollout.verb == "rollback" and self._take_parameters_back(green)):
+            self._roll(rollout.Failed(f"it cannot use the parameters in force, {green.parameters}: {green.unfit}"))
+
+    def _take_parameters_back(self, green: Member) -> bool:
+        """Bring back the version that a release last traded with; once, before it owns a slot.
+
+        Nobody is asked: it has traded with them, and whoever trades now is on the way out.
+        """
+        operation, in_force = self.current, self._in_force().number
+        if operation is None or self.rollout.phase != "warming":
+            return False
+        if not operation.retuned_from:
+            why = f"taken back with {green.release[:8]}, which cannot use p{in_force}: {green.unfit}"
+            if not self.retune(operation, self.board.accounts.traded_with.get(green.release, 0), why):
+                return False
+            operation.retuned_from = in_force
+        return operation.retuned_from == in_force
+
+    def _put_parameters_back(self, operation: Operation, result: rollout.Result) -> None:
+        """A rollback that did not come about leaves what it found, unless somebody has set others since."""
+        came = result in {"OK", "ROLLBACK_FAILED"}
+        in_force = self._in_force()
+        ours = in_force.number == operation.retuned_from or in_force.op.startswith(f"{operation.op}:")
+        if operation.retuned_from and ours and not came:
+            self.retune(operation, operation.retuned_from, f"put back: {operation.op} ended as {result}")
+
+    def _in_force(self) -> e.Parameters:
+        parameters = self.board.accounts.parameters
+        assert parameters is not None, "a reign begins with its parameters"
+        return parameters
 
     def on_hole(self, now: Moment, uid: str, hole: m.Hole) -> None:
         """A worker missed a part of the stream: it owns nothing until it says that it is whole again."""
@@ -248,6 +286,7 @@ class Operations:
         """Look at what speaks against green, then at what it proved; give up what is late, start who is missing."""
         self.handover.pass_time()
         self._judge()
+        self._see_green_fit()
         self.see_proved()
         self._give_up_late()
         self.staff.pass_time()
@@ -401,6 +440,7 @@ class Operations:
         operation = self.current
         assert operation is not None
         operation.end(self.board, command.result, command.fault, self.rollout.flipped)
+        self._put_parameters_back(operation, command.result)
         self.current = None
         self._aim()
         if command.result == "ROLLBACK_FAILED":
@@ -461,6 +501,10 @@ class Operations:
             reason = f"two workers of {release} died of the same: {why}"
             now = Moment(board.at_ns, board.mono_ns)
             self.begin(now, op, "rollback", previous, "supervisor", reason[:500], {})
+
+
+def _nobody_retunes(operation: Operation, number: int, why: str) -> bool:
+    return False
 
 
 def _listed(said: Mapping[str, str]) -> str:

@@ -260,6 +260,7 @@ def operation_view(operation: Operation) -> dict[str, Any]:
         "gates": [_told(told) for told in operation.told],
         "loaded": {name: {"digest": digest, "load_us": us} for name, (digest, us) in operation.loaded.items()},
         "flips": operation.flips,
+        "retuned_from": operation.retuned_from,
         "result": operation.result,
         "fault": operation.fault,
     }
@@ -439,6 +440,10 @@ _SENTENCES: Final[dict[type, Callable[[Any, Named], str]]] = {
         f"worker {w.uid} of {named(w.release)} {w.event}" + (f": {w.detail}" if w.detail else "")
     ),
     e.Gap: lambda g, named: f"{g.what} gap of {(g.to_ns - g.from_ns) / NS:.1f} s, {_WHOSE[g.whose]}: {g.cause}",
+    e.TapePruned: lambda p, named: (
+        f"the tape was pruned, frames {p.from_seq} to {p.to_seq}: {p.segments} segments of "
+        f"{p.size / (1 << 20):.1f} MiB; {p.keep_s / 86_400:g} days or {p.keep_mib} MiB are kept"
+    ),
     e.Alarm: lambda a, named: f"ALARM {a.name}: {a.detail}",
     e.Repair: lambda r, named: f"repaired {r.what} of {r.order_id[:10]}: {r.detail}",
 }

@@ -10,6 +10,9 @@ The parameters in force are those of the journal, over every restart and every r
 version, and another one when a supervisor finds that the operator has written other settings. What a release makes of a
 set is its own business: this room knows names and values, never what they mean.
 
+A rollback to a release that cannot use what is in force brings back the set that release last traded with, and if it
+does not come about, the one it found.
+
 What always holds: one change at a time; a refused one has changed nothing; the set in force changes between two frames,
 for every worker at the same place; each version has its boundary in the journal.
 """
@@ -29,6 +32,7 @@ from shared.config import digest
 from supervisor.board import Board
 from supervisor.crew import Member
 from supervisor.effects import AskRelease, Enacted, Moment
+from supervisor.operation import Operation
 from supervisor.operations import Operations
 from supervisor.turns import Turns
 
@@ -52,6 +56,8 @@ CHECK_S: Final = 30.0
 """Real seconds in which every release that is asked has to answer."""
 USE_S: Final = 5.0
 """Real seconds in which every worker has to read a set that came into force."""
+REASON_MAX: Final = 500
+"""Letters of a reason in the journal."""
 KEPT: Final = 64
 """Changes that are remembered for people who ask."""
 SETTINGS: Final = "settings"
@@ -97,6 +103,8 @@ class Tuning:
         self.board, self.turns, self.operations = board, turns, operations
         self.all: dict[str, Change] = {}
         self.current: Change | None = None
+        self._next: Change | None = None
+        operations.retune = self._bring_back
 
     def begin(self) -> None:
         """The reign begins: the settings' set is the first version, and a new one when the settings have changed.
@@ -171,6 +179,7 @@ class Tuning:
 
     def pass_time(self) -> list[tuple[str, str]]:
         """Give up what is late; return workers to be fenced, with the reason."""
+        self._begin_next()
         change = self.current
         if change is None:
             return []
@@ -181,6 +190,30 @@ class Tuning:
             return []
         self._see_used()
         return [(uid, why) for uid in sorted(change.waits) if (why := self._late(change, uid))]
+
+    # --- together with a release that comes back ------------------------------------------------------------------
+
+    def _bring_back(self, operation: Operation, number: int, why: str) -> bool:
+        """Let a version that has traded be in force again, as another one; whether it will be.
+
+        No release is asked: an automatic take-back must not wait for one that is broken. What is being asked about is
+        refused; what came into force a moment ago is read by everybody first.
+        """
+        version, self._next = self.board.accounts.versions.get(number), None
+        if version is None or version.parameters.digest == self.board.parameters:
+            return False
+        if self.current is not None and self.current.state == "checking":
+            self._refuse(self.current, f"{operation.op} takes the parameters back")
+        op, values = f"{operation.op}:p{max(self.board.accounts.versions) + 1}", dict(version.parameters.values)
+        self._next = Change(op, values, operation.actor, why[:REASON_MAX], self.board.mono_ns)
+        self._begin_next()
+        return True
+
+    def _begin_next(self) -> None:
+        if self._next is not None and self.current is None:
+            change, self._next = self._next, None
+            self._take(change)
+            self._enact(change)
 
     # --- before it is in force ------------------------------------------------------------------------------------
 

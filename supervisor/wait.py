@@ -7,6 +7,7 @@ every phase has a limit.
 from __future__ import annotations
 
 from supervisor.board import Board
+from supervisor.crew import Member
 from supervisor.handover import Handover
 from supervisor.judgement import Judgement
 from supervisor.plan import Plan
@@ -29,6 +30,8 @@ class Wait:
             said, decided, owner = member.stage == "ready", member.shadowed, self.staff.blue
         if not said:
             return "its worker did not answer"
+        if walk.phase == "warming" and not self._uses_what_is_in_force(member):
+            return "it has not read, or cannot use, the parameters in force"
         tried = decided or walk.verb == "rollback" or not self._ticks_come_to(owner)
         return "" if tried else "it decided on no live tick"
 
@@ -67,6 +70,10 @@ class Wait:
             "restoring": deploy.boundary_s,
         }
         return limits[phase]
+
+    def _uses_what_is_in_force(self, member: Member) -> bool:
+        """Whether a worker has the set in force and can use it; one of an older release does not say."""
+        return member.parameters in {"", self.board.parameters} and not member.unfit
 
     def _ticks_come_to(self, uid: str) -> bool:
         """Whether this worker owns a slot in which a tick will come, or waits for its answer."""

@@ -71,6 +71,7 @@ class Verdict:
     claims_paid: int = 0
     claims_unpaid: int = 0
     tape_pruned_to_seq: int = 0
+    tape_prunings: int = 0
     parameter_changes: int = 0
     windows_resolved: int = 0
     missed: int = 0
@@ -252,7 +253,7 @@ def _shown_to_holders(evidence: Evidence, verdict: Verdict, granted: set[tuple[s
 def _stream(evidence: Evidence, verdict: Verdict) -> None:
     """The tape has no hole that it does not name itself, and its time never runs back."""
     last: m.Streamed | None = None
-    verdict.tape_pruned_to_seq = evidence.tape_pruned_to_seq
+    _prunings(evidence, verdict)
     for frame in evidence.frames:
         named = isinstance(frame.event, m.FeedGap) and frame.event.feed == "tape"
         if last is not None and frame.seq != last.seq + 1 and not named:
@@ -261,6 +262,16 @@ def _stream(evidence: Evidence, verdict: Verdict) -> None:
             verdict.fault("tape_holes", f"the tape's time runs back at frame {frame.seq}")
         last = frame
     _ends_late_enough(evidence, verdict, last.seq if last is not None else 0)
+
+
+def _prunings(evidence: Evidence, verdict: Verdict) -> None:
+    """What the journal says went of the tape did. It may not say the newest yet: the folder's own word comes first."""
+    said = list(evidence.said(e.TapePruned))
+    verdict.tape_pruned_to_seq, verdict.tape_prunings = evidence.tape_pruned_to_seq, len(said)
+    told = max((entry.to_seq for entry in said), default=0)
+    if told > evidence.tape_pruned_to_seq:
+        folder = f"its folder says {evidence.tape_pruned_to_seq}"
+        verdict.fault("tape_holes", f"the journal says that the tape was pruned up to frame {told}, {folder}")
 
 
 def _ends_late_enough(evidence: Evidence, verdict: Verdict, last_seq: int) -> None:

@@ -117,6 +117,9 @@ def _ended(context: Context, reply: Reply, view: View) -> NoReturn:
         text = f"Active: {green}. {counted(view.flips, 'slot')} passed."
         if view.blue:
             text += "   Undo: " + context.typed(f"foresightctl rollback {view.blue[:8]}")
+        if view.retuned_from:
+            text += f"\nIts parameters came back with it: it cannot use p{view.retuned_from}. What differs: "
+            text += context.typed(f"foresightctl params diff p{view.retuned_from}")
         context.finish(_final(reply, view, "OK", text, changed=changed))
     text = f"{view.verb} of {green} ended {view.result}: {view.fault}"
     hints = f"foresightctl op show {view.op}", "foresightctl events"

@@ -81,6 +81,7 @@ class View(msgspec.Struct, frozen=True):
     result: str = ""
     fault: str = ""
     flips: int = 0
+    retuned_from: int = 0
     held_for: str = ""
     after: str = ""
     ring: int = 0

@@ -243,6 +243,32 @@ def test_a_tape_that_ends_before_the_journal_is_owned_up_to() -> None:
     assert [said.what for said in still.said(e.Gap)] == ["tape"]
 
 
+def test_what_was_pruned_of_the_tape_is_journalled_once() -> None:
+    """Whatever was seen of it when: each entry says what went since the one before, also over a restart."""
+    still = a_trading_desk()
+    keep = still.settings.tape
+    policy = round(keep.keep_days * 86_400), keep.keep_mib
+    for told in ((40, 2, 900), (40, 2, 900), (90, 5, 1_500)):
+        still.do(still.desk.on_pruned, *told)
+    still.restart()
+    for told in ((90, 5, 1_500), (95, 6, 1_700)):
+        still.do(still.desk.on_pruned, *told)
+    spans = [(1, 40, 2, 900), (41, 90, 3, 600), (91, 95, 1, 200)]
+    assert still.said(e.TapePruned) == [e.TapePruned(*span, *policy) for span in spans]
+    assert still.accounts.pruned == e.TapePruned(1, 95, 6, 1_700, *policy)
+
+
+def test_a_tape_that_began_anew_counts_its_prunings_anew() -> None:
+    """Somebody took the folder away: its own word is all there is."""
+    still = a_trading_desk()
+    for told in ((40, 2, 900), (70, 1, 300)):
+        still.do(still.desk.on_pruned, *told)
+    assert [(said.from_seq, said.segments, said.size) for said in still.said(e.TapePruned)] == [
+        (1, 2, 900),
+        (41, 1, 300),
+    ]
+
+
 # --- the ledger ---
 
 

@@ -278,6 +278,7 @@ def test_an_operation_says_where_it_stands() -> None:
             "shared.units": {"digest": "digest 0", "load_us": 900},
         },
         "flips": 0,
+        "retuned_from": 0,
         "result": "",
         "fault": "",
     }
@@ -389,6 +390,10 @@ SAID: list[tuple[e.Entry, str]] = [
         "parameters p3 88cd are in force by uid:1000, stake_usd default -> 7: calm; 0 positions and 0 orders open",
     ),
     (e.Gap("user", 0, 1_500_000_000, "gone", "venue"), "user gap of 1.5 s, the venue's: gone"),
+    (
+        e.TapePruned(1, 900, 3, 3 << 19, 30 * 86_400, 4096),
+        "the tape was pruned, frames 1 to 900: 3 segments of 1.5 MiB; 30 days or 4096 MiB are kept",
+    ),
     (e.Alarm("a", "look"), "ALARM a: look"),
     (e.Repair("0x" + "a" * 64, "state", "closed"), "repaired state of 0xaaaaaaaa: closed"),
     (an_opening(), "Opened"),

@@ -142,7 +142,7 @@ def test_every_field_of_the_accounts_is_kept() -> None:
         *(a_fill(order_id="0x2", start_s=600, trade_id="t3"), e.Resolved("BTC/5m", 600, "Up", 4_000_000, owed=True)),
         *(e.ClaimMoved("BTC/5m 600 redeem", "paid", "the balance is empty"), an_opening(900), a_placing(start_s=900)),
         *(a_fill(start_s=900, trade_id="t4"), e.Strike("BTC/5m", 900, exact)),
-        *(e.Settled("BTC/5m", 900, exact, exact, "Up"), outcome),
+        *(e.Settled("BTC/5m", 900, exact, exact, "Up"), outcome, e.TapePruned(1, 900, 3, 70_000, 86_400, 4_096)),
     ):
         accounts.apply(entry, 1_784_851_200 * 10**9)
     accounts.windows_measured, accounts.own_orders, accounts.forgotten = 5, 3, {"0x7": None}

@@ -416,3 +416,188 @@ def test_as_many_changes_are_remembered_as_are_bounded() -> None:
 def test_what_differs_is_told_before_and_after(was: Any, now: Any, expected: Any) -> None:
     """A value that is the release's own again is None."""
     assert changed(was, now) == expected
+
+
+# --- together with a release that comes back ---
+
+UNKNOWN = "stake_usd: this release has no such parameter"
+
+
+def a_desk_that_moved_on(**settings: Any) -> StillDesk:
+    """R2 trades where R1 did, with a parameter that R1 does not know: p2."""
+    still = a_trading_desk(**settings)
+    take_over(still, R2, "op1", "deploy")
+    propose(still)
+    say(still)
+    beat(still, still.desk.operations.blue)
+    still.jump(0, beats=False)
+    assert still.desk.tuning.current is None
+    return still
+
+
+def take_over(still: StillDesk, release: e.Release, op: str, verb: str) -> None:
+    """An operation with nothing in its way."""
+    green = still.deploy(release, op, verb)
+    still.employ(green)
+    still.hold()
+    still.attest(green)
+    assert still.operation().phase == "retiring", still.operation()
+    still.lose(next(uid for uid, member in still.desk.board.crew.members.items() if member.stage == "retiring"))
+    assert still.operation().result == "OK"
+
+
+def say_ready(still: StillDesk, uid: str, fault: str = "") -> None:
+    """A worker has read everything, and says what it makes of the set in force."""
+    told = m.Ready(still.desk.board.seq, 10, 5_000, "state", board_digest(still), fault)
+    still.do(still.desk.operations.on_ready, uid, told)
+
+
+def roll_back(still: StillDesk, op: str = "op2") -> str:
+    """People want R1 again; its worker cannot use what is in force. Returns the worker."""
+    green = still.deploy(R1, op, "rollback")
+    still.hello(green)
+    say_ready(still, green, UNKNOWN)
+    return green
+
+
+def let_pass(still: StillDesk) -> None:
+    """The change under way is over in one turn, and what waited for it begins in the next."""
+    for _ in range(2):
+        still.jump(0.1, beats=False)
+
+
+def test_a_rollback_brings_back_the_parameters_its_release_traded_with() -> None:
+    """By one command, with a boundary of its own; no slot passes before its worker has read them."""
+    still = a_desk_that_moved_on()
+    green = roll_back(still)
+    back = still.said(e.Retuned)[-1]
+    assert (back.number, back.now, back.op, back.actor) == (3, digest({}), "op2:p3", "uid:1000")
+    assert back.reason == f"taken back with {R1.release[:8]}, which cannot use p2: {UNKNOWN}"
+    still.hold()
+    assert green not in still.owners()
+    beat(still, green)
+    still.jump(0.1)
+    still.hold()
+    assert still.owners() == {green}
+    assert still.said(e.Grant)[-1].parameters == digest({})
+    assert not still.wanted(fx.AskRelease)[2:], "nobody is asked: it has traded with them"
+    assert still.operation().retuned_from == 2
+
+
+def test_a_release_that_is_taken_back_for_its_crashes_takes_its_parameters_with_it() -> None:
+    """Nobody is there to type anything, and the release that dies cannot be asked."""
+    still = a_desk_that_moved_on()
+    for _ in range(2):
+        still.lose(still.desk.operations.blue, "ZeroDivisionError")
+        still.jump(3, beats=False)
+        still.employ(still.desk.operations.blue)
+    green = still.desk.operations.green
+    assert still.operation().verb == "rollback"
+    still.hello(green)
+    say_ready(still, green, UNKNOWN)
+    assert still.said(e.Retuned)[-1].actor == "supervisor"
+    beat(still, green)
+    still.jump(0.1)
+    still.hold()
+    assert still.owners() == {green}
+
+
+def test_a_rollback_that_does_not_come_about_leaves_the_parameters_it_found() -> None:
+    """Under one more version; those that people set meanwhile stay."""
+    still = a_desk_that_moved_on()
+    green = roll_back(still)
+    beat(still, still.desk.operations.blue)
+    still.jump(0, beats=False)
+    still.lose(green)
+    assert still.operation().result == "GATE_FAILED"
+    let_pass(still)
+    back = still.said(e.Retuned)[-1]
+    assert (back.number, back.now, back.reason) == (4, digest(STAKE), "put back: op2 ended as GATE_FAILED")
+
+
+def test_parameters_that_people_set_meanwhile_are_not_put_back() -> None:
+    """Theirs is the last word."""
+    still = a_desk_that_moved_on()
+    green = roll_back(still)
+    for uid in (green, still.desk.operations.blue):
+        beat(still, uid)
+    still.desk.handover.policy = "market-close"
+    still.jump(0, beats=False)
+    propose(still, {"mode": "off"}, "c2")
+    say(still, op="c2")
+    still.lose(green)
+    assert still.operation().result in {"GATE_FAILED", "ROLLED_BACK"}
+    assert board_digest(still) == digest({"mode": "off"})
+
+
+def test_a_release_that_can_use_neither_goes_back_once_and_for_all() -> None:
+    """What it traded with is tried once; then its own words say why it is discarded."""
+    still = a_desk_that_moved_on()
+    green = roll_back(still)
+    say_ready(still, green, "it never could")
+    assert still.operation().result == "GATE_FAILED"
+    assert still.operation().fault == f"it cannot use the parameters in force, {digest({})}: it never could"
+    beat(still, still.desk.operations.blue)
+    let_pass(still)
+    assert board_digest(still) == digest(STAKE)
+
+
+def test_a_release_that_never_traded_brings_no_parameters_along() -> None:
+    """Nobody knows what it could use: it is discarded as by a deploy."""
+    still = a_trading_desk()
+    propose(still)
+    say(still)
+    green = still.deploy(R2, "op2", "rollback")
+    still.hello(green)
+    say_ready(still, green, UNKNOWN)
+    assert still.operation().result == "GATE_FAILED"
+    assert board_digest(still) == digest(STAKE)
+
+
+def test_a_change_that_is_being_asked_about_gives_way_to_a_rollback() -> None:
+    """Whoever wanted it is told; nothing of it ever was in force."""
+    still = a_desk_that_moved_on()
+    change = propose(still, {"stake_usd": 9}, "c2")
+    roll_back(still)
+    assert (change.state, change.words) == ("refused", "op2 takes the parameters back")
+    assert board_digest(still) == digest({})
+
+
+def test_parameters_are_taken_back_when_everybody_has_read_those_of_a_moment_ago() -> None:
+    """One change at a time: the rollback waits for it, and is not refused."""
+    still = a_desk_that_moved_on()
+    blue = still.desk.operations.blue
+    propose(still, {"stake_usd": 9}, "c2")
+    say(still, op="c2")
+    green = roll_back(still)
+    still.jump(0.1, beats=False)
+    assert (board_digest(still), still.operation().phase) == (digest({"stake_usd": 9}), "warming")
+    beat(still, blue)
+    let_pass(still)
+    assert board_digest(still) == digest({})
+    for uid in (blue, green):
+        beat(still, uid)
+    still.jump(0.1)
+    still.hold()
+    assert still.owners() == {green}
+
+
+def test_a_worker_that_trailed_and_cannot_use_what_is_in_force_takes_its_parameters_back_too() -> None:
+    """It is there at once, but no slot passes to it before it can decide."""
+    still = a_trading_desk(deploy=structs.replace(STRAIGHT, trail_s=600))
+    green = still.deploy(R2)
+    still.employ(green)
+    still.hold()
+    still.attest(green)
+    propose(still)
+    say(still)
+    for uid, fault in ((green, ""), (BLUE, UNKNOWN)):
+        beat(still, uid, fault=fault)
+    still.jump(0, beats=False)
+    assert still.deploy(R1, "op2", "rollback") == BLUE
+    still.jump(0.1, beats=False)
+    assert (board_digest(still), still.owners()) == (digest({}), {green})
+    beat(still, BLUE)
+    still.jump(0.1)
+    still.hold()
+    assert still.owners() == {BLUE}

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.system
 CHANGES: Final = 10
 SPEED: Final = 8.0
 """Less than others: what is looked at is not how much trades."""
+KNOWS_MORE: Final = "    patience: int = 1\n\n    @property\n    def stake_micro"
+"""Another parameter than those every release here has."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,28 @@ def test_a_release_that_cannot_use_what_is_in_force_is_discarded(desk: Desk) -> 
     assert code == 11, reply
     assert "it cannot use the parameters in force" in reply["message"] + str(reply["data"])
     assert "stake_usd = 8: Expected float <= 5.0" in reply["message"] + str(reply["data"])
+    desk.until_decided()
+
+
+def test_a_rollback_takes_the_parameters_back_with_the_release(desk: Desk) -> None:
+    """One command, also where the release before does not know a parameter that is set: both come back, and it says so.
+
+    Each of its slots is granted under the set that came back, and is asked with no other.
+    """
+    settle(desk, {"stake_usd": 7})
+    before = in_force(desk)
+    folder = changed(desk.release(), PARAMETERS, "    @property\n    def stake_micro", KNOWS_MORE)
+    code, reply = desk.deploy(folder)
+    assert code == 0, reply
+    settle(desk, {"patience": 3})
+    code, reply = desk.ctl("rollback", "--reason", "it waits too long")
+    assert (code, reply["data"]["retuned_from"]) == (0, before["number"] + 1), reply
+    assert f"foresightctl params diff p{before['number'] + 1}" in reply["message"]
+    back = in_force(desk)
+    assert (back["digest"], back["number"]) == (before["digest"], before["number"] + 2)
+    assert "patience: this release has no such parameter" in back["reason"]
+    grants = [grant for grant in desk.said_by(e.Grant) if grant.op == reply["op"]]
+    assert {grant.parameters for grant in grants} == {before["digest"]}
     desk.until_decided()
 
 

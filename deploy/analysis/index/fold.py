@@ -302,6 +302,7 @@ _TAKE: Final[dict[type, Callable[[Fold, Row, Any], None]]] = {
     e.Standing: Fold._on_standing,
     e.Worker: _written("workers"),
     e.Gap: Fold._on_gap,
+    e.TapePruned: _written("prunings"),
     e.Alarm: _written("alarms"),
     e.Repair: _written("repairs"),
     e.Reconciled: Fold._on_reconciled,

@@ -497,6 +497,14 @@ TABLES: Final[tuple[Table, ...]] = (
         "what text feed or file\nfrom_ns ns from\nto_ns ns to\ncause text why\n",
         "whose text through whom: ours, venue, network or unknown\n",
     ),
+    _table(
+        "prunings",
+        "What went of the tape, by the policy of then.",
+        "n",
+        _STAMP,
+        "from_seq count its first frame\nto_seq count its last frame\nsegments count segments\n",
+        "size count bytes on the disk\nkeep_s s market time that is kept\nkeep_mib count MiB that are kept\n",
+    ),
     _table("alarms", "What a person should know.", "n", _STAMP, "name text name\ndetail text more\n"),
     _table(
         "repairs",

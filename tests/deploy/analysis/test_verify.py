@@ -546,8 +546,22 @@ def test_a_tape_that_was_pruned_is_judged_by_what_is_left(records: Evidence, tmp
     verdict = verify(state)
     assert verdict.tape_pruned_to_seq == gone
     assert not any("are missing" in fault for fault in verdict.faults)
+    assert not verdict.tape_holes
     (state.tape / PRUNED).write_bytes(b"{")
     assert PRUNED in verify(state).faults[0]
+
+
+def test_a_tape_that_has_what_the_journal_says_was_pruned_is_a_fault(records: Evidence, tmp_path: Path) -> None:
+    """What was taken away does not come back; each pruning that the journal tells is counted."""
+    for span in ((1, 20), (21, 40)):
+        records.lines.append(structs.replace(records.lines[-1], entry=e.TapePruned(*span, 1, 9, 86_400, 9)))
+    state = written(records, tmp_path / "s")
+    verdict = verify(state)
+    assert (verdict.tape_prunings, verdict.tape_holes) == (2, 1)
+    assert "pruned up to frame 40, its folder says 0" in verdict.faults[0]
+    said = Pruned(to_record=0, to_seq=40, to_ns=1, chain="", segments=2, size=18)
+    keep(state.tape / PRUNED, msgspec.json.encode(said))
+    assert verify(state).tape_holes == 0
 
 
 def record_of(folder: Path) -> bytes:
