@@ -7,13 +7,11 @@ named in it: release, parameters, epoch. Units as in `messages`. Fields are only
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from shared.messages import OrderKind, Outcome, Side, Terms, Whose
-
-JOURNAL_VERSION: Final = 1
 
 OutcomeKind = Literal["ORDER", "HOLD", "SKIP"]
 Settlement = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
