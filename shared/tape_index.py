@@ -26,6 +26,10 @@ KIND: Final = "tape"
 SUFFIX: Final = ".idx"
 PRUNED: Final = "pruned.json"
 SCHEMA: Final = "foresight.tape-index/1"
+TAIL_SEGMENTS: Final = 2
+"""The newest segments that show ticks, which a supervisor reads when it starts: in them a tick may be that has no
+outcome yet. It waits for seconds, and a segment lasts minutes. None of them is packed or pruned.
+"""
 
 _FIRST_MAX: Final = HEADER.size + RECORD.size + MAX_FRAME
 """Bytes in which a segment's first frame ends."""

@@ -13,9 +13,9 @@ from typing import Any, Final
 from msgspec import structs
 
 from shared import entries as e
-from shared.messages import Outcome
+from shared.messages import OUTCOMES, Outcome
 from shared.slots import parse_slot
-from shared.units import CENT_MICRO, cost_of
+from shared.units import cost_of, up_to_cent
 from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
@@ -81,7 +81,6 @@ FORGOTTEN_KEPT: Final = 4_096
 """Orders of ours that are over, of which no more is kept than that they were ours."""
 CLAIMS_KEPT: Final = 64
 """Claims that are over and still told of."""
-OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 
 
 @dataclass
@@ -210,8 +209,7 @@ class Accounts:
         if order.kind == "GTC":
             return cost_of(order.open_micro, order.price_micro)
         paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
-        value = -(-cost_of(order.size_micro, order.price_micro) // CENT_MICRO) * CENT_MICRO
-        return max(0, value - paid)
+        return max(0, up_to_cent(cost_of(order.size_micro, order.price_micro)) - paid)
 
     def fills_of(self, order: Order) -> list[e.Fill]:
         """Every fill of an order that was told, also those that failed."""
@@ -426,7 +424,7 @@ class Accounts:
         """A resolved window pays this, or so much more than was counted before."""
         opened, before = self.windows.get(window), self.payouts.get(window)
         if micro and opened is not None:
-            token = opened.tokens[self.winners[window] == "Down"]
+            token = opened.token_of(self.winners[window])
             self.payouts[window] = Paid(token, opened.version, micro + (before.micro if before else 0))
             for old in list(self.payouts)[:-PAYOUTS_KEPT]:
                 del self.payouts[old]

@@ -13,12 +13,12 @@ from typing import Final, Protocol
 from msgspec import structs
 
 from shared import entries as e
-from shared.messages import Cancel, Decided, Place
+from shared.messages import OUTCOMES, Cancel, Decided, Place
 from shared.units import MICRO
 from supervisor import risk
 from supervisor.accounts import Accounts
 from supervisor.effects import Submit, Withdraw
-from supervisor.lanes import OUTCOMES, Window
+from supervisor.lanes import Window
 from supervisor.orders import same_way
 from supervisor.venue.discovery import Market
 from supervisor.venue.requests import MIN_IMMEDIATE_MICRO, BadSize, order_amounts

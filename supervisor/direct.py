@@ -37,7 +37,6 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LEFT_S: Final = 10.0
 """Real seconds in which what rests has to be gone after it was cancelled; a venue that delays an order takes less."""
 LOOK_S: Final = 0.2
-NOBODY: Final = e.By("", "", 0, "")
 _UNREADABLE: Final = (CannotWrite, JournalFailed, Damaged, e.UnknownEntry, OSError)
 
 
@@ -138,7 +137,7 @@ def _facts(accounts: Accounts, wish: Wish, at_ns: int) -> list[e.Entry]:
         op = f"halt-{generation}"
         facts.append(e.Control(generation, accounts.paused, wish.actor, wish.reason, halted=True, op=op))
     at_ms = at_ns // 1_000_000
-    facts += [e.Cancelling(o.order_id, o.slot, at_ms, "halt", NOBODY, op) for o in accounts.open_orders()]
+    facts += [e.Cancelling(o.order_id, o.slot, at_ms, "halt", e.NOBODY, op) for o in accounts.open_orders()]
     return facts
 
 

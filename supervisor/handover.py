@@ -173,7 +173,7 @@ class Handover:
             was=was,
             now=e.By(grant.release, grant.parameters, grant.epoch, grant.uid),
             tick=self.turns.slots[name].last_tick,
-            seconds_to_close=slot.window_s - board.at_ns // NS % slot.window_s,
+            seconds_to_close=slot.seconds_left(board.at_ns // NS),
             positions=board.accounts.holdings(name),
             orders=board.accounts.resting(name),
             cash_micro=board.accounts.cash_micro,

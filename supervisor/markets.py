@@ -8,11 +8,12 @@ from typing import Final
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
+from shared.messages import OUTCOMES
 from shared.slots import Slot, parse_slot
 from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.effects import Moment, Refetch, Watch
-from supervisor.lanes import OUTCOMES, Told, Window
+from supervisor.lanes import Told, Window
 from supervisor.turns import Turns
 from supervisor.venue.discovery import Listing
 from supervisor.venue.market import Changes, MarketEvent, Snapshot

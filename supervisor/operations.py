@@ -100,7 +100,7 @@ class Operations:
             Standing(
                 name=slot.name,
                 exposure_micro=board.accounts.exposure(slot.name),
-                closes_in_s=slot.window_s - board.at_ns // NS % slot.window_s,
+                closes_in_s=slot.seconds_left(board.at_ns // NS),
                 has_market=board.lanes.window(slot) is not None,
             )
             for slot in board.lanes.slots

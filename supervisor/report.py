@@ -294,7 +294,7 @@ def _planned(desk: Desk, name: str, plan: Plan) -> dict[str, Any]:
     return {
         "slot": name,
         "exposure_micro": board.accounts.exposure(name),
-        "closes_in_s": slot.window_s - board.at_ns // NS % slot.window_s,
+        "closes_in_s": slot.seconds_left(board.at_ns // NS),
         "waits": desk.handover.may_move(name, plan.flip_policy),
     }
 
@@ -353,7 +353,7 @@ def _slot(desk: Desk, name: str, slot_state: SlotState) -> dict[str, Any]:
         "release": board.accounts.owners[name].release if name in board.accounts.owners else "",
         "last_tick": slot_state.last_tick,
         "start_s": window.start_s if window else 0,
-        "closes_in_s": lane.window_s - board.at_ns // NS % lane.window_s,
+        "closes_in_s": lane.seconds_left(board.at_ns // NS),
         "strike": str(window.strike) if window and window.strike is not None else "",
         "positions": [structs.asdict(holding) for holding in board.accounts.holdings(name)],
         "open_orders": len(orders),

@@ -26,14 +26,12 @@ import msgspec
 from shared.clock import NS
 from shared.packed import pack, unpack
 from shared.records import PACKED, PLAIN, Damaged, Segment, first_number, segments
-from shared.tape_index import KIND, PRUNED, SUFFIX, Entry, Pruned, describe, keep, kept, pruned, settle
+from shared.tape_index import KIND, PRUNED, SUFFIX, TAIL_SEGMENTS, Entry, Pruned, describe, keep, kept, pruned, settle
 from shared.wire import BadFrame
 
 NICENESS: Final = 19
 ACTS_MAX: Final = 64
 """Segments that are indexed, packed or pruned in one run; the rest waits for the next."""
-SHOWING: Final = 2
-"""Segments that show ticks which a start reads at least; see `stream.tail`."""
 LOCK: Final = ".tending"
 DAMAGED: Final = 74
 
@@ -81,7 +79,7 @@ def _free(held: Sequence[Held], plain_s: float) -> int:
     """How many of the oldest segments nobody needs for a start, a warm-up or a trial."""
     end_ns = held[-1].entry.last_ns if held else 0
     showing = [number for number, each in enumerate(held) if each.entry.ticks]
-    read_on_start = showing[-SHOWING] if len(showing) >= SHOWING else 0
+    read_on_start = showing[-TAIL_SEGMENTS] if len(showing) >= TAIL_SEGMENTS else 0
     recent = next((n for n, each in enumerate(held) if end_ns - each.entry.last_ns <= plain_s * NS), len(held))
     return min(read_on_start, recent)
 

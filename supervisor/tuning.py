@@ -259,7 +259,7 @@ class Tuning:
             owner=self.turns.owned_by(name),
             shown=state.outstanding,
             last_tick=state.last_tick,
-            seconds_to_close=slot.window_s - board.at_ns // NS % slot.window_s,
+            seconds_to_close=slot.seconds_left(board.at_ns // NS),
         )
 
     # --- once it is in force --------------------------------------------------------------------------------------

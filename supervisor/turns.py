@@ -15,9 +15,10 @@ from msgspec import structs
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
+from shared.messages import OUTCOMES
 from shared.slots import Slot, in_snipe_window, next_tick, schedule
 from supervisor import slotstate
-from supervisor.accounts import NOBODY, OUTCOMES
+from supervisor.accounts import NOBODY
 from supervisor.board import NO_DECISION, Board
 from supervisor.lanes import Window
 from supervisor.slotstate import SlotState

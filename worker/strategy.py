@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from shared.messages import Decision, Intent, OrderView, Outcome, Tick
+from shared.messages import OUTCOMES, Decision, Intent, OrderView, Outcome, Tick
 from shared.units import MICRO, show_micro
 from worker import gates, patterns
 from worker.candles import Candle
@@ -34,7 +34,7 @@ from worker.intents import (
 from worker.momentum import measure, witnesses
 from worker.overreaction import jump
 from worker.parameters import Parameters
-from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.scene import Blind, Scene, look
 from worker.sizing import budget
 from worker.view import FAST_S, SLOW_S, View
 
