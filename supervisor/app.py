@@ -14,7 +14,6 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -23,8 +22,8 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS, Clock, real_seconds
 from shared.config import Credentials, Faults, Settings, digest
-from shared.fingerprint import code_hash
 from shared.ledger import Writer
+from shared.outcomes import EXIT
 from shared.paths import State
 from supervisor import adapters, report, snapshots, verbs
 from supervisor import effects as fx
@@ -34,7 +33,7 @@ from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, writ
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
-from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
+from supervisor.feed import Discovery, MarketChannel, PriceChannel, UserChannel
 from supervisor.gateway import WARM_S, Gateway, VenueRefused
 from supervisor.inquiry import Inquiry
 from supervisor.journal import Journal, JournalFailed
@@ -47,13 +46,11 @@ from supervisor.tuning import Change
 from supervisor.upkeep import NotTended, Upkeep
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
-from supervisor.venue.user import subscribe_user
 from supervisor.wallet import Wallet
 from supervisor.workers import CannotStart, Workers
 
 log = structlog.get_logger()
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 TURN_S: Final = 0.05
 """Real seconds between two looks at the clock when nothing else happens."""
 AWAY_S: Final = 0.5
@@ -65,7 +62,6 @@ BEAT_TRIES: Final = 2
 """Of one heartbeat: a second time when the venue corrects its id, as it does for a new supervisor's first."""
 STOP_S: Final = 3.0
 """How long a clean stop waits for answers that are owed."""
-EXIT_IO: Final = 74
 
 
 class App:
@@ -84,7 +80,7 @@ class App:
         self._broken_off = False
         self._mirrored = -1
         self._snapshot_due = False
-        self._code = code_hash(ROOT, ("supervisor", "shared"))
+        self._code = snapshots.own_code()
         self._ready = False
         self._fed = 0
         self._control_fault = ""
@@ -175,10 +171,7 @@ class App:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
         while True:
             try:
-                signatory = self.signer.signatory
-                key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
-                await self.gateway.expect(self.signer.clob_version)
-                cash_micro = await self.gateway.balance()
+                key, cash_micro = await self.gateway.join(self.signer.signatory, self.signer.clob_version)
                 break
             except (VenueRefused, BadFrame) as error:
                 log.warning("venue_not_joined", reason=str(error))
@@ -188,13 +181,7 @@ class App:
             self.desk.dealing.on_balance(now, cash_micro)
             self.desk.standing.ask()
         venue = self.settings.venue
-        self.user = Channel(
-            venue.user_ws,
-            greet=lambda: [subscribe_user(key)],
-            heard=self.arrivals.on_user_frame,
-            there=self.arrivals.there("user"),
-            ping="PING",
-        )
+        self.user = UserChannel(venue.user_ws, key, self.arrivals.on_user_frame, self.arrivals.there("user"))
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
         there = self.arrivals.there("prices")
         self.errands.prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there)
@@ -269,7 +256,7 @@ class App:
 
     def _fail(self, error: BaseException | None) -> None:
         failed = isinstance(error, JournalFailed)
-        self._exit = EXIT_IO if failed else self._exit or 1
+        self._exit = EXIT["IOERR"] if failed else self._exit or 1
         self._stop.set()
         if failed:
             log.error("journal_failed", reason=str(error), trading="nobody: nothing leaves without the journal")

@@ -199,9 +199,9 @@ class Dealing:
 
     def why_no_cancel(self) -> Denied | None:
         """Why no cancel may be wished for now: the venue takes none at all, or too many wait for their turn."""
-        pace, now_ns = self.cancels_pace, self.board.mono_ns
-        if pace.refusal.holds(now_ns) and pace.refusal.mode != "too_many":
-            return Denied("venue_away", pace.refusal.words(now_ns))
+        refusal, now_ns = self.cancels_pace.refusal, self.board.mono_ns
+        if refusal.holds(now_ns) and refusal.mode != "too_many":
+            return Denied("venue_away", refusal.words(now_ns))
         return Denied("venue_rate", f"{QUEUED_MAX} cancels wait for their turn") if self._full() else None
 
     @property
@@ -359,7 +359,7 @@ class Dealing:
             self._since_ns.setdefault(order_id, self.board.mono_ns)
             return
         self._not_found.discard(order_id)
-        if state and state != order.state:
+        if state != order.state:
             said = "the venue never knew it" if found is None else f"found, {state}"
             self.board.write(e.Answered(order_id, "lookup", state, said, 0))
         self._moved(order_id)

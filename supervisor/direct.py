@@ -21,7 +21,6 @@ import msgspec
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Faults, Settings, clock_of, load, read_credentials
-from shared.fingerprint import code_hash
 from shared.outcomes import EXIT
 from shared.paths import State
 from shared.records import CannotWrite, Damaged
@@ -33,7 +32,6 @@ from supervisor.lock import AlreadyRunning, locked
 from supervisor.signatory import Signatory
 from supervisor.venue.frames import BadFrame
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 LEFT_S: Final = 10.0
 """Real seconds in which what rests has to be gone after it was cancelled; a venue that delays an order takes less."""
 LOOK_S: Final = 0.2
@@ -118,7 +116,7 @@ async def _write_down(settings: Settings, state: State, wish: Wish) -> None:
     if not state.journal.is_dir():
         return
     clock = clock_of(settings)
-    accounts = snapshots.recover(state.journal, state.snapshots, code_hash(ROOT, ("supervisor", "shared"))).accounts
+    accounts = snapshots.recover(state.journal, state.snapshots, snapshots.own_code()).accounts
     journal = Journal(state.journal, clock, settings.records.journal_segment_mib << 20)
     try:
         at_ns = max(clock.unix_ns(), accounts.last_ns)

@@ -19,6 +19,7 @@ from shared.clock import NS, Clock
 from shared.config import Venue
 from supervisor.questions import UNREACHED, WHY_MAX, NeverLeft, Said, ask, ask_with_headers, open_pool, why
 from supervisor.recovery import View
+from supervisor.signatory import Signatory
 from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
@@ -101,6 +102,15 @@ class Gateway:
                 return self.key
             fault = f"HTTP {http}"
         raise VenueRefused(f"{self._settings.clob} gives no API key: {fault}")
+
+    async def join(self, signatory: Signatory, clob_version: int) -> tuple[ApiKey, int]:
+        """Get the API key, hold the venue to the orders that are signed here, and ask for our collateral, millionths.
+
+        May be tried again. Raises: VenueRefused, BadFrame.
+        """
+        key = await self.open(signatory.address, signatory.signature_type, signatory.key_headers)
+        await self.expect(clob_version)
+        return key, await self.balance()
 
     async def expect(self, clob_version: int) -> None:
         """Hold the venue to the orders that are signed here; one that does not say which it takes may take them.

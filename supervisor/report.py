@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -156,12 +155,6 @@ def release_view(desk: Desk, release: str) -> dict[str, Any]:
     return {"seq": known.seq if known else 0, "hash": release}
 
 
-def release_name(desk: Desk, release: str) -> str:
-    """A release in a sentence, such as r42 9f31c7e0; its whole hash where nobody knows its number."""
-    known = desk.board.accounts.releases.get(release)
-    return f"r{known.seq} {release[:8]}" if known is not None else release
-
-
 def slots(desk: Desk) -> list[dict[str, Any]]:
     """Every slot: what it is doing, who owns it, its window and its market."""
     return [_slot(desk, name, slot_state) for name, slot_state in desk.turns.slots.items()]
@@ -302,7 +295,7 @@ def _planned(desk: Desk, name: str, plan: Plan) -> dict[str, Any]:
 def events(desk: Desk, after_ns: int, limit: int) -> list[dict[str, Any]]:
     """What happened lately, oldest first, each in a sentence and in values."""
     lately = [(at_ns, entry) for at_ns, entry in desk.board.recent if at_ns > after_ns]
-    named = partial(release_name, desk)
+    named = desk.board.accounts.release_name
     return [
         {"at_ns": at_ns, "kind": type(entry).__name__.lower(), "text": sentence(entry, named), "data": _values(entry)}
         for at_ns, entry in lately[max(0, len(lately) - limit) :]

@@ -31,7 +31,7 @@ from worker.intents import (
     take,
     unsettled,
 )
-from worker.momentum import measure, witnesses
+from worker.momentum import direction, measure, witnesses
 from worker.overreaction import jump
 from worker.parameters import Parameters
 from worker.scene import Blind, Scene, look
@@ -75,9 +75,8 @@ class Case(msgspec.Struct, frozen=True):
         """Whether a bid that rests follows a jump, or stands against the move with no idea to speak for it."""
         if self.judgement.refuser == "overreaction":
             return True
-        way = 1 if self.outcome == "Up" else -1
         heard = self.parameters.momentum != "off" and not self.judgement.backers
-        return heard and way * self.evidence.momentum.score < 0
+        return heard and direction(self.outcome) * self.evidence.momentum.score < 0
 
 
 def decide(view: View, tick: Tick) -> Decision:
