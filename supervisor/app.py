@@ -13,7 +13,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -28,6 +28,7 @@ from shared.paths import State
 from supervisor import adapters, report, snapshots, verbs
 from supervisor import effects as fx
 from supervisor.arrivals import Arrivals
+from supervisor.board import WORDS_MAX
 from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
@@ -269,7 +270,7 @@ class App:
         return Moment(self.clock.unix_ns(), self.clock.monotonic_ns())
 
     @contextlib.contextmanager
-    def _turn(self) -> Any:
+    def _turn(self) -> Iterator[Moment]:
         """One arrival: the moment in, then everything the desk wants done."""
         yield self._now()
         self._settle()
@@ -417,7 +418,7 @@ class App:
         self._waiting = wish if wish.parameters is not None and self.desk.tuning.current is not None else None
         with self._turn() as now:
             if wish.generation > generation and self._waiting is None:
-                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation, wish.halted)
+                self.desk.pause(now, wish.paused, "control.json", wish.reason[:WORDS_MAX], wish.generation, wish.halted)
                 self._tune(now, wish)
             elif wish.generation < generation:
                 self._control_fault = f"generation {wish.generation} is older than {generation}"
@@ -428,7 +429,7 @@ class App:
         values = wish.parameters
         if values is not None and digest(values) != self.desk.board.parameters:
             op = f"control-{wish.generation}"
-            told = ("control.json", wish.reason[:500], now.mono_ns)
+            told = ("control.json", wish.reason[:WORDS_MAX], now.mono_ns)
             self.desk.tuning.propose(now, Change(op, values, *told, generation=wish.generation))
 
     async def _keep_beating(self) -> None:

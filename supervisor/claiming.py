@@ -16,7 +16,7 @@ from shared.messages import OUTCOMES, Outcome
 from shared.slots import parse_slot
 from shared.units import MICRO
 from supervisor.accounts import claim_name
-from supervisor.board import Board
+from supervisor.board import WORDS_MAX, Board
 from supervisor.claims import IN_FLIGHT, OVER, Books, Claim, Judged, Prepared, Seen, judge, worth
 from supervisor.effects import LookAtClaim, Moment, PrepareClaim, SubmitClaim
 from supervisor.venue.chain import Answered
@@ -73,7 +73,7 @@ class Claiming:
         if seen is None:
             self._come_to_nothing(claim, "neither chain nor relayer answers")
             return
-        judged = judge(claim, seen, self._books(claim), overdue=self._may_leave(claim))
+        judged = judge(claim, seen, self._books(claim), may_send=self._may_leave(claim))
         if judged.verdict == "send":
             self._prepare(claim, seen)
         else:
@@ -253,7 +253,7 @@ class Claiming:
         self._later(claim, min(settings.retry_max_s, settings.retry_s * 2 ** min(attempts - 1, 20)))
 
     def _move(self, claim: Claim, event: e.ClaimEvent, why: str, transaction: str = "") -> None:
-        self.board.write(e.ClaimMoved(claim.name, event, why[:500], transaction))
+        self.board.write(e.ClaimMoved(claim.name, event, why[:WORDS_MAX], transaction))
 
     def _later(self, claim: Claim, seconds: float) -> None:
         self._due_ns[_key(claim)] = self.board.mono_ns + round(seconds * NS)

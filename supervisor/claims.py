@@ -183,16 +183,16 @@ class Judged:
     why: str = ""
 
 
-def judge(claim: Claim, seen: Seen, books: Books, *, overdue: bool) -> Judged:
-    """What to make of a look. `overdue`: the claim waited long enough to be sent again, or to be sent at all."""
+def judge(claim: Claim, seen: Seen, books: Books, *, may_send: bool) -> Judged:
+    """What to make of a look. `may_send`: whether the claim may leave now, or leave again, if the look says so."""
     paid = _paid(claim, seen, books)
     if paid:
         return Judged("paid", paid)
     if claim.state in IN_FLIGHT:
-        return _on_its_way(claim, seen, books, overdue)
+        return _on_its_way(claim, seen, books, may_send)
     held = worth(claim, seen.held)
     enough = held >= claim.amount_micro or (held and claim.kind == "redeem" and books.settled)
-    return Judged("send" if overdue and enough and claim.state == "owed" else "wait")
+    return Judged("send" if may_send and enough and claim.state == "owed" else "wait")
 
 
 def _paid(claim: Claim, seen: Seen, books: Books) -> str:
@@ -230,7 +230,7 @@ def _merged(claim: Claim, seen: Seen, books: Books) -> str:
     return "its pairs were merged, or redeemed with the winners" if swept else ""
 
 
-def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:
+def _on_its_way(claim: Claim, seen: Seen, books: Books, may_send: bool) -> Judged:
     if seen.failed and not claim.doubtful:
         return Judged("failed", seen.failed)
     mined = seen.shows("mined") or seen.shows("confirmed")
@@ -238,7 +238,7 @@ def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged
         return _used_in_vain(claim, seen, books)
     if mined != (claim.state == "mined"):
         return Judged("mined" if mined else "unmined", "" if mined else "its block was taken back")
-    return Judged("send" if overdue and seen.nonce == claim.nonce and not mined else "wait")
+    return Judged("send" if may_send and seen.nonce == claim.nonce and not mined else "wait")
 
 
 def worth(claim: Claim, held: tuple[int, int]) -> int:

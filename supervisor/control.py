@@ -29,6 +29,8 @@ READ_S: Final = 5.0
 """How long a caller may take to say what it wants, real seconds."""
 REPLY_S: Final = 5.0
 """How long a caller may take to read most of a reply, real seconds."""
+CLAIMED_MAX: Final = 200
+"""Characters kept of whom a caller says it acts for."""
 FILE_MAX: Final = 64 * 1024
 GENERATION_MAX: Final = 2**53
 """Beyond it a generation would not survive a reader with floating point numbers, and one day not the journal."""
@@ -91,7 +93,7 @@ class ControlSocket:
             request = await _read_request(reader)
         except BadRequest as error:
             return self._refuse("USAGE", str(error))
-        return await self._answer(Caller(uid, pid, request.claimed[:200]), request)
+        return await self._answer(Caller(uid, pid, request.claimed[:CLAIMED_MAX]), request)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:

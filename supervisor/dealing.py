@@ -30,6 +30,8 @@ LOOKUP_S: Final = 2.0
 """Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
 RECHECK_S: Final = 5.0
 """Real seconds between two looks at the venue's own lists while anything of ours there may change untold."""
+REASON_MAX: Final = 200
+"""Characters of an order's reason that the stream carries."""
 QUEUED_MAX: Final = 256
 """Cancels that may wait for their turn; there are never more than orders that rest."""
 REPLACE_S: Final = 5.0
@@ -443,7 +445,7 @@ class Dealing:
         rests = order.state == "open" and not order.awaited and order_id not in self._not_found
         if order.state == "closed" or rests:
             self._settled(order_id)
-        reason = order.reason[:200]
+        reason = order.reason[:REASON_MAX]
         moved = m.OrderMoved(order_id, order.slot, order.start_s, order.state, order.open_micro, reason)
         self.board.publish(moved)
         self.turns.refresh(order.slot, self.cancelling)

@@ -72,7 +72,7 @@ class Errands:
         sent_ns, dealing = self._clock.monotonic_ns(), self._desk.dealing
         orders = {leg.order_id: leg.body for leg in effect.legs if isinstance(leg, fx.Submit)}
         ids = [leg.order_id for leg in effect.legs]
-        answers = await (self._gateway.place_all(orders) if orders else self._gateway.cancel_all(ids))
+        answers = await (self._gateway.place_batch(orders) if orders else self._gateway.cancel_batch(ids))
         took_us = self._since_us(sent_ns)
         with self._turn() as now:
             if orders:

@@ -132,7 +132,7 @@ class Gateway:
         except UNREACHED as error:
             return _unanswered(error)
 
-    async def place_all(self, orders: Mapping[str, bytes]) -> list[Answer]:
+    async def place_batch(self, orders: Mapping[str, bytes]) -> list[Answer]:
         """Post several orders, by id, in one request and once; an answer for each, in their order. Never raises."""
         assert len(orders) <= BATCH_MAX
         try:
@@ -150,7 +150,7 @@ class Gateway:
             return _unanswered(error)
         return parse_cancel_answer(said.status, said.body, order_id, said.headers)
 
-    async def cancel_all(self, order_ids: Sequence[str]) -> list[Answer]:
+    async def cancel_batch(self, order_ids: Sequence[str]) -> list[Answer]:
         """Ask for several orders to be cancelled in one request; an answer for each, in their order. Never raises."""
         assert len(order_ids) <= CANCELS_MAX
         try:

@@ -92,8 +92,8 @@ def _venue(desk: Desk) -> dict[str, Any]:
     """Whether the venue takes orders and cancels, and if not what it says; cancels that wait for their turn."""
     dealing, now_ns = desk.dealing, desk.board.mono_ns
     return {
-        "orders": dealing.orders_pace.told(now_ns),
-        "cancels": dealing.cancels_pace.told(now_ns),
+        "orders": dealing.orders_pace.status(now_ns),
+        "cancels": dealing.cancels_pace.status(now_ns),
         "cancels_waiting": dealing.cancels_waiting,
         "tier": dealing.orders_pace.tier,
     }

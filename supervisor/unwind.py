@@ -142,7 +142,7 @@ class Unwind:
         wish = self._wish(window, held)
         accounts = self.board.accounts
         origin = admission.Origin(name, self._now_ms, accounts.own_orders, e.NOBODY, accounts.flattening[name])
-        ruling = admission.admit(origin, wish, accounts, self._bench(window), self.signer)
+        ruling = admission.admit(origin, wish, accounts, self._conditions(window), self.signer)
         if isinstance(ruling, Denied):
             return str(ruling)
         self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
@@ -159,10 +159,10 @@ class Unwind:
         least = max(bid - self.board.limits.price_band_micro, -(-MIN_IMMEDIATE_MICRO * MICRO // size), tick)
         return Place(held.outcome, "SELL", min(-(-least // tick) * tick, bid - bid % tick), size, "FAK")
 
-    def _bench(self, window: Window) -> admission.Bench:
+    def _conditions(self, window: Window) -> admission.Conditions:
         """How many orders there may be, and how often, bounds releases; these come one at a time and seldom."""
         limits = replace(self.board.limits, open_orders=len(self.board.accounts.open_orders()) + 1)
-        return admission.Bench(window, limits, "", 0, frozenset(self.dealing.cancelling))
+        return admission.Conditions(window, limits, "", 0, frozenset(self.dealing.cancelling))
 
     def _send(self, entry: e.Placing | e.Cancelling, request: Submit | Withdraw) -> None:
         """As a decision's: it counts from now on, and leaves in its turn when it is on the disk."""
