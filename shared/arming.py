@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from shared import files
 from shared.config import Faults
 
 BYTES_MAX: Final = 4_096
@@ -51,21 +52,14 @@ def this_machine() -> str:
 
 
 def write(path: Path, arming: Arming) -> None:
-    """Put it there, whole or not at all, for nobody else to read: root's word is the desk's own. Raises: OSError."""
+    """Put it there, whole or not at all, for nobody else to read; what root writes belongs to the folder's owner.
+
+    Raises: OSError.
+    """
+    desk = path.parent.stat()
+    owner = (desk.st_uid, desk.st_gid) if os.geteuid() == 0 else None
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(arming) + b"\n")
-            file.flush()
-            os.fsync(fd)
-            if os.geteuid() == 0:
-                owner = path.parent.stat()
-                os.fchown(fd, owner.st_uid, owner.st_gid)
-        aside.rename(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    files.replace(path, msgspec.json.encode(arming) + b"\n", aside=aside, durable=True, owner=owner)
 
 
 def read(path: Path) -> Arming | None:

@@ -11,6 +11,8 @@ import time
 from typing import Final, Protocol
 
 NS: Final = 1_000_000_000
+"""Nanoseconds in a second."""
+DAY_NS: Final = 86_400 * NS
 
 
 class Clock(Protocol):

@@ -11,7 +11,7 @@ import difflib
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints
@@ -356,8 +356,9 @@ def load(files: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -
     faults: list[str] = []
     merged: dict[str, Any] = {}
     for path in files:
-        _merge(merged, _read_toml(path, faults), str(path))
-    _merge(merged, _from_environ(os.environ if environ is None else environ), "environment")
+        _merge(merged, _read_toml(path, faults), str(path), faults)
+    for layer in _from_environ(os.environ if environ is None else environ):
+        _merge(merged, layer, "environment", faults)
     values = _checked(Settings, merged, "", faults)
     settings = None if faults else msgspec.convert(values, Settings)
     if settings is not None:
@@ -407,10 +408,12 @@ def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """FORESIGHT__A__B=x becomes {"a": {"b": x}}; x is read as TOML where it is TOML, else as text."""
-    tree: dict[str, Any] = {}
-    for name, text in environ.items():
+def _from_environ(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """FORESIGHT__A__B=x becomes {"a": {"b": x}}, a layer of its own; x is read as TOML where it is TOML, else as text.
+
+    In the order of the names, so that of two that contradict each other the same one is always named.
+    """
+    for name, text in sorted(environ.items()):
         if not name.startswith(ENV_PREFIX):
             continue
         try:
@@ -418,11 +421,9 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             value = text
         *parents, leaf = name.removeprefix(ENV_PREFIX).lower().split("__")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[leaf] = value
-    return tree
+        for parent in reversed(parents):
+            leaf, value = parent, {leaf: value}
+        yield {leaf: value}
 
 
 class _Sourced:
@@ -432,14 +433,16 @@ class _Sourced:
         self.value, self.source = value, source
 
 
-def _merge(into: dict[str, Any], layer: dict[str, Any], source: str) -> None:
+def _merge(into: dict[str, Any], layer: dict[str, Any], source: str, faults: list[str], path: str = "") -> None:
+    """Lay a layer over those before it; a table over a plain value is a fault, because one would hide the other."""
     for key, value in layer.items():
-        if isinstance(value, dict):
-            node = into.setdefault(key, {})
-            if isinstance(node, dict):
-                _merge(node, value, source)
-                continue
-        into[key] = _Sourced(value, source)
+        known = into.setdefault(key, {}) if isinstance(value, dict) else None
+        if isinstance(known, dict):
+            _merge(known, value, source, faults, f"{path}{key}.")
+        elif isinstance(known, _Sourced):
+            faults.append(f"{source}: {path}{key} is a table here and {known.value!r} in {known.source}")
+        else:
+            into[key] = _Sourced(value, source)
 
 
 def _checked(model: type[msgspec.Struct], tree: dict[str, Any], path: str, faults: list[str]) -> dict[str, Any]:
@@ -450,9 +453,10 @@ def _checked(model: type[msgspec.Struct], tree: dict[str, Any], path: str, fault
         where = f"{path}{key}"
         kind = _section_of(hints.get(key))
         if key not in hints:
-            source = node.source if isinstance(node, _Sourced) else next(iter(_sources(node)), "settings")
             near = difflib.get_close_matches(key, hints, 1)
-            faults.append(f"{source}: unknown setting {where}" + (f"; did you mean {path}{near[0]}?" if near else ""))
+            faults.append(
+                f"{_source(node)}: unknown setting {where}" + (f"; did you mean {path}{near[0]}?" if near else "")
+            )
         elif kind is not None and isinstance(node, dict):
             values[key] = _checked(kind, node, f"{where}.", faults)
         else:
@@ -461,12 +465,11 @@ def _checked(model: type[msgspec.Struct], tree: dict[str, Any], path: str, fault
 
 
 def _leaf(hint: Any, node: Any, where: str, faults: list[str]) -> Any:
-    source = node.source if isinstance(node, _Sourced) else next(iter(_sources(node)), "settings")
     value = _plain(node)
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        faults.append(f"{source}: {where} = {value!r}: {error}")
+        faults.append(f"{_source(node)}: {where} = {value!r}: {error}")
     return value
 
 
@@ -476,9 +479,11 @@ def _plain(node: Any) -> Any:
     return {key: _plain(value) for key, value in node.items()}
 
 
-def _sources(node: dict[str, Any]) -> Iterable[str]:
-    for value in node.values():
-        yield from _sources(value) if isinstance(value, dict) else [value.source]
+def _source(node: Any) -> str:
+    """Where a value came from; of a table the first of its values; "settings" where it has none."""
+    if isinstance(node, _Sourced):
+        return node.source
+    return next(map(_source, node.values()), "settings")
 
 
 def _section_of(hint: Any) -> type[_Section] | None:

@@ -11,9 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.messages import OrderKind, Outcome, Side, Terms, Whose
-
-JOURNAL_VERSION: Final = 1
+from shared.messages import OUTCOMES, OrderKind, Outcome, Side, Terms, Whose
 
 OutcomeKind = Literal["ORDER", "HOLD", "SKIP"]
 Settlement = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
@@ -32,6 +30,10 @@ class By(_Entry, frozen=True):
     parameters: str
     epoch: int
     uid: str
+
+
+NOBODY: Final = By("", "", 0, "")
+"""No release decided it: a person's operation did, or there was no owner."""
 
 
 class Term(_Entry, frozen=True, tag="TERM"):
@@ -323,6 +325,10 @@ class Opened(_Entry, frozen=True, tag="WINDOW"):
     version: str
     neg_risk: bool
     terms: Terms
+
+    def token_of(self, outcome: Outcome) -> str:
+        """The token id of an outcome."""
+        return self.tokens[OUTCOMES.index(outcome)]
 
 
 class Strike(_Entry, frozen=True, tag="STRIKE"):

@@ -21,12 +21,16 @@ PROTOCOLS: Final = (1, 1)
 
 Side = Literal["BUY", "SELL"]
 Outcome = Literal["Up", "Down"]
+OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
+"""In the order in which a market's tokens are kept everywhere here."""
 OrderKind = Literal["GTC", "FAK", "FOK"]
 OrderState = Literal["pending", "open", "matched", "closed", "unknown"]
 Whose = Literal["ours", "venue", "network", "unknown"]
 """Who is to blame that something could not be seen; "unknown" in what was written before this was said."""
 Rule = Literal["spot", "twap30", "twap60"]
 """Which reference price decides a window: the instantaneous one, or its mean over the last 30 or 60 seconds."""
+MEAN_OVER_S: Final[dict[Rule, int]] = {"spot": 0, "twap30": 30, "twap60": 60}
+"""Over how many seconds each rule takes the mean; 0 is the instantaneous price."""
 
 
 class _Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):

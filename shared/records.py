@@ -30,6 +30,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from shared.files import sync_folder
+
 HEADER: Final = struct.Struct("<8s8sQ16s")
 RECORD: Final = struct.Struct("<II16s")
 assert HEADER.size == 40
@@ -245,7 +247,7 @@ class Appender:
             written = os.pwrite(self._fd, batch, self._offset)
             if written != len(batch):
                 os.pwrite(self._fd, bytes(written), self._offset)
-                raise OSError(28, f"only {written} of {len(batch)} bytes fitted")
+                raise OSError(errno.ENOSPC, f"only {written} of {len(batch)} bytes fitted")
         except OSError as error:
             raise CannotWrite(f"{self.path}: {error.strerror or error}") from error
         self._offset += len(batch)
@@ -291,7 +293,7 @@ class Appender:
         self._fd = -1
 
     def _begin(self) -> None:
-        path = self.folder / f"{self.next:016d}.seg"
+        path = self.folder / f"{self.next:016d}{PLAIN}"
         header = HEADER.pack(MAGIC, self.kind.encode(), self.next, self._chain)
         aside = path.with_suffix(".new")
         fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -299,16 +301,14 @@ class Appender:
             if self.preallocate:
                 os.posix_fallocate(fd, 0, self.preallocate)
             if os.pwrite(fd, header, 0) != len(header):
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
             os.rename(aside, path)
         except OSError:
             os.close(fd)
             aside.unlink(missing_ok=True)
             raise
-        folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder_fd)
-        os.close(folder_fd)
+        sync_folder(self.folder)
         self.path, self._fd, self._offset = path, fd, HEADER.size
 
     def _continue(self, path: Path) -> None:

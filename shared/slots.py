@@ -42,6 +42,10 @@ class Slot:
         """The start of the window that a moment falls in, unix seconds; its end starts the next one."""
         return unix_s - unix_s % self.window_s
 
+    def seconds_left(self, unix_s: int) -> int:
+        """How long the window that a moment falls in still runs, 1 to `window_s`."""
+        return self.window_s - unix_s % self.window_s
+
 
 def parse_slot(name: str) -> Slot:
     """Read a name such as BTC/5m. Raises: UnknownSlot."""

@@ -10,7 +10,6 @@ damaged.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from shared import files
 from shared.messages import Streamed
 from shared.records import HEADER, RECORD, Damaged, Segment, segments
 from shared.wire import MAX_FRAME, decode_streamed
@@ -26,6 +26,10 @@ KIND: Final = "tape"
 SUFFIX: Final = ".idx"
 PRUNED: Final = "pruned.json"
 SCHEMA: Final = "foresight.tape-index/1"
+TAIL_SEGMENTS: Final = 2
+"""The newest segments that show ticks, which a supervisor reads when it starts: in them a tick may be that has no
+outcome yet. It waits for seconds, and a segment lasts minutes. None of them is packed or pruned.
+"""
 
 _FIRST_MAX: Final = HEADER.size + RECORD.size + MAX_FRAME
 """Bytes in which a segment's first frame ends."""
@@ -154,24 +158,4 @@ def pruned(folder: Path) -> Pruned | None:
 
 def keep(path: Path, data: bytes) -> None:
     """Write a file beside the segments: whole or not at all, and on the disk. Raises: OSError."""
-    aside = path.with_name(f"{path.name}.new")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        os.rename(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-    settle(path.parent)
-
-
-def settle(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk. Raises: OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    files.replace(path, data, aside=path.with_name(f"{path.name}.new"), durable=True)

@@ -13,6 +13,7 @@ MICRO: Final = 1_000_000
 """One share, one unit of collateral, or the price 1.00."""
 
 CENT_MICRO: Final = 10_000
+"""One hundredth of collateral."""
 
 _FEE_STEP_MICRO: Final = 10  # the venue keeps fees to five decimals
 _EXACT_DECIMALS: Final = 18
@@ -90,6 +91,14 @@ def show_usd(value_micro: int, *, signed: bool = False) -> str:
 def cost_of(size_micro: int, price_micro: int) -> int:
     """Collateral for a size at a price, in millionths, rounded down as the exchange contract divides."""
     return size_micro * price_micro // MICRO
+
+
+def up_to_cent(value_micro: int) -> int:
+    """Collateral rounded up to whole cents, in millionths: an immediate order is for a value the venue counts in those.
+
+    Args: value_micro: 0 or more.
+    """
+    return -(-value_micro // CENT_MICRO) * CENT_MICRO
 
 
 def taker_fee(size_micro: int, price_micro: int, rate_micro: int, exponent: int) -> int:

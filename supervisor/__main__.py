@@ -58,17 +58,17 @@ def main() -> int:
         return _fail("CONFIG", str(error))
 
 
-async def _run(settings: Settings, state: State, credentials: Credentials, path: Path) -> int:
+async def _run(settings: Settings, state: State, credentials: Credentials, credentials_path: Path) -> int:
     app = App(settings, state, clock_of(settings), credentials)
-    _hold_to_interlocks(settings, state, path, app.signer.signatory.wallet)
+    _hold_to_interlocks(settings, state, credentials_path, app.signer.signatory.wallet)
     return await app.run(newest_staged(state))
 
 
-def _hold_to_interlocks(settings: Settings, state: State, path: Path, wallet: str) -> None:
-    """Args: path: of the credentials. Raises: Faults: real money would be traded, or might, without all it takes."""
+def _hold_to_interlocks(settings: Settings, state: State, credentials_path: Path, wallet: str) -> None:
+    """Raises: Faults: real money would be traded, or might, without all it takes."""
     found = interlocks.Found(
-        credentials=str(path),
-        named=path != state.credentials,
+        credentials=str(credentials_path),
+        named=credentials_path != state.credentials,
         wallet=wallet,
         arming=arming.read(state.arming),
         machine=arming.this_machine(),

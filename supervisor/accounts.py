@@ -13,17 +13,16 @@ from typing import Any, Final
 from msgspec import structs
 
 from shared import entries as e
-from shared.messages import Outcome
+from shared.clock import DAY_NS
+from shared.messages import OUTCOMES, Outcome
 from shared.slots import parse_slot
-from shared.units import CENT_MICRO, cost_of
+from shared.units import cost_of, up_to_cent
 from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
 
 PositionKey = tuple[str, int, Outcome]
 """Slot, window start, token."""
-
-_DAY_NS: Final = 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,6 @@ FORGOTTEN_KEPT: Final = 4_096
 """Orders of ours that are over, of which no more is kept than that they were ours."""
 CLAIMS_KEPT: Final = 64
 """Claims that are over and still told of."""
-OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 
 
 @dataclass
@@ -100,7 +98,7 @@ class Accounts:
     payouts: dict[tuple[str, int], Paid] = field(default_factory=dict)
     """The newest windows that paid something, oldest first; as many as PAYOUTS_KEPT."""
     owing: dict[tuple[str, int], e.Opened] = field(default_factory=dict)
-    """Those of them whose payout is collateral only once it was redeemed."""
+    """Resolved windows of ours whose payout is collateral only once it was redeemed."""
     claims: dict[str, Claim] = field(default_factory=dict)
     claimed_micro: int = 0
     """What all claims together have brought in."""
@@ -126,9 +124,9 @@ class Accounts:
     forgotten: dict[str, None] = field(default_factory=dict)
     """The newest orders that were dropped with their window: a late word about one of them is no stranger's."""
     windows_measured: int = 0
-    """How many of them were resolved since it became active."""
+    """How many windows of `measured` were resolved since the active release became active."""
     decisions_measured: int = 0
-    """Ticks it has decided since."""
+    """Ticks the active release has decided since then."""
     term: int = 0
     mode: str = ""
     """Of the reigns before: a state folder that rehearsed never trades real money."""
@@ -218,8 +216,7 @@ class Accounts:
         if order.kind == "GTC":
             return cost_of(order.open_micro, order.price_micro)
         paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
-        value = -(-cost_of(order.size_micro, order.price_micro) // CENT_MICRO) * CENT_MICRO
-        return max(0, value - paid)
+        return max(0, up_to_cent(cost_of(order.size_micro, order.price_micro)) - paid)
 
     def fills_of(self, order: Order) -> list[e.Fill]:
         """Every fill of an order that was told, also those that failed."""
@@ -244,8 +241,17 @@ class Accounts:
             for o in self.open_orders(slot)
         )
 
+    def release_name(self, release: str) -> str:
+        """A release in a sentence, such as r42 9f31c7e0; its whole hash where nobody knows its number."""
+        known = self.releases.get(release)
+        return f"r{known.seq} {release[:8]}" if known is not None else release
+
+    def unresolved(self) -> list[e.Opened]:
+        """Windows whose winner nobody has named yet."""
+        return [opened for key, opened in self.windows.items() if key not in self.winners]
+
     def _turn_day(self, at_ns: int) -> None:
-        day = at_ns // _DAY_NS
+        day = at_ns // DAY_NS
         if day > self.day:
             self.day, self.day_realized_micro = day, 0
 
@@ -366,7 +372,8 @@ class Accounts:
         if status == "FAILED":
             self._order_step(fill.order_id, Unfills(fill.size_micro))
         if key[:2] in self.winners:
-            self._count_after_resolution(fill, -1) if status == "FAILED" else None
+            if status == "FAILED":
+                self._count_after_resolution(fill, -1)
         elif position is not None and status == "CONFIRMED":
             self.positions[key] = confirm(position, fill)
             self.version += 1
@@ -389,7 +396,7 @@ class Accounts:
         """Shares of a resolved window are worth this much: as cash, or as something to claim."""
         if window not in self.owing:
             self.cash_micro += amount_micro
-            self._owe(window, amount_micro)
+            self._note_payout(window, amount_micro)
             return
         name = claim_name("redeem", *window)
         claim = self.claims.pop(name, None)
@@ -433,11 +440,11 @@ class Accounts:
         self._forget(window)
         self.version += 1
 
-    def _owe(self, window: tuple[str, int], micro: int) -> None:
+    def _note_payout(self, window: tuple[str, int], micro: int) -> None:
         """A resolved window pays this, or so much more than was counted before."""
         opened, before = self.windows.get(window), self.payouts.get(window)
         if micro and opened is not None:
-            token = opened.tokens[self.winners[window] == "Down"]
+            token = opened.token_of(self.winners[window])
             self.payouts[window] = Paid(token, opened.version, micro + (before.micro if before else 0))
             for old in list(self.payouts)[:-PAYOUTS_KEPT]:
                 del self.payouts[old]
@@ -510,10 +517,6 @@ class Accounts:
             fresh = Position(*window, outcome, release)
             held = self.positions.get((*window, outcome), fresh)
             self.positions[*window, outcome] = put_back(held, claim.amount_micro, cost)
-
-    def unresolved(self) -> list[e.Opened]:
-        """Windows whose winner nobody has named yet."""
-        return [opened for key, opened in self.windows.items() if key not in self.winners]
 
     def _on_balance(self, entry: e.Balance) -> None:
         if entry.opening:

@@ -13,12 +13,12 @@ from typing import Final, Protocol
 from msgspec import structs
 
 from shared import entries as e
-from shared.messages import Cancel, Decided, Place
+from shared.messages import OUTCOMES, Cancel, Decided, Place
 from shared.units import MICRO
 from supervisor import risk
 from supervisor.accounts import Accounts
 from supervisor.effects import Submit, Withdraw
-from supervisor.lanes import OUTCOMES, Window
+from supervisor.lanes import Window
 from supervisor.orders import same_way
 from supervisor.venue.discovery import Market
 from supervisor.venue.requests import MIN_IMMEDIATE_MICRO, BadSize, order_amounts
@@ -59,8 +59,8 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What admission needs to know besides the decision: the window, the caps, and why entries are closed, if they are.
+class Conditions:
+    """Under what a wish is judged: the window, the caps, what was sent of late, and why entries are closed.
 
     `sent_last_minute`, `cancelled_last_minute`: orders and cancels of releases in the last minute of market time.
     `cancelling`: orders with a cancel in flight. `halted`: why not even an exit may leave, if so.
@@ -98,15 +98,17 @@ class Admitted:
 
 
 def place(
-    decided: Decided, leg: int, wish: Place, by: e.By, accounts: Accounts, bench: Bench, signer: Signer
+    decided: Decided, leg: int, wish: Place, by: e.By, accounts: Accounts, conditions: Conditions, signer: Signer
 ) -> Admitted | risk.Denied:
     """Judge and sign one order of a decision."""
-    return admit(Origin(decided.slot, decided.tick, leg, by), wish, accounts, bench, signer)
+    return admit(Origin(decided.slot, decided.tick, leg, by), wish, accounts, conditions, signer)
 
 
-def admit(origin: Origin, wish: Place, accounts: Accounts, bench: Bench, signer: Signer) -> Admitted | risk.Denied:
+def admit(
+    origin: Origin, wish: Place, accounts: Accounts, conditions: Conditions, signer: Signer
+) -> Admitted | risk.Denied:
     """Judge and sign one order, whoever wishes it."""
-    window = bench.window
+    window = conditions.window
     market = window.market
     assert market is not None, "an opened window has a market"
     try:
@@ -114,8 +116,8 @@ def admit(origin: Origin, wish: Place, accounts: Accounts, bench: Bench, signer:
     except BadSize as error:
         return risk.Denied("bad_size", str(error))
     sized = structs.replace(wish, size_micro=taker if wish.side == "BUY" else maker)
-    exposed = exposure(window, sized, accounts, bench)
-    verdict = risk.check(sized, quote(window, sized), exposed, bench.limits, bench.entries, bench.halted)
+    exposed = exposure(window, sized, accounts, conditions)
+    verdict = risk.check(sized, quote(window, sized), exposed, conditions.limits, conditions.entries, conditions.halted)
     if isinstance(verdict, risk.Denied):
         return verdict
     token = market.tokens[OUTCOMES.index(sized.outcome)]
@@ -140,15 +142,17 @@ def admit(origin: Origin, wish: Place, accounts: Accounts, bench: Bench, signer:
     return Admitted(entry, Submit(signed.order_id, signed.body))
 
 
-def cancel(decided: Decided, wish: Cancel, by: e.By, accounts: Accounts, bench: Bench) -> Admitted | risk.Denied:
+def cancel(
+    decided: Decided, wish: Cancel, by: e.By, accounts: Accounts, conditions: Conditions
+) -> Admitted | risk.Denied:
     """Judge one cancel of a decision: only an order of its own slot that rests and is not being cancelled already."""
     order = accounts.orders.get(wish.order_id)
     if order is None or order.slot != decided.slot or order.state != "open":
         state = "unknown here" if order is None else f"{order.state} in {order.slot}"
         return risk.Denied("not_open", f"order {wish.order_id[:10]} is {state}")
-    if wish.order_id in bench.cancelling:
+    if wish.order_id in conditions.cancelling:
         return risk.Denied("cancelling", f"order {wish.order_id[:10]} is being cancelled")
-    too_many = risk.check_cancel(bench.cancelled_last_minute, bench.limits)
+    too_many = risk.check_cancel(conditions.cancelled_last_minute, conditions.limits)
     if too_many is not None:
         return too_many
     entry = e.Cancelling(wish.order_id, decided.slot, decided.tick, "decision", by)
@@ -174,7 +178,7 @@ def quote(window: Window, wish: Place) -> risk.Quote:
     )
 
 
-def exposure(window: Window, wish: Place, accounts: Accounts, bench: Bench) -> risk.Exposure:
+def exposure(window: Window, wish: Place, accounts: Accounts, conditions: Conditions) -> risk.Exposure:
     """Everything that is open already, orders of this very decision included: they are in the accounts by now."""
     slot = window.slot
     position = accounts.positions.get((slot.name, window.start_s, wish.outcome))
@@ -192,7 +196,7 @@ def exposure(window: Window, wish: Place, accounts: Accounts, bench: Bench) -> r
         cash_micro=accounts.cash_micro - accounts.reserved(),
         day_realized_micro=accounts.day_realized_micro,
         open_orders=len(accounts.open_orders()),
-        orders_last_minute=bench.sent_last_minute,
+        orders_last_minute=conditions.sent_last_minute,
         side_micro=accounts.exposure(outcome=wish.outcome),
     )
 

@@ -13,8 +13,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -23,20 +22,21 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS, Clock, real_seconds
 from shared.config import Credentials, Faults, Settings, digest
-from shared.fingerprint import code_hash
 from shared.ledger import Writer
+from shared.outcomes import EXIT
 from shared.paths import State
 from shared.records import Damaged
 from shared.tape_index import pruned
 from supervisor import adapters, report, snapshots, verbs
 from supervisor import effects as fx
 from supervisor.arrivals import Arrivals
+from supervisor.board import WORDS_MAX
 from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
-from supervisor.feed import Channel, Discovery, MarketChannel, PriceChannel
+from supervisor.feed import Discovery, MarketChannel, PriceChannel, UserChannel
 from supervisor.gateway import WARM_S, Gateway, VenueRefused
 from supervisor.inquiry import Inquiry
 from supervisor.journal import Journal, JournalFailed
@@ -49,13 +49,11 @@ from supervisor.tuning import Change
 from supervisor.upkeep import NotTended, Upkeep
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.prices import PRICE_ASSETS
-from supervisor.venue.user import subscribe_user
 from supervisor.wallet import Wallet
 from supervisor.workers import CannotStart, Workers
 
 log = structlog.get_logger()
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 TURN_S: Final = 0.05
 """Real seconds between two looks at the clock when nothing else happens."""
 AWAY_S: Final = 0.5
@@ -67,7 +65,6 @@ BEAT_TRIES: Final = 2
 """Of one heartbeat: a second time when the venue corrects its id, as it does for a new supervisor's first."""
 STOP_S: Final = 3.0
 """How long a clean stop waits for answers that are owed."""
-EXIT_IO: Final = 74
 
 
 class App:
@@ -86,7 +83,7 @@ class App:
         self._broken_off = False
         self._mirrored = -1
         self._snapshot_due = False
-        self._code = code_hash(ROOT, ("supervisor", "shared"))
+        self._code = snapshots.own_code()
         self._ready = False
         self._fed = 0
         self._control_fault = ""
@@ -177,10 +174,7 @@ class App:
         """Get the key, the balance, and the channels that need the key; then keep the heartbeat going."""
         while True:
             try:
-                signatory = self.signer.signatory
-                key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
-                await self.gateway.expect(self.signer.clob_version)
-                cash_micro = await self.gateway.balance()
+                key, cash_micro = await self.gateway.join(self.signer.signatory, self.signer.clob_version)
                 break
             except (VenueRefused, BadFrame) as error:
                 log.warning("venue_not_joined", reason=str(error))
@@ -190,13 +184,7 @@ class App:
             self.desk.dealing.on_balance(now, cash_micro)
             self.desk.standing.ask()
         venue = self.settings.venue
-        self.user = Channel(
-            venue.user_ws,
-            greet=lambda: [subscribe_user(key)],
-            heard=self.arrivals.on_user_frame,
-            there=self.arrivals.there("user"),
-            ping="PING",
-        )
+        self.user = UserChannel(venue.user_ws, key, self.arrivals.on_user_frame, self.arrivals.there("user"))
         assets = sorted({slot.asset for slot in self.desk.board.lanes.slots} & PRICE_ASSETS)
         there = self.arrivals.there("prices")
         self.errands.prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there)
@@ -272,7 +260,7 @@ class App:
 
     def _fail(self, error: BaseException | None) -> None:
         failed = isinstance(error, JournalFailed)
-        self._exit = EXIT_IO if failed else self._exit or 1
+        self._exit = EXIT["IOERR"] if failed else self._exit or 1
         self._stop.set()
         if failed:
             log.error("journal_failed", reason=str(error), trading="nobody: nothing leaves without the journal")
@@ -285,7 +273,7 @@ class App:
         return Moment(self.clock.unix_ns(), self.clock.monotonic_ns())
 
     @contextlib.contextmanager
-    def _turn(self) -> Any:
+    def _turn(self) -> Iterator[Moment]:
         """One arrival: the moment in, then everything the desk wants done."""
         yield self._now()
         self._settle()
@@ -442,7 +430,7 @@ class App:
         self._waiting = wish if wish.parameters is not None and self.desk.tuning.current is not None else None
         with self._turn() as now:
             if wish.generation > generation and self._waiting is None:
-                self.desk.pause(now, wish.paused, "control.json", wish.reason[:500], wish.generation, wish.halted)
+                self.desk.pause(now, wish.paused, "control.json", wish.reason[:WORDS_MAX], wish.generation, wish.halted)
                 self._tune(now, wish)
             elif wish.generation < generation:
                 self._control_fault = f"generation {wish.generation} is older than {generation}"
@@ -453,7 +441,7 @@ class App:
         values = wish.parameters
         if values is not None and digest(values) != self.desk.board.parameters:
             op = f"control-{wish.generation}"
-            told = ("control.json", wish.reason[:500], now.mono_ns)
+            told = ("control.json", wish.reason[:WORDS_MAX], now.mono_ns)
             self.desk.tuning.propose(now, Change(op, values, *told, generation=wish.generation))
 
     async def _keep_beating(self) -> None:

@@ -28,6 +28,8 @@ from supervisor.risk import Limits
 FEEDS: Final = ("market", "user", "prices")
 NO_DECISION: Final = msgspec.Raw(b"\xc0")
 """No decision, in the bytes of a record."""
+WORDS_MAX: Final = 500
+"""Characters kept of what somebody says: a reason, a cause, the detail of an alarm."""
 RECENT_MAX: Final = 2_000
 """Entries kept in memory for people who ask what happened."""
 KEYFRAMES_KEPT: Final = 4_096
@@ -123,7 +125,7 @@ class Board:
     def alarm(self, name: str, detail: str) -> None:
         """Say that a person should look."""
         self.count(f"alarm:{name}")
-        self.write(e.Alarm(name, detail[:500]))
+        self.write(e.Alarm(name, detail[:WORDS_MAX]))
 
     @property
     def parameters(self) -> str:

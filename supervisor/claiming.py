@@ -12,12 +12,12 @@ from typing import Final
 
 from shared import entries as e
 from shared.clock import NS
-from shared.messages import Outcome
+from shared.messages import OUTCOMES, Outcome
 from shared.slots import parse_slot
 from shared.units import MICRO
-from supervisor.accounts import OUTCOMES, claim_name
-from supervisor.board import Board
-from supervisor.claims import IN_FLIGHT, OVER, Books, Claim, Judged, Prepared, Seen, judge
+from supervisor.accounts import claim_name
+from supervisor.board import WORDS_MAX, Board
+from supervisor.claims import IN_FLIGHT, OVER, Books, Claim, Judged, Prepared, Seen, judge, worth
 from supervisor.effects import LookAtClaim, Moment, PrepareClaim, SubmitClaim
 from supervisor.venue.chain import Answered
 
@@ -73,7 +73,7 @@ class Claiming:
         if seen is None:
             self._come_to_nothing(claim, "neither chain nor relayer answers")
             return
-        judged = judge(claim, seen, self._books(claim), overdue=self._may_leave(claim))
+        judged = judge(claim, seen, self._books(claim), may_send=self._may_leave(claim))
         if judged.verdict == "send":
             self._prepare(claim, seen)
         else:
@@ -202,8 +202,7 @@ class Claiming:
     def _prepare(self, claim: Claim, seen: Seen) -> None:
         """An attempt that is in doubt is repeated under its own nonce."""
         again = claim.state in IN_FLIGHT
-        held = min(seen.held) if claim.kind == "merge" else seen.held[claim.outcome == "Down"]
-        amount = claim.amount_micro if again or claim.kind == "merge" else held
+        amount = claim.amount_micro if again or claim.kind == "merge" else worth(claim, seen.held)
         if amount != claim.amount_micro:
             self.board.alarm("claim_differs", f"{claim.name}: the chain has {amount}, we {claim.amount_micro}")
         self._asking = claim.name
@@ -254,7 +253,7 @@ class Claiming:
         self._later(claim, min(settings.retry_max_s, settings.retry_s * 2 ** min(attempts - 1, 20)))
 
     def _move(self, claim: Claim, event: e.ClaimEvent, why: str, transaction: str = "") -> None:
-        self.board.write(e.ClaimMoved(claim.name, event, why[:500], transaction))
+        self.board.write(e.ClaimMoved(claim.name, event, why[:WORDS_MAX], transaction))
 
     def _later(self, claim: Claim, seconds: float) -> None:
         self._due_ns[_key(claim)] = self.board.mono_ns + round(seconds * NS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from shared.entries import ClaimEvent, Claiming, ClaimKind, ClaimMoved, Opened
-from shared.messages import Outcome
+from shared.messages import OUTCOMES, Outcome
 from supervisor.venue.chain import Fate
 
 State = Literal["owed", "leaving", "unknown", "sent", "mined", "paid", "dropped", "given_up"]
@@ -183,26 +183,26 @@ class Judged:
     why: str = ""
 
 
-def judge(claim: Claim, seen: Seen, books: Books, *, overdue: bool) -> Judged:
-    """What to make of a look. `overdue`: the claim waited long enough to be sent again, or to be sent at all."""
+def judge(claim: Claim, seen: Seen, books: Books, *, may_send: bool) -> Judged:
+    """What to make of a look. `may_send`: whether the claim may leave now, or leave again, if the look says so."""
     paid = _paid(claim, seen, books)
     if paid:
         return Judged("paid", paid)
     if claim.state in IN_FLIGHT:
-        return _on_its_way(claim, seen, books, overdue)
-    worth = _worth(claim, seen.held)
-    enough = worth >= claim.amount_micro or (worth and claim.kind == "redeem" and books.settled)
-    return Judged("send" if overdue and enough and claim.state == "owed" else "wait")
+        return _on_its_way(claim, seen, books, may_send)
+    held = worth(claim, seen.held)
+    enough = held >= claim.amount_micro or (held and claim.kind == "redeem" and books.settled)
+    return Judged("send" if may_send and enough and claim.state == "owed" else "wait")
 
 
 def _paid(claim: Claim, seen: Seen, books: Books) -> str:
     """How the chain shows that a claim is paid; empty while it does not. Shares that have not come in are no proof."""
     if claim.kind == "merge":
         return _merged(claim, seen, books)
-    left = _worth(claim, seen.deep_held)
+    left = worth(claim, seen.deep_held)
     if seen.shows("confirmed") and left < claim.amount_micro:
         return "redeemed"
-    if left or _worth(claim, seen.held) or not books.settled or seen.shows("mined"):
+    if left or worth(claim, seen.held) or not books.settled or seen.shows("mined"):
         return ""
     return "redeemed" if claim.state in IN_FLIGHT else "nothing is left to redeem"
 
@@ -230,7 +230,7 @@ def _merged(claim: Claim, seen: Seen, books: Books) -> str:
     return "its pairs were merged, or redeemed with the winners" if swept else ""
 
 
-def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged:
+def _on_its_way(claim: Claim, seen: Seen, books: Books, may_send: bool) -> Judged:
     if seen.failed and not claim.doubtful:
         return Judged("failed", seen.failed)
     mined = seen.shows("mined") or seen.shows("confirmed")
@@ -238,12 +238,12 @@ def _on_its_way(claim: Claim, seen: Seen, books: Books, overdue: bool) -> Judged
         return _used_in_vain(claim, seen, books)
     if mined != (claim.state == "mined"):
         return Judged("mined" if mined else "unmined", "" if mined else "its block was taken back")
-    return Judged("send" if overdue and seen.nonce == claim.nonce and not mined else "wait")
+    return Judged("send" if may_send and seen.nonce == claim.nonce and not mined else "wait")
 
 
-def _worth(claim: Claim, held: tuple[int, int]) -> int:
+def worth(claim: Claim, held: tuple[int, int]) -> int:
     """How much of what is held the claim would turn into collateral."""
-    return min(held) if claim.kind == "merge" else held[claim.outcome == "Down"]
+    return min(held) if claim.kind == "merge" else held[OUTCOMES.index(claim.outcome)]
 
 
 def _used_in_vain(claim: Claim, seen: Seen, books: Books) -> Judged:
@@ -251,5 +251,5 @@ def _used_in_vain(claim: Claim, seen: Seen, books: Books) -> Judged:
     if claim.kind == "merge":
         still = books.merged(seen.held, claim.amount_micro) is False
     else:
-        still = books.settled and _worth(claim, seen.held) >= claim.amount_micro
+        still = books.settled and worth(claim, seen.held) >= claim.amount_micro
     return Judged("failed", "its nonce was used, and the shares are still there") if still else Judged("wait")

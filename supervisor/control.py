@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared import files
 from shared.messages import Reply, Request
 from supervisor.tuning import Values
 from supervisor.verbs import Caller
@@ -28,10 +29,12 @@ READ_S: Final = 5.0
 """How long a caller may take to say what it wants, real seconds."""
 REPLY_S: Final = 5.0
 """How long a caller may take to read most of a reply, real seconds."""
+CLAIMED_MAX: Final = 200
+"""Characters kept of whom a caller says it acts for."""
 FILE_MAX: Final = 64 * 1024
 GENERATION_MAX: Final = 2**53
 """Beyond it a generation would not survive a reader with floating point numbers, and one day not the journal."""
-CONTROL_SCHEMA: Final = "foresight.control/1"
+FILE_SCHEMA: Final = "foresight.control/1"
 _PEER: Final = struct.Struct("3i")
 
 
@@ -90,7 +93,7 @@ class ControlSocket:
             request = await _read_request(reader)
         except BadRequest as error:
             return self._refuse("USAGE", str(error))
-        return await self._answer(Caller(uid, pid, request.claimed[:200]), request)
+        return await self._answer(Caller(uid, pid, request.claimed[:CLAIMED_MAX]), request)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
@@ -119,7 +122,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     halted: bool | None = None
     parameters: Values | None = None
-    schema: str = CONTROL_SCHEMA
+    schema: str = FILE_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,22 +178,14 @@ class ControlFile:
             wish = msgspec.json.decode(content, type=Wish)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return FileFault(f"{self._path.name}: {error}; the last good wish stands")
-        if wish.schema != CONTROL_SCHEMA:
-            return FileFault(f"{self._path.name}: schema is {wish.schema!r}, not {CONTROL_SCHEMA!r}")
+        if wish.schema != FILE_SCHEMA:
+            return FileFault(f"{self._path.name}: schema is {wish.schema!r}, not {FILE_SCHEMA!r}")
         return wish
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it over the old one: a reader finds the one or the other. Mode 0600."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        aside.rename(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    """Put a control file there, whole or not at all; nobody waits for the disk. Raises: OSError."""
+    files.replace(path, content, aside=path.with_name(f".{path.name}.{os.getpid()}"), durable=False)
 
 
 def write_status(path: Path, status: dict[str, Any]) -> None:

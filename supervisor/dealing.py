@@ -30,6 +30,8 @@ LOOKUP_S: Final = 2.0
 """Real seconds an order may leave us without the word it owes before the venue is asked about it, and asked again."""
 RECHECK_S: Final = 5.0
 """Real seconds between two looks at the venue's own lists while anything of ours there may change untold."""
+REASON_MAX: Final = 200
+"""Characters of an order's reason that the stream carries."""
 QUEUED_MAX: Final = 256
 """Cancels that may wait for their turn; there are never more than orders that rest."""
 REPLACE_S: Final = 5.0
@@ -198,9 +200,9 @@ class Dealing:
 
     def why_no_cancel(self) -> Denied | None:
         """Why no cancel may be wished for now: the venue takes none at all, or too many wait for their turn."""
-        pace, now_ns = self.cancels_pace, self.board.mono_ns
-        if pace.refusal.holds(now_ns) and pace.refusal.mode != "too_many":
-            return Denied("venue_away", pace.refusal.words(now_ns))
+        refusal, now_ns = self.cancels_pace.refusal, self.board.mono_ns
+        if refusal.holds(now_ns) and refusal.mode != "too_many":
+            return Denied("venue_away", refusal.words(now_ns))
         return Denied("venue_rate", f"{QUEUED_MAX} cancels wait for their turn") if self._full() else None
 
     @property
@@ -358,7 +360,7 @@ class Dealing:
             self._since_ns.setdefault(order_id, self.board.mono_ns)
             return
         self._not_found.discard(order_id)
-        if state and state != order.state:
+        if state != order.state:
             said = "the venue never knew it" if found is None else f"found, {state}"
             self.board.write(e.Answered(order_id, "lookup", state, said, 0))
         self._moved(order_id)
@@ -442,7 +444,7 @@ class Dealing:
         rests = order.state == "open" and not order.awaited and order_id not in self._not_found
         if order.state == "closed" or rests:
             self._settled(order_id)
-        reason = order.reason[:200]
+        reason = order.reason[:REASON_MAX]
         moved = m.OrderMoved(order_id, order.slot, order.start_s, order.state, order.open_micro, reason)
         self.board.publish(moved)
         self.turns.refresh(order.slot, self.cancelling)

@@ -120,7 +120,7 @@ class Decisions:
             return Denied("no_window", "the window closed meanwhile")
         if leg >= admission.MAX_INTENTS:
             return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")
-        bench = admission.Bench(
+        conditions = admission.Conditions(
             window=window,
             limits=board.limits,
             entries=board.entries_closed(window.slot),
@@ -130,9 +130,9 @@ class Decisions:
             halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
-            return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, bench)
+            return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, conditions)
         too_fast = self._too_fast(wish)
-        return too_fast or admission.place(decided, leg, wish, by, board.accounts, bench, self.signer)
+        return too_fast or admission.place(decided, leg, wish, by, board.accounts, conditions, self.signer)
 
     def _shared(self, ruling: admission.Admitted | Denied, uid: str) -> admission.Admitted | Denied:
         """A wish that is too many only together with those of other workers is denied under another name.

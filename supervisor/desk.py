@@ -126,7 +126,7 @@ class Desk:
             self.operations.fence(uid, why)
         self.markets.watch()
         self.markets.ask_again()
-        self.markets.pay()
+        self.markets.resolve_told()
         self.claiming.pass_time()
         self._keep_records()
 
@@ -197,10 +197,10 @@ class Desk:
         board.now(now)
         known, board.tape_fault = board.tape_fault, fault
         if fault and not known:
-            self.markets.down_since["tape"] = board.at_ns
+            self.markets.down_since_ns["tape"] = board.at_ns
             board.alarm("tape_unavailable", f"{fault}; entries are closed, open orders and positions are kept")
         elif not fault and known:
-            self._own_up(self.markets.down_since.pop("tape", board.at_ns), from_seq, known)
+            self._own_up(self.markets.down_since_ns.pop("tape", board.at_ns), from_seq, known)
             self._publish_keyframe()
 
     def _own_up(self, since_ns: int, from_seq: int, cause: str) -> None:

@@ -21,7 +21,6 @@ import msgspec
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Faults, Settings, clock_of, load, read_credentials
-from shared.fingerprint import code_hash
 from shared.outcomes import EXIT
 from shared.paths import State
 from shared.records import CannotWrite, Damaged
@@ -33,11 +32,9 @@ from supervisor.lock import AlreadyRunning, locked
 from supervisor.signatory import Signatory
 from supervisor.venue.frames import BadFrame
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 LEFT_S: Final = 10.0
 """Real seconds in which what rests has to be gone after it was cancelled; a venue that delays an order takes less."""
 LOOK_S: Final = 0.2
-NOBODY: Final = e.By("", "", 0, "")
 _UNREADABLE: Final = (CannotWrite, JournalFailed, Damaged, e.UnknownEntry, OSError)
 
 
@@ -119,7 +116,7 @@ async def _write_down(settings: Settings, state: State, wish: Wish) -> None:
     if not state.journal.is_dir():
         return
     clock = clock_of(settings)
-    accounts = snapshots.recover(state.journal, state.snapshots, code_hash(ROOT, ("supervisor", "shared"))).accounts
+    accounts = snapshots.recover(state.journal, state.snapshots, snapshots.own_code()).accounts
     journal = Journal(state.journal, clock, settings.records.journal_segment_mib << 20)
     try:
         at_ns = max(clock.unix_ns(), accounts.last_ns)
@@ -138,7 +135,7 @@ def _facts(accounts: Accounts, wish: Wish, at_ns: int) -> list[e.Entry]:
         op = f"halt-{generation}"
         facts.append(e.Control(generation, accounts.paused, wish.actor, wish.reason, halted=True, op=op))
     at_ms = at_ns // 1_000_000
-    facts += [e.Cancelling(o.order_id, o.slot, at_ms, "halt", NOBODY, op) for o in accounts.open_orders()]
+    facts += [e.Cancelling(o.order_id, o.slot, at_ms, "halt", e.NOBODY, op) for o in accounts.open_orders()]
     return facts
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from shared.clock import Clock
+from shared.messages import MEAN_OVER_S
 from supervisor import effects as fx
 from supervisor.arrivals import Turn
 from supervisor.claimer import Claimer, Unclear
@@ -19,7 +20,6 @@ from supervisor.desk import Desk
 from supervisor.feed import UNANSWERED, Discovery, PriceChannel
 from supervisor.gates import Tried
 from supervisor.gateway import Gateway, VenueRefused
-from supervisor.settlement import WINDOW_OF_RULE
 from supervisor.venue.frames import BadFrame
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ class Errands:
         sent_ns, dealing = self._clock.monotonic_ns(), self._desk.dealing
         orders = {leg.order_id: leg.body for leg in effect.legs if isinstance(leg, fx.Submit)}
         ids = [leg.order_id for leg in effect.legs]
-        answers = await (self._gateway.place_all(orders) if orders else self._gateway.cancel_all(ids))
+        answers = await (self._gateway.place_batch(orders) if orders else self._gateway.cancel_batch(ids))
         with self._turn() as now:
             took_us = self._since_us(sent_ns)
             if orders:
@@ -138,7 +138,7 @@ class Errands:
             return
         if found is None:
             return
-        window_s = WINDOW_OF_RULE[found[0].market.terms.rule]
+        window_s = MEAN_OVER_S[found[0].market.terms.rule]
         if self.prices is not None and window_s not in ALWAYS_FOLLOWED_S:
             await self.prices.follow(effect.slot.asset, window_s)
         with self._turn() as now:

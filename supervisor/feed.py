@@ -24,6 +24,7 @@ from supervisor.venue.frames import MAX_FRAME, PING_S, BadFrame, sample
 from supervisor.venue.keys import ApiKey
 from supervisor.venue.market import subscribe_market, unsubscribe_market
 from supervisor.venue.prices import authenticate_prices, subscribe_prices
+from supervisor.venue.user import subscribe_user
 
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between two tries to connect."""
@@ -37,8 +38,6 @@ CLOSE_S: Final = 1.0
 """Real seconds the venue has to agree to an end."""
 CONNECTIONS: Final = 16
 """Questions asked at once; more of them wait."""
-
-
 _BROKE_RULES: Final = frozenset({1002, 1003, 1007, 1009})
 """Codes with which our end closes because of what it was sent: no protocol, no data, no text, too much."""
 
@@ -178,6 +177,15 @@ class MarketChannel(Channel):
     def _ask_for_all(self) -> Iterable[str]:
         if self._wanted:
             yield subscribe_market(sorted(self._wanted), first=True)
+
+
+class UserChannel(Channel):
+    """The user channel: what the venue says of the orders and trades of one API key."""
+
+    def __init__(
+        self, url: str, key: ApiKey, heard: Callable[[bytes], None], there: Callable[[str, Whose], None]
+    ) -> None:
+        super().__init__(url, greet=lambda: [subscribe_user(key)], heard=heard, there=there, ping="PING")
 
 
 class PriceChannel(Channel):

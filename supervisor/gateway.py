@@ -19,6 +19,7 @@ from shared.clock import NS, Clock
 from shared.config import Venue
 from supervisor.questions import UNREACHED, WHY_MAX, NeverLeft, Said, ask, ask_with_headers, open_pool, why
 from supervisor.recovery import View
+from supervisor.signatory import Signatory
 from supervisor.venue.frames import BadFrame, to_json
 from supervisor.venue.keys import ApiKey, parse_api_key, signed_headers
 from supervisor.venue.requests import (
@@ -102,6 +103,15 @@ class Gateway:
             fault = f"HTTP {http}"
         raise VenueRefused(f"{self._settings.clob} gives no API key: {fault}")
 
+    async def join(self, signatory: Signatory, clob_version: int) -> tuple[ApiKey, int]:
+        """Get the API key, hold the venue to the orders that are signed here, and ask for our collateral, millionths.
+
+        May be tried again. Raises: VenueRefused, BadFrame.
+        """
+        key = await self.open(signatory.address, signatory.signature_type, signatory.key_headers)
+        await self.expect(clob_version)
+        return key, await self.balance()
+
     async def expect(self, clob_version: int) -> None:
         """Hold the venue to the orders that are signed here; one that does not say which it takes may take them.
 
@@ -122,7 +132,7 @@ class Gateway:
         except UNREACHED as error:
             return _unanswered(error)
 
-    async def place_all(self, orders: Mapping[str, bytes]) -> list[Answer]:
+    async def place_batch(self, orders: Mapping[str, bytes]) -> list[Answer]:
         """Post several orders, by id, in one request and once; an answer for each, in their order. Never raises."""
         assert len(orders) <= BATCH_MAX
         try:
@@ -140,7 +150,7 @@ class Gateway:
             return _unanswered(error)
         return parse_cancel_answer(said.status, said.body, order_id, said.headers)
 
-    async def cancel_all(self, order_ids: Sequence[str]) -> list[Answer]:
+    async def cancel_batch(self, order_ids: Sequence[str]) -> list[Answer]:
         """Ask for several orders to be cancelled in one request; an answer for each, in their order. Never raises."""
         assert len(order_ids) <= CANCELS_MAX
         try:

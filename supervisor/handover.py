@@ -77,11 +77,11 @@ class Handover:
             self.turns.step(name, slotstate.Commit())
 
     def pass_time(self) -> None:
-        """Arm what may move by now; no slot holds its ticks back for ever, so many that some are skipped, or while it
-        may not move.
+        """Arm what may move by now, and turn back what has waited for its boundary too long.
 
-        It goes back to its owner then, and tries again a little later. One whose new owner dies is armed with the next
-        in the same moment: it has held its ticks back since the first.
+        A slot goes back to its owner when it has held its ticks back for `quiesce_s`, when so many wait that some would
+        soon be skipped, or when it may not move any more; it tries again a little later. Where a new owner dies, the
+        time runs on for the next one that is armed: the ticks have waited since the first.
         """
         quiesce_s = self.board.settings.deploy.quiesce_s
         for name, state in list(self.turns.slots.items()):
@@ -173,7 +173,7 @@ class Handover:
             was=was,
             now=e.By(grant.release, grant.parameters, grant.epoch, grant.uid),
             tick=self.turns.slots[name].last_tick,
-            seconds_to_close=slot.window_s - board.at_ns // NS % slot.window_s,
+            seconds_to_close=slot.seconds_left(board.at_ns // NS),
             positions=board.accounts.holdings(name),
             orders=board.accounts.resting(name),
             cash_micro=board.accounts.cash_micro,

@@ -60,7 +60,7 @@ class Judgement:
             if watching is not None:
                 watching.beat(rss_kib, self.board.mono_ns)
 
-    def try_(self, first: Tried, second: Tried) -> Verdict:
+    def judge_trial(self, first: Tried, second: Tried) -> Verdict:
         """The word on two replays; a tape without a tick is worth another try a little later."""
         self.gates = trial_gates(first, second, self.board.settings.gates)
         if worst(self.gates) == "INCONCLUSIVE":

@@ -16,15 +16,14 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from shared.config import Settings
-from shared.messages import Outcome
+from shared.messages import MEAN_OVER_S, OUTCOMES, Outcome
 from shared.slots import Slot
 from supervisor.book import Book
-from supervisor.settlement import WINDOW_OF_RULE, Boundaries, winner
+from supervisor.settlement import Boundaries, winner
 from supervisor.venue.discovery import Listing, Market
 from supervisor.venue.market import Changes, MarketEvent, MarketResolved, Snapshot, TickSizeChanged, Traded
 from supervisor.venue.prices import Price
 
-OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 PREFETCH_S: Final = 60
 """How long before a window its market is looked for, market seconds."""
 ASK_AGAIN_S: Final = 20
@@ -264,7 +263,7 @@ class Lanes:
         for window in (*self.current.values(), *self.ended.values()):
             if window.slot.asset != price.asset or window.market is None:
                 continue
-            if WINDOW_OF_RULE[window.market.terms.rule] != price.window_s:
+            if MEAN_OVER_S[window.market.terms.rule] != price.window_s:
                 continue
             if window.start_s == second and window.strike is None:
                 window.strike = price.exact

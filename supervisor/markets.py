@@ -8,11 +8,12 @@ from typing import Final
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
+from shared.messages import OUTCOMES
 from shared.slots import Slot, parse_slot
 from supervisor.board import Board
 from supervisor.dealing import Dealing
 from supervisor.effects import Moment, Refetch, Watch
-from supervisor.lanes import OUTCOMES, Told, Window
+from supervisor.lanes import Told, Window
 from supervisor.turns import Turns
 from supervisor.venue.discovery import Listing
 from supervisor.venue.market import Changes, MarketEvent, Snapshot
@@ -29,12 +30,12 @@ class Markets:
 
     def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
         self.board, self.turns, self.dealing = board, turns, dealing
-        self.down_since: dict[str, int] = {}
+        self.down_since_ns: dict[str, int] = {}
         self._why: dict[str, tuple[str, m.Whose]] = {}
         self._watched: frozenset[str] = frozenset()
         self._awaited_ns: dict[str, int] = {}
         self._doubted: dict[str, str] = {}
-        self._unpaid: list[m.WindowResolved] = []
+        self._unresolved: list[m.WindowResolved] = []
 
     def on_listing(self, now: Moment, slot: Slot, start_s: int, listing: Listing, accepting: bool) -> None:
         """The venue described a window's market."""
@@ -84,14 +85,14 @@ class Markets:
 
     def _lose(self, feed: str, since_ns: int, cause: str, whose: m.Whose) -> None:
         """Tell that a gap has begun, or that it goes on for another reason."""
-        since_ns = self.down_since.setdefault(feed, since_ns)
+        since_ns = self.down_since_ns.setdefault(feed, since_ns)
         self._why[feed] = cause, whose
         self.board.publish(m.FeedGap(feed, since_ns, 0, cause, whose))
 
     def _regain(self, feed: str) -> None:
         """Tell that a gap is over, if there is one."""
-        if feed in self.down_since:
-            self.gap(feed, self.down_since.pop(feed), *self._why.pop(feed))
+        if feed in self.down_since_ns:
+            self.gap(feed, self.down_since_ns.pop(feed), *self._why.pop(feed))
 
     def on_feed(self, now: Moment, feed: str, fault: str, whose: m.Whose = "unknown") -> None:
         """A feed is there (`fault` empty) or is not, and why. Each gap is told when it begins and when it ends.
@@ -130,26 +131,26 @@ class Markets:
         """Pass on what a lane has to tell; a window's winner closes our positions in it, once they are known."""
         for item in told:
             if isinstance(item, m.WindowResolved):
-                self._unpaid.append(item)
-                self.pay()
+                self._unresolved.append(item)
+                self.resolve_told()
             elif isinstance(item, m.Event):
                 self.board.publish(item)
             else:
                 self.board.write(item)
 
-    def pay(self) -> None:
+    def resolve_told(self) -> None:
         """Resolve the windows whose winner was told, except where a trade in them may be one that nobody heard of.
 
         Its order would be closed, and forgotten before the trade is found.
         """
         waiting = []
-        for resolved in self._unpaid:
+        for resolved in self._unresolved:
             ended_s = resolved.start_s + parse_slot(resolved.slot).window_s
             if self.dealing.knows(ended_s * NS):
                 self._resolve(resolved)
             else:
                 waiting.append(resolved)
-        self._unpaid = waiting
+        self._unresolved = waiting
 
     def watch(self) -> None:
         """Follow the books that are wanted now, if others are than were."""

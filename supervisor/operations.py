@@ -13,14 +13,14 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from supervisor import rollout, slotstate
-from supervisor.board import Board
+from supervisor.board import WORDS_MAX, Board
 from supervisor.crew import Member, not_staged
 from supervisor.effects import EndTrial, Kill, Moment, Tell, Try
 from supervisor.gates import Tried, Verdict
 from supervisor.handover import Cause, Handover
 from supervisor.judgement import Judgement
 from supervisor.operation import Operation, close_left_open, from_journal
-from supervisor.plan import Plan, Standing, alone, make_rings, planned
+from supervisor.plan import Plan, SlotStanding, alone, make_rings, planned
 from supervisor.staff import FROM_OUTSIDE, Staff
 from supervisor.turns import Turns
 from supervisor.wait import Wait
@@ -100,10 +100,10 @@ class Operations:
         """The rings an operation that began now would have."""
         board = self.board
         standings = [
-            Standing(
+            SlotStanding(
                 name=slot.name,
                 exposure_micro=board.accounts.exposure(slot.name),
-                closes_in_s=slot.window_s - board.at_ns // NS % slot.window_s,
+                closes_in_s=slot.seconds_left(board.at_ns // NS),
                 has_market=board.lanes.window(slot) is not None,
             )
             for slot in board.lanes.slots
@@ -242,7 +242,7 @@ class Operations:
         self.board.now(now)
         if self.current is None or op != self.current.op or self.rollout.phase != "trial":
             return
-        self._pass_judgement(self.judgement.try_(first, second))
+        self._pass_judgement(self.judgement.judge_trial(first, second))
 
     def on_breach(self, now: Moment, uid: str, why: str) -> None:
         """A worker sent what no worker may send."""
@@ -261,12 +261,12 @@ class Operations:
         if member is None:
             return
         retired = member.stage == "retiring"
-        self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:500]))
+        self.board.write(e.Worker(uid, member.release, member.pid, "retired" if retired else "lost", why[:WORDS_MAX]))
         part = self.staff.lost(member)
         for name in self.turns.slots:
             self.turns.step(name, slotstate.Lost(uid))
         if part == "blue" and not retired:
-            self._mourn(member, why, by_itself)
+            self._owner_died(member, why, by_itself)
         elif part == "green":
             self._roll(rollout.Failed(f"its worker {uid} is gone: {why}"))
         elif part == "old":
@@ -487,20 +487,20 @@ class Operations:
     def _not_staged(self, member: Member, said: str, modules: tuple[m.Loaded, ...]) -> str:
         return not_staged(self.board.accounts.releases[member.release], said, modules)
 
-    def _mourn(self, member: Member, why: str, by_itself: bool) -> None:
+    def _owner_died(self, member: Member, why: str, by_itself: bool) -> None:
         """An owner died. A release whose next owner dies of the same by itself is the cause: it is taken back."""
         self.board.alarm("worker_lost", f"{member.uid} of {member.release}: {why}")
         if by_itself and self.staff.died_again(member.release, why):
-            self._take_poison_back(member.release, why)
+            self._roll_poison_back(member.release, why)
 
-    def _take_poison_back(self, release: str, why: str) -> None:
+    def _roll_poison_back(self, release: str, why: str) -> None:
         board, previous = self.board, self.board.accounts.previous
         board.alarm("poison", f"two workers of {release} died of the same: {why}")
         if self.current is None and previous and previous != release:
             op = f"poison-{board.accounts.term}-{board.crew.spawned}"
             reason = f"two workers of {release} died of the same: {why}"
             now = Moment(board.at_ns, board.mono_ns)
-            self.begin(now, op, "rollback", previous, "supervisor", reason[:500], {})
+            self.begin(now, op, "rollback", previous, "supervisor", reason[:WORDS_MAX], {})
 
 
 def _nobody_retunes(operation: Operation, number: int, why: str) -> bool:

@@ -132,7 +132,7 @@ class Pace:
             return "venue_rate", f"{self.bucket.rate} a second and {self.bucket.burst} at once are all the venue takes"
         return "", ""
 
-    def told(self, mono_ns: int) -> str:
+    def status(self, mono_ns: int) -> str:
         """How it stands, for people: ok, or what the venue said and for how long that is believed."""
         return self.refusal.words(mono_ns) if self.refusal.holds(mono_ns) else "ok"
 

@@ -72,7 +72,7 @@ def alone(plan: Plan) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SlotStanding:
     """How a slot stands when rings are made: what could be lost in it, how long its window still runs.
 
     `has_market`: whether there is anything to decide in it; a slot without a market proves nothing.
@@ -84,7 +84,7 @@ class Standing:
     has_market: bool = True
 
 
-def make_rings(op: str, standings: Iterable[Standing], sizes: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
+def make_rings(op: str, standings: Iterable[SlotStanding], sizes: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
     """Every slot in its ring: the first has what can lose least and resolves last; equals are told apart by the op.
 
     Slots without a market go with the last ring that has one with a market: no ring is baked on nothing.

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.clock import NS
+from shared.clock import DAY_NS, NS
 from shared.config import Policy
-
-DAY_NS = 86_400 * NS
 
 
 @dataclass(frozen=True, slots=True)

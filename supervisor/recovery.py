@@ -71,7 +71,7 @@ def asked(accounts: Accounts, gone: Container[Paid] = ()) -> list[Token]:
     for slot, start_s, outcome in accounts.positions:
         opened = accounts.windows.get((slot, start_s))
         if opened is not None:
-            tokens[Token(opened.tokens[outcome == "Down"], opened.version)] = None
+            tokens[Token(opened.token_of(outcome), opened.version)] = None
     return list(tokens)
 
 
@@ -135,7 +135,7 @@ def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
     for key, position in accounts.positions.items():
         slot, start_s, outcome = key
         opened = accounts.windows.get((slot, start_s))
-        token = opened.tokens[outcome == "Down"] if opened is not None else ""
+        token = opened.token_of(outcome) if opened is not None else ""
         if token not in view.shares:
             continue
         ours = Range(position.size_micro, position.size_micro)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -94,8 +93,8 @@ def _venue(desk: Desk) -> dict[str, Any]:
     """Whether the venue takes orders and cancels, and if not what it says; cancels that wait for their turn."""
     dealing, now_ns = desk.dealing, desk.board.mono_ns
     return {
-        "orders": dealing.orders_pace.told(now_ns),
-        "cancels": dealing.cancels_pace.told(now_ns),
+        "orders": dealing.orders_pace.status(now_ns),
+        "cancels": dealing.cancels_pace.status(now_ns),
         "cancels_waiting": dealing.cancels_waiting,
         "tier": dealing.orders_pace.tier,
     }
@@ -155,12 +154,6 @@ def release_view(desk: Desk, release: str) -> dict[str, Any]:
     """A release as people name it."""
     known = desk.board.accounts.releases.get(release)
     return {"seq": known.seq if known else 0, "hash": release}
-
-
-def release_name(desk: Desk, release: str) -> str:
-    """A release in a sentence, such as r42 9f31c7e0; its whole hash where nobody knows its number."""
-    known = desk.board.accounts.releases.get(release)
-    return f"r{known.seq} {release[:8]}" if known is not None else release
 
 
 def slots(desk: Desk) -> list[dict[str, Any]]:
@@ -296,7 +289,7 @@ def _planned(desk: Desk, name: str, plan: Plan) -> dict[str, Any]:
     return {
         "slot": name,
         "exposure_micro": board.accounts.exposure(name),
-        "closes_in_s": slot.window_s - board.at_ns // NS % slot.window_s,
+        "closes_in_s": slot.seconds_left(board.at_ns // NS),
         "waits": desk.handover.may_move(name, plan.flip_policy),
     }
 
@@ -304,7 +297,7 @@ def _planned(desk: Desk, name: str, plan: Plan) -> dict[str, Any]:
 def events(desk: Desk, after_ns: int, limit: int) -> list[dict[str, Any]]:
     """What happened lately, oldest first, each in a sentence and in values."""
     lately = [(at_ns, entry) for at_ns, entry in desk.board.recent if at_ns > after_ns]
-    named = partial(release_name, desk)
+    named = desk.board.accounts.release_name
     return [
         {"at_ns": at_ns, "kind": type(entry).__name__.lower(), "text": sentence(entry, named), "data": _values(entry)}
         for at_ns, entry in lately[max(0, len(lately) - limit) :]
@@ -355,7 +348,7 @@ def _slot(desk: Desk, name: str, slot_state: SlotState) -> dict[str, Any]:
         "release": board.accounts.owners[name].release if name in board.accounts.owners else "",
         "last_tick": slot_state.last_tick,
         "start_s": window.start_s if window else 0,
-        "closes_in_s": lane.window_s - board.at_ns // NS % lane.window_s,
+        "closes_in_s": lane.seconds_left(board.at_ns // NS),
         "strike": str(window.strike) if window and window.strike is not None else "",
         "positions": [structs.asdict(holding) for holding in board.accounts.holdings(name)],
         "open_orders": len(orders),

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shared.messages import OrderKind, Place, Side
-from shared.units import CENT_MICRO, MICRO, cost_of, show_micro, show_usd
+from shared.messages import OrderKind, Place
+from shared.units import MICRO, cost_of, show_micro, show_usd, up_to_cent
 
 PARTS_MAX: Final = 100
 """Trades that one order makes at most, as far as its cost is counted beforehand: each rounds its fee for itself."""
@@ -133,7 +133,7 @@ def check(
     Args: entries: empty, or why no entry may be made now; an order that only reduces what is held may still go.
     halted: empty, or why not even that may.
     """
-    case = _Case(place, quote, exposure, limits, entries, halted, worst_cost(place.side, place, quote))
+    case = _Case(place, quote, exposure, limits, entries, halted, worst_cost(place, quote))
     for reason, refusal in _CHECKS:
         detail = refusal(case)
         if detail:
@@ -149,9 +149,9 @@ def check_cancel(cancels_last_minute: int, limits: Limits) -> Denied | None:
     return Denied("cancel_rate", f"{cancels_last_minute} cancels in the last minute, the limit is {limit}")
 
 
-def worst_cost(side: Side, place: Place, quote: Quote) -> int:
+def worst_cost(place: Place, quote: Quote) -> int:
     """The most an order can take out of the cash: nothing for a SELL, price and taker fee for a BUY."""
-    if side == "SELL":
+    if place.side == "SELL":
         return 0
     if place.post_only:
         return cost_of(place.size_micro, place.price_micro)
@@ -171,7 +171,7 @@ def worst_paid(kind: OrderKind, price_micro: int, size_micro: int, fees: Fees) -
         curve = price_micro * (MICRO - price_micro)
         top, bottom = size_micro * fees.fee_rate_micro * curve**fees.fee_exponent, MICRO ** (2 * fees.fee_exponent + 1)
     else:
-        value = -(-value // CENT_MICRO) * CENT_MICRO
+        value = up_to_cent(value)
         most = value if fees.fee_exponent else value * MICRO // fees.tick_micro
         top, bottom = most * fees.fee_rate_micro, MICRO
     fee: int = -(-top // bottom)

@@ -289,8 +289,8 @@ _FAULTS: Final[dict[tuple[Phase, type], Result]] = {
 _ONLY_FORWARD: Final[frozenset[Phase]] = frozenset({"spawning", "warming", "trial", "shadow"})
 """Phases before the first boundary: what fails there has nothing to put back."""
 
-# What a person has to decide instead. The bake's rows count only where slots are not taken back by themselves; `_tell`
-# is the same for a walk that is held already.
+# What a person has to decide instead. The bake's rows count only where slots are not taken back by themselves;
+# `_hold_for_fault` is the same for a walk that is held already.
 _ASKS: Final[frozenset[tuple[Phase, type]]] = frozenset({("shadow", Late), ("baking", Breached), ("baking", Late)})
 
 # What ends a phase well, and the phase it leads to; `_walk` finds the next one on the course.
@@ -331,7 +331,7 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
     if key in _ASKS and not (rollout.phase == "baking" and rollout.course.take_back):
         return _hold(rollout, _after(rollout), _fault(rollout, event))
     if key == ("held", Breached) and rollout.flipped and not rollout.course.take_back:
-        return _tell(rollout, event)
+        return _hold_for_fault(rollout, event)
     if key in _FAULTS:
         unsure = key == ("held", Late) and rollout.held_for != AS_ASKED
         return _fail(rollout, event, "GATE_FAILED" if unsure else _FAULTS[key])
@@ -384,8 +384,11 @@ def _hold(rollout: Rollout, after: Phase, why: str) -> tuple[Rollout, tuple[Comm
     return replace(rollout, phase="held", after=after, held_for=why), ()
 
 
-def _tell(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
-    """Who is waited for wanted to decide about what fails: from now on it waits for that, if it did not already."""
+def _hold_for_fault(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Command, ...]]:
+    """Where slots are not taken back by themselves, a walk that is held is held for the breach from now on.
+
+    Raises: RefusedEvent: it waits for a decision about slots that crossed already.
+    """
     if rollout.to_decide:
         raise RefusedEvent(f"{type(event).__name__} while a person has to decide anyway")
     return _hold(rollout, rollout.after, _fault(rollout, event))

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import Outcome, Rule
-
-WINDOW_OF_RULE: Final[dict[Rule, int]] = {"spot": 0, "twap30": 30, "twap60": 60}
-"""Which mean decides, in seconds; 0 is the instantaneous price."""
+from shared.messages import MEAN_OVER_S, Outcome, Rule
 
 _KEPT_S: Final = 3_600
 _GRID_S: Final = 300  # every window of every slot begins and ends on this grid
@@ -36,7 +33,7 @@ class Boundaries:
 
     def at(self, asset: str, rule: Rule, second: int) -> int | None:
         """The price of a boundary second under a rule, in 1e-18; None while it was not seen."""
-        return self._exact.get((asset, WINDOW_OF_RULE[rule], second))
+        return self._exact.get((asset, MEAN_OVER_S[rule], second))
 
 
 def winner(strike: int, close: int) -> Outcome:

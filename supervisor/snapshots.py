@@ -12,8 +12,6 @@ folded from a snapshot is, field by field, what is folded from the beginning; wh
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +21,9 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from shared import files
 from shared.entries import Line, decode_line
+from shared.fingerprint import code_hash
 from shared.records import linked
 from supervisor.accounts import Accounts, rebuild
 from supervisor.journal import JOURNAL, lines
@@ -64,6 +64,11 @@ class Recovered:
     folded: int
     left_out: tuple[str, ...]
     damaged: tuple[str, ...]
+
+
+def own_code() -> str:
+    """The hash of the code that folds here. Raises: OSError: a file of it is gone."""
+    return code_hash(Path(__file__).resolve().parent.parent, ("supervisor", "shared"))
 
 
 def pack(accounts: Accounts, number: int, link: bytes, code: str) -> bytes:
@@ -112,19 +117,8 @@ def write(folder: Path, number: int, data: bytes) -> None:
     """Keep a snapshot, whole or not at all, and forget all but the newest. Raises: OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{number:016d}.snap"
-    aside = path.with_suffix(".new")
-    try:
-        with open(aside, "wb", opener=_private) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(aside, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise
-    _sync(folder)
-    for old in (*_kept(folder)[:-KEPT], *(left for left in folder.glob("*.new") if left != aside)):
+    files.replace(path, data, aside=path.with_suffix(".new"), durable=True)
+    for old in (*_kept(folder)[:-KEPT], *folder.glob("*.new")):
         old.unlink(missing_ok=True)
 
 
@@ -178,18 +172,6 @@ def _read(path: Path) -> bytes:
 def _sum(head: bytes, payload: bytes) -> bytes:
     """Over the header, its own place zeroed, and the accounts."""
     return blake2b(head + payload, digest_size=32).digest()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 _FIELDS: Final[dict[str, Any]] = get_type_hints(Accounts) | {"strikes": dict[tuple[str, int], str]}

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
-from supervisor.board import Board
+from supervisor.board import WORDS_MAX, Board
 from supervisor.crew import Member
 from supervisor.effects import Spawn, Tell
 
@@ -59,7 +59,7 @@ class Staff:
         """Tell a worker to end, if it still lives."""
         if uid in self.board.crew.members:
             self.board.crew.update(uid, stage="retiring", told_ns=self.board.mono_ns)
-            self.board.effects.append(Tell(uid, m.Retire(why[:500])))
+            self.board.effects.append(Tell(uid, m.Retire(why[:WORDS_MAX])))
 
     def retire_all(self, why: str) -> None:
         """Tell every worker to end, and start none any more."""

@@ -17,10 +17,8 @@ from shared import wire
 from shared.clock import NS
 from shared.messages import Streamed, Tick
 from shared.records import Appender, CannotWrite, Segment, segments
+from shared.tape_index import KIND, TAIL_SEGMENTS
 
-TAPE: Final = "tape"
-TAIL_SEGMENTS: Final = 2
-"""Segments that show ticks, in which one may be that has no outcome: it waits for seconds, a segment lasts minutes."""
 TAIL_SEGMENTS_MAX: Final = 64
 """How many segments are looked at for them: so many reigns in a row are not cut off by chance."""
 RETRY_NS: Final = NS
@@ -40,7 +38,7 @@ class Stream:
         self.fault = ""
         self.missing_from = 0
         self.rolled = 0
-        self._tape = Appender(folder, TAPE)
+        self._tape = Appender(folder, KIND)
         self._taken = 0
         self._retry_ns = 0
         self._context = zmq.Context()
@@ -120,7 +118,7 @@ def _last_frames(folder: Path) -> list[Streamed]:
     """
     frames, showing = list[Streamed](), 0
     for path in segments(folder)[: -TAIL_SEGMENTS_MAX - 1 : -1]:
-        read = [wire.decode_streamed(frame) for _, frame in Segment(path, TAPE)]
+        read = [wire.decode_streamed(frame) for _, frame in Segment(path, KIND)]
         frames[:0] = read
         showing += any(isinstance(streamed.event, Tick) for streamed in read)
         if showing == TAIL_SEGMENTS:

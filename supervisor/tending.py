@@ -23,17 +23,16 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.clock import NS
+from shared.clock import DAY_NS, NS
+from shared.files import sync_folder
 from shared.packed import pack, unpack
 from shared.records import PACKED, PLAIN, Damaged, Segment, first_number, segments
-from shared.tape_index import KIND, PRUNED, SUFFIX, Entry, Pruned, describe, keep, kept, pruned, settle
+from shared.tape_index import KIND, PRUNED, SUFFIX, TAIL_SEGMENTS, Entry, Pruned, describe, keep, kept, pruned
 from shared.wire import BadFrame
 
 NICENESS: Final = 19
 ACTS_MAX: Final = 64
 """Segments that are indexed, packed or pruned in one run; the rest waits for the next."""
-SHOWING: Final = 2
-"""Segments that show ticks which a start reads at least; see `stream.tail`."""
 LOCK: Final = ".tending"
 DAMAGED: Final = 74
 
@@ -70,7 +69,7 @@ def plan(held: Sequence[Held], newest_size: int, policy: Policy) -> Plan:
     end_ns = held[-1].entry.last_ns if held else 0
     left, prune = newest_size + sum(each.size for each in held), 0
     for each in held[:free]:
-        too_old = end_ns - each.entry.last_ns > policy.keep_days * 86_400 * NS
+        too_old = end_ns - each.entry.last_ns > policy.keep_days * DAY_NS
         if not too_old and left <= policy.keep_mib << 20:
             break
         left, prune = left - each.size, prune + 1
@@ -81,7 +80,7 @@ def _free(held: Sequence[Held], plain_s: float) -> int:
     """How many of the oldest segments nobody needs for a start, a warm-up or a trial."""
     end_ns = held[-1].entry.last_ns if held else 0
     showing = [number for number, each in enumerate(held) if each.entry.ticks]
-    read_on_start = showing[-SHOWING] if len(showing) >= SHOWING else 0
+    read_on_start = showing[-TAIL_SEGMENTS] if len(showing) >= TAIL_SEGMENTS else 0
     recent = next((n for n, each in enumerate(held) if end_ns - each.entry.last_ns <= plain_s * NS), len(held))
     return min(read_on_start, recent)
 
@@ -152,7 +151,7 @@ def _pack(path: Path) -> dict[str, Any]:
         path.with_suffix(PACKED).unlink()
         raise Damaged(f"{path}: what was packed of it is not what it holds")
     path.unlink()
-    settle(path.parent)
+    sync_folder(path.parent)
     return {"event": "tape_packed", "segment": path.name, "bytes": len(data), "packed_bytes": len(small)}
 
 
@@ -171,7 +170,7 @@ def _prune(folder: Path, held: Held) -> dict[str, Any]:
     path = folder / f"{entry.first:016d}{PACKED if held.packed else PLAIN}"
     path.unlink()
     path.with_suffix(SUFFIX).unlink(missing_ok=True)
-    settle(folder)
+    sync_folder(folder)
     return {"event": "tape_pruned", "segment": path.name, "from_seq": entry.first_seq, "to_seq": entry.last_seq}
 
 

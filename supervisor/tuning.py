@@ -233,7 +233,8 @@ class Tuning:
                 change.asked[release] = None
                 self.board.effects.append(AskRelease(change.op, release, change.values))
         said = {release: change.asked[release] for release in voters}
-        faults = [f"{self._named(release)} cannot use them: {fault}" for release, fault in said.items() if fault]
+        named = self.board.accounts.release_name
+        faults = [f"{named(release)} cannot use them: {fault}" for release, fault in said.items() if fault]
         if faults:
             self._refuse(change, "; ".join(faults))
         elif None not in said.values():
@@ -292,7 +293,7 @@ class Tuning:
             owner=self.turns.owned_by(name),
             shown=state.outstanding,
             last_tick=state.last_tick,
-            seconds_to_close=slot.window_s - board.at_ns // NS % slot.window_s,
+            seconds_to_close=slot.seconds_left(board.at_ns // NS),
         )
 
     # --- once it is in force --------------------------------------------------------------------------------------
@@ -326,10 +327,6 @@ class Tuning:
         if member.whole and self.board.since_s(change.since_ns) > USE_S:
             return f"it has not read p{change.number}, frame {change.seq}, in {USE_S:g} s"
         return ""
-
-    def _named(self, release: str) -> str:
-        known = self.board.accounts.releases.get(release)
-        return f"r{known.seq} {release[:8]}" if known is not None else release[:8]
 
 
 def changed(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tuple[Value | None, Value | None]]:

@@ -14,15 +14,16 @@ from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
-from shared.clock import NS
+from shared.clock import DAY_NS, NS
+from shared.messages import OUTCOMES
 from shared.slots import Slot, in_snipe_window, next_tick, schedule
 from supervisor import slotstate
-from supervisor.accounts import NOBODY, OUTCOMES
+from supervisor.accounts import NOBODY
 from supervisor.board import NO_DECISION, Board
 from supervisor.lanes import Window
 from supervisor.slotstate import SlotState
 
-OUTAGE_MAX_NS = 86_400 * NS
+OUTAGE_MAX_NS: Final = DAY_NS
 """Ticks of an outage longer than this are not written one by one."""
 SHOWN_MAX: Final = 256
 """Ticks of a slot that are known to have been shown in this reign, the newest; a minute of them at the fastest beat."""

@@ -32,8 +32,6 @@ AGAIN_S: Final = 1.0
 """Real seconds between two tries to withdraw the same order, or to sell in the same slot."""
 STEP_MICRO: Final = 10_000
 """Shares of an immediate SELL have two decimals."""
-NOBODY: Final = e.By("", "", 0, "")
-"""No release decided it: the entry names a person's operation instead."""
 
 
 class Unwind:
@@ -78,7 +76,9 @@ class Unwind:
         if not self._again(order.order_id):
             return
         self.dealing.cancelling.add(order.order_id)
-        self._send(e.Cancelling(order.order_id, order.slot, self._now_ms, cause, NOBODY, op), Withdraw(order.order_id))
+        self._send(
+            e.Cancelling(order.order_id, order.slot, self._now_ms, cause, e.NOBODY, op), Withdraw(order.order_id)
+        )
 
     def _why_not_flat(self, slot: str) -> str:
         """Do the next thing for a slot, if there is one; what it waits for, empty when it is flat."""
@@ -141,8 +141,8 @@ class Unwind:
             return f"{show_micro(held.size_micro)} {held.outcome} are left; the next try is a moment away"
         wish = self._wish(window, held)
         accounts = self.board.accounts
-        origin = admission.Origin(name, self._now_ms, accounts.own_orders, NOBODY, accounts.flattening[name])
-        ruling = admission.admit(origin, wish, accounts, self._bench(window), self.signer)
+        origin = admission.Origin(name, self._now_ms, accounts.own_orders, e.NOBODY, accounts.flattening[name])
+        ruling = admission.admit(origin, wish, accounts, self._conditions(window), self.signer)
         if isinstance(ruling, Denied):
             return str(ruling)
         self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
@@ -159,10 +159,10 @@ class Unwind:
         least = max(bid - self.board.limits.price_band_micro, -(-MIN_IMMEDIATE_MICRO * MICRO // size), tick)
         return Place(held.outcome, "SELL", min(-(-least // tick) * tick, bid - bid % tick), size, "FAK")
 
-    def _bench(self, window: Window) -> admission.Bench:
+    def _conditions(self, window: Window) -> admission.Conditions:
         """How many orders there may be, and how often, bounds releases; these come one at a time and seldom."""
         limits = replace(self.board.limits, open_orders=len(self.board.accounts.open_orders()) + 1)
-        return admission.Bench(window, limits, "", 0, frozenset(self.dealing.cancelling))
+        return admission.Conditions(window, limits, "", 0, frozenset(self.dealing.cancelling))
 
     def _send(self, entry: e.Placing | e.Cancelling, request: Submit | Withdraw) -> None:
         """As a decision's: it counts from now on, and leaves in its turn when it is on the disk."""

@@ -19,6 +19,7 @@ from shared.messages import Reply, Request
 from shared.outcomes import EXIT
 from shared.units import NotANumber, parse_micro, show_signed
 from supervisor import report, rollout
+from supervisor.board import WORDS_MAX
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.operation import Operation
@@ -33,8 +34,8 @@ STEPS_MAX: Final = 32
 SEQ_MAX: Final = 1_000_000
 """The highest number of a release."""
 
-TYPED: Final = 'foresightctl transfer --amount +50 --reason "deposit"'
-"""How money that came past the desk is taken over."""
+TRANSFER_TYPED: Final = 'foresightctl transfer --amount +50 --reason "deposit"'
+"""What to type for money that came or went past the desk to be taken over."""
 _OP_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _Step = Annotated[str, msgspec.Meta(max_length=40)]
@@ -77,8 +78,8 @@ class Asked:
     def text(self, name: str, default: str = "") -> str:
         """An argument that must be text. Raises: Refused."""
         value = self.request.args.get(name, default)
-        if not isinstance(value, str) or len(value) > 500:
-            raise Refused("USAGE", f"{name} must be text of at most 500 characters")
+        if not isinstance(value, str) or len(value) > WORDS_MAX:
+            raise Refused("USAGE", f"{name} must be text of at most {WORDS_MAX} characters")
         return value
 
     def number(self, name: str, default: int, most: int) -> int:
@@ -212,7 +213,7 @@ def _transfer(asked: Asked) -> Done:
     """Money came or went past the desk, a person says: so much, which has to be what differs."""
     reason = asked.text("reason").strip()
     if not reason:
-        raise Refused("USAGE", "a transfer needs a reason, for whoever adds up the money later", TYPED)
+        raise Refused("USAGE", "a transfer needs a reason, for whoever adds up the money later", TRANSFER_TYPED)
     amount_micro = _amount(asked.text("amount"))
     try:
         asked.desk.reconciling.take_over(asked.now, amount_micro, asked.caller.actor, reason)
@@ -229,9 +230,9 @@ def _amount(text: str) -> int:
     try:
         amount_micro = parse_micro(text.removeprefix("+"))
     except NotANumber as error:
-        raise Refused("USAGE", f"an amount is dollars such as +50 or -20.5: {error}", TYPED) from error
+        raise Refused("USAGE", f"an amount is dollars such as +50 or -20.5: {error}", TRANSFER_TYPED) from error
     if not amount_micro:
-        raise Refused("USAGE", "an amount of nothing is no transfer", TYPED)
+        raise Refused("USAGE", "an amount of nothing is no transfer", TRANSFER_TYPED)
     return amount_micro
 
 

@@ -25,8 +25,6 @@ from shared.messages import FromWorker, LastWords, ToWorker
 from shared.paths import State
 
 CELL: Final = Path(__file__).with_name("cell.py")
-TERM_S: Final = 2.0
-"""Real seconds between the polite end of a worker and the other one."""
 READ_MAX: Final = 64
 """Messages taken from one worker before somebody else has a turn."""
 LOG_TAIL: Final = 400
@@ -52,7 +50,6 @@ class Process:
     channel: socket.socket
     folder: Path
     last_words: str = ""
-    ending: asyncio.TimerHandle | None = None
 
 
 class Workers:
@@ -102,13 +99,6 @@ class Workers:
         process = self._processes.get(uid)
         if process is not None:
             signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
-
-    def end(self, uid: str) -> None:
-        """End a worker that was told to retire and is still there: SIGTERM, and SIGKILL a little later."""
-        process = self._processes.get(uid)
-        if process is not None and process.ending is None:
-            signal.pidfd_send_signal(process.pidfd, signal.SIGTERM)
-            process.ending = self._loop.call_later(TERM_S, self.kill, uid)
 
     def kill_all(self) -> None:
         """End every worker at once; their deaths are still told."""
@@ -197,8 +187,6 @@ class Workers:
         status = process.popen.wait()
         process.channel.close()
         os.close(process.pidfd)
-        if process.ending is not None:
-            process.ending.cancel()
         del self._processes[process.uid]
         self._lost(process.uid, process.last_words or how_it_ended(status, process.folder / "output.log"))
 

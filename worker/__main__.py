@@ -121,7 +121,9 @@ def _replay(options: dict[str, Any]) -> int:
             follow(sys.stdin.buffer, from_seq, fixed, sys.stdout.write, sys.stdout.flush)
         else:
             replay(folder, from_seq, options.get("--to"), fixed, sys.stdout.write)
-    except (BadParameters, Unreadable, Unexplained, BadFrame) as error:
+    except BadParameters as error:
+        return _refuse(f"{error}\n  next     correct the parameters; without --parameters the recorded ones are used")
+    except (Unreadable, Unexplained, BadFrame) as error:
         return _refuse(f"{error}\n  next     name a folder of tape segments, or a range of it without the hole")
     return 0
 

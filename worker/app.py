@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -262,7 +261,7 @@ class Worker:
         began_ns, had = self._catching_up
         self._catching_up = None
         took_us = (self.clock.monotonic_ns() - began_ns) // 1_000
-        state = blake2b(self.reading.view.state(), digest_size=16).hexdigest()
+        state = self.reading.view.state_digest()
         self.channel.say(Ready(self.reading.read_seq, self.reading.events - had, took_us, state, *self._parameters()))
 
     # --- small things -----------------------------------------------------------------------------------------------

@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from math import erf, sqrt
 from typing import Final
 
-from shared.messages import Rule
+from shared.messages import MEAN_OVER_S, Rule
 
-MEAN_OVER_S: Final[dict[Rule, int]] = {"spot": 0, "twap30": 30, "twap60": 60}
 CERTAIN: Final = 0.995
 """No forecast is surer than this, either way: feeds stall and matched trades fail."""
 WILD_SHARE: Final = 0.3

@@ -16,7 +16,7 @@ import msgspec
 
 from shared.messages import Outcome
 from worker import patterns
-from worker.momentum import Momentum, confirms, witnesses
+from worker.momentum import Momentum, confirms, direction, witnesses
 from worker.parameters import Parameters
 from worker.scene import Scene, other
 
@@ -87,7 +87,7 @@ def _momentum(evidence: Evidence, outcome: Outcome) -> Opinion:
 
 def _overreaction(evidence: Evidence, outcome: Outcome) -> Opinion:
     """Bets against a jump once the token is cheaper than the last minute's trades; refuses whatever follows one."""
-    jump, way = evidence.jump, _way(outcome)
+    jump, way = evidence.jump, direction(outcome)
     if not evidence.jumped:
         return Opinion(doubt=f"jump {abs(jump):.2f} <= {evidence.parameters.max_jump:.2f}")
     if way * jump > 0:
@@ -102,14 +102,10 @@ def _patterns(evidence: Evidence, outcome: Outcome) -> Opinion:
     """Bets with a shape; refuses a bet against one."""
     if evidence.jumped and evidence.parameters.overreaction != "off":
         return Opinion(doubt="patterns are not asked in a jump")
-    way = _way(outcome) * patterns.verdict(evidence.shapes)
+    way = direction(outcome) * patterns.verdict(evidence.shapes)
     if way < 0:
         return Opinion(refusal=f"the last minute turned against {outcome}")
     return Opinion("" if way else f"no shape speaks for {outcome}")
-
-
-def _way(outcome: Outcome) -> int:
-    return 1 if outcome == "Up" else -1
 
 
 IDEAS: Final[dict[str, Callable[[Evidence, Outcome], Opinion]]] = {

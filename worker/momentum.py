@@ -26,6 +26,11 @@ class Momentum(msgspec.Struct, frozen=True):
     strength: float
 
 
+def direction(outcome: Outcome) -> int:
+    """Which way the price has to go for a token to win: 1 for Up, -1 for Down."""
+    return 1 if outcome == "Up" else -1
+
+
 def measure(technicals: Technicals) -> Momentum:
     """The momentum as of the last closed candle; 0.0 where nothing moved: there is no scale to call a move large."""
     scale = technicals.close_micro * technicals.volatility * sqrt(SLOW - FAST)
@@ -35,7 +40,7 @@ def measure(technicals: Technicals) -> Momentum:
 
 def confirms(momentum: Momentum, outcome: Outcome, min_score: float) -> bool:
     """Whether the move goes the bet's way, far enough, and is not spent."""
-    way = 1 if outcome == "Up" else -1
+    way = direction(outcome)
     spent = 50.0 + way * (momentum.strength - 50.0) > _EXHAUSTED
     return way * momentum.score >= min_score and not spent
 
@@ -48,6 +53,6 @@ def witnesses(technicals: Technicals | None, outcome: Outcome) -> int:
     """
     if technicals is None:
         return 0
-    way = 1 if outcome == "Up" else -1
+    way = direction(outcome)
     seen = (technicals.change_percent, technicals.strength - 50.0, technicals.stretch, technicals.histogram_micro)
     return sum(way * look > 0 for look in seen)

@@ -10,7 +10,6 @@ is not on the tape - and the summary names the hole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -86,7 +85,7 @@ def _play(
         "ticks": ticks,
         "last_seq": reading.read_seq,
         "holes": holes,
-        "state": blake2b(reading.view.state(), digest_size=16).hexdigest(),
+        "state": reading.view.state_digest(),
         "lookback_s": LOOKBACK_S,
     }
     write(msgspec.json.encode(summary).decode() + "\n")

@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from shared.clock import NS
-from shared.messages import BookSeen, Outcome, Terms, Tick
+from shared.messages import MEAN_OVER_S, OUTCOMES, BookSeen, Outcome, Terms, Tick
 from shared.slots import parse_slot
 from shared.units import MICRO
 from worker.candles import Candle
-from worker.fair_value import MEAN_OVER_S, known_mean, up_probability
+from worker.fair_value import known_mean, up_probability
 from worker.indicators import realised_volatility
 from worker.technicals import CANDLES, Technicals, read
 from worker.view import FAST_S, SLOW_S, Price, View, Window
@@ -27,7 +27,6 @@ VOLATILITY_CANDLES: Final = 36
 """Three minutes of five-second candles."""
 CALM_CANDLES: Final = 120
 """Ten minutes: the volatility used is the larger of both, a lull does not make the next minute safe."""
-OUTCOMES: Final[tuple[Outcome, Outcome]] = ("Up", "Down")
 _MS: Final = 1_000_000
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from shared.clock import NS
 from shared.messages import (
+    OUTCOMES,
     PROTOCOLS,
     Account,
     BookSeen,
@@ -29,7 +30,6 @@ from shared.messages import (
 from shared.wire import decode_from_worker, encode
 from worker import manifest
 from worker.parameters import Parameters, read_json
-from worker.scene import OUTCOMES
 from worker.strategy import decide
 from worker.view import LOOKBACK_S, View
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from shared.messages import Decision, Intent, OrderView, Outcome, Tick
+from shared.messages import OUTCOMES, Decision, Intent, OrderView, Outcome, Tick
 from shared.units import MICRO, show_micro
 from worker import gates, patterns
 from worker.candles import Candle
@@ -31,10 +31,10 @@ from worker.intents import (
     take,
     unsettled,
 )
-from worker.momentum import measure, witnesses
+from worker.momentum import direction, measure, witnesses
 from worker.overreaction import jump
 from worker.parameters import Parameters
-from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.scene import Blind, Scene, look
 from worker.sizing import budget
 from worker.view import FAST_S, SLOW_S, View
 
@@ -75,9 +75,8 @@ class Case(msgspec.Struct, frozen=True):
         """Whether a bid that rests follows a jump, or stands against the move with no idea to speak for it."""
         if self.judgement.refuser == "overreaction":
             return True
-        way = 1 if self.outcome == "Up" else -1
         heard = self.parameters.momentum != "off" and not self.judgement.backers
-        return heard and way * self.evidence.momentum.score < 0
+        return heard and direction(self.outcome) * self.evidence.momentum.score < 0
 
 
 def decide(view: View, tick: Tick) -> Decision:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -149,6 +150,10 @@ class View:
             [self.digest, self.parameters, self.fault],
         ]
         return msgspec.msgpack.encode(image)
+
+    def state_digest(self) -> str:
+        """The name of the state, 32 hex digits: equal names mean equal folds."""
+        return blake2b(self.state(), digest_size=16).hexdigest()
 
     # --- one handler for each kind of frame ------------------------------------------------------------------------
 

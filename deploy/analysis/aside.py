@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.tape_index import settle
+from shared.files import sync_folder
 
 
 class Exists(Exception):
@@ -30,6 +30,6 @@ def made_aside(target: Path) -> Iterator[Path]:
         aside.mkdir(mode=0o700)
         yield aside
         os.rename(aside, target)
-        settle(target.absolute().parent)
+        sync_folder(target.absolute().parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

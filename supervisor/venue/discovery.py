@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from shared.messages import Outcome, Rule, Terms
+from shared.messages import MEAN_OVER_S, Outcome, Rule, Terms
 from shared.slots import Slot
 from shared.units import MICRO, NotANumber, parse_exact
 from supervisor.venue.frames import UNREADABLE, BadFrame
@@ -17,8 +17,6 @@ EXPONENT_MAX: Final = 4
 """Fees are rate x (p (1-p))^exponent; the venue's exponent is 1."""
 TAKER_DELAY_MS: Final = 150
 """How long a marketable order waits on a market that says `itode`; the venue's changelog of 2026-09-04."""
-
-
 _TOKEN: Final = re.compile(r"[0-9]{1,78}\Z")
 _TWAP: Final = re.compile(r"twap-([0-9]{1,4})s")
 _CONDITION: Final = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
@@ -184,11 +182,11 @@ def _rule(gamma: _GammaMarket) -> Rule:
     if told and gamma.resolution_source and lookback != named:
         source = gamma.resolution_source[:120]
         raise BadMarket(f"{gamma.slug}: averages {lookback} s, but its source {source} says {named} s")
-    rules: dict[int, Rule] = {0: "spot", 30: "twap30", 60: "twap60"}
     seconds = named or lookback
-    if seconds not in rules:
+    rule = next((rule for rule, over_s in MEAN_OVER_S.items() if over_s == seconds), None)
+    if rule is None:
         raise BadMarket(f"{gamma.slug}: averages {seconds} s, which no known rule does")
-    return rules[seconds]
+    return rule
 
 
 def _winner(gamma: _GammaMarket, order: tuple[int, int]) -> Outcome | None:

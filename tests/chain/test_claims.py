@@ -56,6 +56,22 @@ class ChainDesk(Claimant):
         assert self.contracts.dollars(self.wallet.address) == dollars == accounts.claimed_micro
         assert accounts.owed() == 0
 
+    async def sent_and_not_mined(self) -> None:
+        """A claim's transaction is in the node's pool, and no block takes it."""
+        self.mining = False
+        self.anvil.automine(False)
+        await self.live(lambda: self.is_("sent"))
+
+    async def paid(self) -> None:
+        """The claim is paid, and everybody says the same of it."""
+        await self.live(lambda: self.is_("paid"))
+        self.agrees()
+
+    async def paid_once_blocks_come(self) -> None:
+        """Blocks come again, and with them the money."""
+        self.mining = True
+        await self.paid()
+
 
 @pytest.fixture
 def anvil() -> Iterator[Anvil]:
@@ -94,9 +110,7 @@ def test_a_winner_is_redeemed(anvil: Anvil, kind: str) -> None:
         desk.mining = False
         await desk.live(lambda: desk.is_("mined"))
         assert desk.still.accounts.owed() == SHARES
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.contracts.shares(desk.wallet.address) == (0, 0)
         assert (desk.contracts.told(MINED), len(desk.submitted)) == (1, 1)
 
@@ -108,8 +122,7 @@ def test_pairs_are_merged_before_the_result(anvil: Anvil, kind: str) -> None:
     """The condition is not reported yet, and the dollars are back."""
 
     async def scenario(desk: ChainDesk) -> None:
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid()
         assert (desk.contracts.told(MERGED), desk.contracts.shares(desk.wallet.address)) == (1, (0, 0))
 
     play(anvil, scenario, kind, merge_min_usd=5.0)
@@ -125,8 +138,7 @@ def test_a_winner_that_was_redeemed_already_is_paid(anvil: Anvil, kind: str) -> 
         data = data_of(name, desk.contracts.collateral, bytes(32), desk.contracts.condition, [1, 2])
         desk.anvil.send(desk.wallet.address, desk.contracts.ctf, data)
         desk.resolved("Up")
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid()
         assert (desk.submitted, desk.events()) == ([], ["paid"])
 
     play(anvil, scenario, kind)
@@ -140,8 +152,7 @@ def test_a_result_that_is_not_on_the_chain_yet_costs_nothing(anvil: Anvil) -> No
         await desk.live(lambda: bool(desk.still.said(e.Alarm)))
         assert desk.submitted == [] and desk.still.said(e.Alarm)[-1].name == "claim_stalled"
         desk.contracts.report()
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid()
 
     play(anvil, scenario)
 
@@ -152,9 +163,7 @@ def test_a_reverted_transaction_is_tried_again(anvil: Anvil) -> None:
     async def scenario(desk: ChainDesk) -> None:
         wallet, friend, ctf = desk.wallet.address, desk.anvil.accounts[5], desk.contracts.ctf
         desk.anvil.send(wallet, ctf, data_of("setApprovalForAll(address,bool)", friend, True))
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         token = int(desk.contracts.tokens[0])
         taken = data_of("safeTransferFrom(address,address,uint256,uint256,bytes)", wallet, friend, token, SHARES, b"")
         fields = {"from": friend, "to": ctf, "data": taken, "gas": hex(300_000), "gasPrice": hex(10**12)}
@@ -167,8 +176,7 @@ def test_a_reverted_transaction_is_tried_again(anvil: Anvil) -> None:
         assert desk.still.accounts.positions[BTC, START_S, "Up"].size_micro == SHARES
         back = data_of("safeTransferFrom(address,address,uint256,uint256,bytes)", friend, wallet, token, SHARES, b"")
         desk.anvil.send(friend, ctf, back)
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid()
 
     play(anvil, scenario, merge_min_usd=5.0)
 
@@ -178,15 +186,11 @@ def test_a_safe_whose_nonce_somebody_used_is_asked_anew(anvil: Anvil) -> None:
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         desk.anvil.ask("anvil_setStorageAt", desk.wallet.address, SAFE_NONCE, "0x" + (1).to_bytes(32).hex())
         desk.anvil.mine()
         desk.anvil.automine(True)
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert "failed" in desk.events() and len(desk.submitted) == 2
 
     play(anvil, scenario, "GNOSIS_SAFE", resend_s=60.0)
@@ -197,15 +201,11 @@ def test_a_dropped_transaction_is_sent_again_under_its_nonce(anvil: Anvil) -> No
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         desk.anvil.ask("anvil_dropTransaction", desk.claim.transactions[0])
         await desk.live(lambda: len(desk.submitted) == 2 and desk.is_("sent"))
         desk.anvil.automine(True)
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert {left.nonce for left in desk.still.said(e.Claiming)} == {desk.claim.nonce}
         assert desk.contracts.told(MINED) == 1
 
@@ -217,18 +217,14 @@ def test_a_stuck_transaction_is_outbid(anvil: Anvil) -> None:
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         first = desk.claim.transactions[0]
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
         desk.anvil.mine()
         assert desk.anvil.ask("eth_getTransactionReceipt", first) is None
         await desk.live(lambda: len(desk.claim.transactions) > 1 and desk.is_("sent"))
         outbid(*map(offered, desk.submitted[:2]))
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.anvil.ask("eth_getTransactionReceipt", first) is None
         assert desk.contracts.told(MINED) == 1
 
@@ -254,9 +250,7 @@ def test_a_stuck_transaction_is_not_outbid_beyond_the_bounds(anvil: Anvil) -> No
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
         desk.anvil.mine()
         await desk.live(lambda: len(desk.submitted) >= 3)
@@ -264,9 +258,7 @@ def test_a_stuck_transaction_is_not_outbid_beyond_the_bounds(anvil: Anvil) -> No
         assert max(fields["maxFeePerGas"] for fields in offers) == 4 * 10**9
         assert max(fields["maxPriorityFeePerGas"] for fields in offers) <= 2 * 10**9
         desk.anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(10**8))
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.contracts.told(MINED) == 1
 
     play(anvil, scenario, gas_max_gwei=4, tip_max_gwei=2)
@@ -285,9 +277,7 @@ def test_a_block_that_is_taken_back_pays_nothing(anvil: Anvil) -> None:
         await desk.live(lambda: "unmined" in desk.events())
         assert desk.contracts.dollars(desk.wallet.address) == 0 and desk.still.accounts.owed() == SHARES
         desk.anvil.automine(True)
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.contracts.told(MINED) == 1
 
     play(anvil, scenario)
@@ -307,9 +297,7 @@ def test_a_node_that_hangs_is_waited_for(anvil: Anvil, state: str) -> None:
             desk.anvil.halt()
             await looked_in_vain(desk)
         desk.anvil.go_on()
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.contracts.told(MINED) == 1
 
     play(anvil, scenario, answer_s=0.5)
@@ -341,17 +329,13 @@ def test_a_node_that_dies_and_comes_back_is_asked_again(anvil: Anvil) -> None:
 
     async def scenario(desk: ChainDesk) -> None:
         desk.resolve()
-        desk.mining = False
-        desk.anvil.automine(False)
-        await desk.live(lambda: desk.is_("sent"))
+        await desk.sent_and_not_mined()
         kept = desk.anvil.ask("anvil_dumpState")
         desk.anvil.end()
         await looked_in_vain(desk)
         desk.anvil.start()
         desk.anvil.ask("anvil_loadState", kept)
-        desk.mining = True
-        await desk.live(lambda: desk.is_("paid"))
-        desk.agrees()
+        await desk.paid_once_blocks_come()
         assert desk.contracts.told(MINED) == 1
         assert {left.nonce for left in desk.still.said(e.Claiming)} == {desk.claim.nonce}
 

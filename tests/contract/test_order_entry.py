@@ -48,13 +48,13 @@ def test_a_batch_rests_leg_by_leg_and_is_cancelled_as_one(tmp_path: Path) -> Non
     async def scenario(desk: Desk) -> None:
         good, dear = desk.signed(2), desk.signed(1, price_micro=990_000)
         batch = dict([*good.items(), *dear.items()])
-        answers = await desk.gateway.place_all(batch)
+        answers = await desk.gateway.place_batch(batch)
         assert [answer.verdict for answer in answers] == ["accepted", "accepted", "rejected"]
         assert [answer.order_id for answer in answers[:2]] == list(good)
         assert "post-only" in answers[2].reason
         assert resting(desk) == set(good)
         one, other = good
-        answers = await desk.gateway.cancel_all([one, next(iter(dear)), other])
+        answers = await desk.gateway.cancel_batch([one, next(iter(dear)), other])
         assert [answer.verdict for answer in answers] == ["accepted", "rejected", "accepted"]
         assert resting(desk) == set()
 
@@ -78,7 +78,7 @@ def test_the_largest_batch_is_taken_whole(tmp_path: Path) -> None:
 
     async def scenario(desk: Desk) -> None:
         batch = desk.signed(BATCH_MAX)
-        answers = await desk.gateway.place_all(batch)
+        answers = await desk.gateway.place_batch(batch)
         assert [(answer.verdict, answer.order_id) for answer in answers] == [("accepted", each) for each in batch]
         assert resting(desk) == set(batch)
 
@@ -91,14 +91,14 @@ def test_a_batch_whose_answer_is_lost_is_unknown_leg_by_leg_and_each_is_found(tm
     async def scenario(desk: Desk) -> None:
         batch = desk.signed(3)
         fault(desk, "drop_answer", route="orders", count=1)
-        answers = await desk.gateway.place_all(batch)
+        answers = await desk.gateway.place_batch(batch)
         assert [answer.verdict for answer in answers] == ["unknown"] * 3
         assert resting(desk) == set(batch)
         for order_id in batch:
             found, _ = await desk.gateway.look_up(order_id, desk.listing().condition_id)
             assert found is not None
             assert found.open
-        again = await desk.gateway.place_all(batch)
+        again = await desk.gateway.place_batch(batch)
         assert [answer.verdict for answer in again] == ["rejected"] * 3
         assert resting(desk) == set(batch)
 
@@ -110,9 +110,9 @@ def test_cancels_whose_answer_is_lost_are_unknown_and_done(tmp_path: Path) -> No
 
     async def scenario(desk: Desk) -> None:
         batch = desk.signed(2)
-        await desk.gateway.place_all(batch)
+        await desk.gateway.place_batch(batch)
         fault(desk, "drop_answer", route="cancels", count=0)
-        answers = await desk.gateway.cancel_all(list(batch))
+        answers = await desk.gateway.cancel_batch(list(batch))
         assert [answer.verdict for answer in answers] == ["unknown"] * 2
         assert resting(desk) == set()
         found, _ = await desk.gateway.look_up(next(iter(batch)), desk.listing().condition_id)
@@ -163,7 +163,7 @@ def test_a_restricted_mode_is_read_for_what_it_takes(
 
     async def scenario(desk: Desk) -> None:
         before = desk.signed(1)
-        await desk.gateway.place_all(before)
+        await desk.gateway.place_batch(before)
         switch(desk, venue, for_s=60)
         _, taking = await desk.place(desk.draft(kind="FAK", price_micro=900_000))
         _, making = await desk.place(desk.draft())

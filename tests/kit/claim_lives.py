@@ -15,9 +15,8 @@ from kit.trading import BY
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Claims
-from shared.messages import Side
+from shared.messages import OUTCOMES, Side
 from supervisor import effects as fx
-from supervisor.accounts import OUTCOMES
 from supervisor.claims import OVER, Prepared
 
 STEPS: Final = 400

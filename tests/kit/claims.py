@@ -27,9 +27,8 @@ from deploy.rehearsal.migrated import MigratedDay
 from shared import entries as e
 from shared.clock import NS
 from shared.config import Claims, Credentials, SignatureType
-from shared.messages import Outcome, Terms
+from shared.messages import OUTCOMES, Outcome, Terms
 from supervisor import effects as fx
-from supervisor.accounts import OUTCOMES
 from supervisor.claimer import Claimer, Unclear
 from supervisor.claims import Claim
 from supervisor.signatory import Signatory

@@ -18,8 +18,8 @@ from kit.shared_data import SETTLEMENT_DAY
 from kit.tapes import MS, NO_ACCOUNT, NS, START_S, TERMS, a_book
 
 from deploy.rehearsal.recordings import read_day
-from shared.messages import PriceSeen, Rule, StrikeSet, Tick, WindowOpened
-from worker.fair_value import MEAN_OVER_S, known_mean
+from shared.messages import MEAN_OVER_S, PriceSeen, Rule, StrikeSet, Tick, WindowOpened
+from worker.fair_value import known_mean
 from worker.scene import Scene, look
 from worker.view import View
 

@@ -21,11 +21,10 @@ from supervisor.arrivals import Arrivals
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
-from supervisor.feed import Channel, Discovery, PriceChannel
+from supervisor.feed import Discovery, PriceChannel, UserChannel
 from supervisor.gateway import POOLS, Gateway, VenueRefused
 from supervisor.venue.frames import BadFrame
 from supervisor.venue.keys import ApiKey
-from supervisor.venue.user import subscribe_user
 
 if TYPE_CHECKING:
     from kit.soak import Soak
@@ -170,10 +169,7 @@ class Reign:
         signer = self.soak.signer
         while True:
             try:
-                signatory = signer.signatory
-                key = await self.gateway.open(signatory.address, signatory.signature_type, signatory.key_headers)
-                await self.gateway.expect(signer.clob_version)
-                cash_micro = await self.gateway.balance()
+                key, cash_micro = await self.gateway.join(signer.signatory, signer.clob_version)
                 break
             except (VenueRefused, BadFrame):
                 await asyncio.sleep(JOIN_S)
@@ -182,10 +178,7 @@ class Reign:
         with self.turn():
             self.desk.standing.ask()
         venue, there = self.soak.settings.venue, self.arrivals.there
-        heard = self.arrivals.on_user_frame
-        self.user = Channel(
-            venue.user_ws, greet=lambda: [subscribe_user(key)], heard=heard, there=there("user"), ping="PING"
-        )
+        self.user = UserChannel(venue.user_ws, key, self.arrivals.on_user_frame, there("user"))
         assets = sorted(self.soak.settings.slots.assets)
         prices = PriceChannel(venue.price_ws, key, assets, self.arrivals.on_price_frame, there("prices"))
         self.errands.prices = prices

@@ -41,6 +41,26 @@ def test_all_faults_are_told_together(tmp_path: Path) -> None:
     assert text.count(str(path)) == 4
 
 
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        (
+            {"FORESIGHT__RISK": "5", "FORESIGHT__RISK__ORDER_MAX_USD": "10"},
+            "environment: risk is a table here and 5 in environment",
+        ),
+        (
+            {"FORESIGHT__RISK__ORDER_MAX_USD": "10", "FORESIGHT__RISK__ORDER_MAX_USD__EXTRA": "3"},
+            "environment: risk.order_max_usd is a table here and 10 in environment",
+        ),
+    ],
+)
+def test_a_value_where_a_section_belongs_is_a_fault(environ: dict[str, str], fault: str) -> None:
+    """Two variables that contradict each other are named; neither wins in silence."""
+    with pytest.raises(config.Faults) as raised:
+        config.load(environ=environ)
+    assert raised.value.faults[0] == fault
+
+
 def test_a_file_that_is_no_toml_is_a_fault(tmp_path: Path) -> None:
     """And one that is not there."""
     path = tmp_path / "torn.toml"

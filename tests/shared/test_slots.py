@@ -17,6 +17,7 @@ def test_a_moment_lies_in_exactly_one_window(slot: Slot, unix_s: int) -> None:
     start = slot.window_start(unix_s)
     assert start % slot.window_s == 0
     assert start <= unix_s < start + slot.window_s
+    assert unix_s + slot.seconds_left(unix_s) == start + slot.window_s
 
 
 @given(SLOTS, BEATS, MOMENTS_MS)

@@ -53,6 +53,12 @@ def test_cost_is_rounded_down_as_the_contract_divides(size_micro: int, price_mic
     assert units.cost_of(size_micro, price_micro) == int(exact.to_integral_value(ROUND_FLOOR))
 
 
+@pytest.mark.parametrize(("value", "cents"), [(0, 0), (1, 10_000), (10_000, 10_000), (1_234_567, 1_240_000)])
+def test_a_value_is_rounded_up_to_whole_cents(value: int, cents: int) -> None:
+    """What an immediate order is for is never counted too low."""
+    assert units.up_to_cent(value) == cents
+
+
 @given(SIZES, PRICES, st.integers(0, 100_000), st.integers(1, 2))
 def test_fee_is_the_venues_formula_to_five_decimals(size: int, price: int, rate: int, exponent: int) -> None:
     """shares x rate x (p (1-p))^e, half up; less than 0.00001 is nothing."""

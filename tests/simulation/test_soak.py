@@ -156,7 +156,7 @@ def failed_fill_kept(patch: pytest.MonkeyPatch) -> None:
 def signed_anew_without_an_answer(patch: pytest.MonkeyPatch) -> None:
     """An order without an answer is signed with another salt and sent again."""
     drafts: dict[bytes, tuple[PreparedSigner, Draft]] = {}
-    sign, place, place_all = PreparedSigner.sign, Gateway.place, Gateway.place_all
+    sign, place, place_batch = PreparedSigner.sign, Gateway.place, Gateway.place_batch
 
     def remember(signer: PreparedSigner, draft: Draft) -> Signed:
         signed = sign(signer, draft)
@@ -170,7 +170,7 @@ def signed_anew_without_an_answer(patch: pytest.MonkeyPatch) -> None:
         return await place(gateway, anew(body))
 
     async def insist_on_all(gateway: Gateway, orders: Mapping[str, bytes]) -> list[Answer]:
-        answers = await place_all(gateway, orders)
+        answers = await place_batch(gateway, orders)
         lost = [body for body, answer in zip(orders.values(), answers, strict=True) if answer.verdict == "unknown"]
         return [await place(gateway, anew(body)) for body in lost] if lost else answers
 
@@ -180,24 +180,24 @@ def signed_anew_without_an_answer(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(PreparedSigner, "sign", remember)
     patch.setattr(Gateway, "place", insist)
-    patch.setattr(Gateway, "place_all", insist_on_all)
+    patch.setattr(Gateway, "place_batch", insist_on_all)
 
 
 def sent_again_without_an_answer(patch: pytest.MonkeyPatch) -> None:
     """An order without an answer is sent again as it is."""
-    place, place_all = Gateway.place, Gateway.place_all
+    place, place_batch = Gateway.place, Gateway.place_batch
 
     async def insist(gateway: Gateway, body: bytes) -> Answer:
         answer = await place(gateway, body)
         return await place(gateway, body) if answer.verdict == "unknown" else answer
 
     async def insist_on_all(gateway: Gateway, orders: Mapping[str, bytes]) -> list[Answer]:
-        answers = await place_all(gateway, orders)
+        answers = await place_batch(gateway, orders)
         lost = any(answer.verdict == "unknown" for answer in answers)
-        return await place_all(gateway, orders) if lost else answers
+        return await place_batch(gateway, orders) if lost else answers
 
     patch.setattr(Gateway, "place", insist)
-    patch.setattr(Gateway, "place_all", insist_on_all)
+    patch.setattr(Gateway, "place_batch", insist_on_all)
 
 
 def silence_not_asked_after(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from shared import entries as e
 from shared.messages import Cancel, Decided, Decision, Level, OrderKind, Outcome, Place
 from shared.slots import parse_slot
 from supervisor.accounts import Accounts
-from supervisor.admission import Admitted, Bench, Draft, Signed, cancel, exposure, opposite, place, quote
+from supervisor.admission import Admitted, Conditions, Draft, Signed, cancel, exposure, opposite, place, quote
 from supervisor.effects import Submit, Withdraw
 from supervisor.lanes import Window
 from supervisor.risk import Denied, Limits
@@ -46,10 +46,10 @@ def a_window(**terms: Any) -> Window:
     return window
 
 
-def a_bench(window: Window | None = None, **changes: Any) -> Bench:
+def a_bench(window: Window | None = None, **changes: Any) -> Conditions:
     """Nothing in the way."""
     fields: dict[str, Any] = {"limits": LIMITS, "entries": "", "sent_last_minute": 0, "cancelling": frozenset()}
-    return Bench(window or a_window(), **{**fields, **changes})
+    return Conditions(window or a_window(), **{**fields, **changes})
 
 
 def told(*entries: e.Entry) -> Accounts:
@@ -65,7 +65,7 @@ def ours(**changes: Any) -> e.Placing:
     return a_placing(start_s=START_S, **changes)
 
 
-def placed(wish: Place, accounts: Accounts | None = None, bench: Bench | None = None) -> Admitted | Denied:
+def placed(wish: Place, accounts: Accounts | None = None, bench: Conditions | None = None) -> Admitted | Denied:
     """What becomes of a wish."""
     return place(DECIDED, 0, wish, BY, accounts or told(), bench or a_bench(), NamingSigner())
 

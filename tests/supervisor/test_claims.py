@@ -166,7 +166,7 @@ def test_failures_are_counted_until_somebody_takes_it_up() -> None:
 )
 def test_what_a_look_means(claim: Claim, look: Seen, ours: Books, verdict: str) -> None:
     """Only what stays proves anything, and only what cannot happen twice is sent again."""
-    assert judge(claim, look, ours, overdue=True).verdict == verdict
+    assert judge(claim, look, ours, may_send=True).verdict == verdict
 
 
 LOOKS = st.builds(
@@ -187,17 +187,17 @@ LOOKS = st.builds(
     look=LOOKS,
     least=st.tuples(*[st.none() | st.integers(0, 2 * SIZE)] * 2),
     settled=st.booleans(),
-    overdue=st.booleans(),
+    may_send=st.booleans(),
 )
 def test_no_look_leads_to_what_the_table_refuses(
-    state: Any, kind: Any, look: Seen, least: Any, settled: bool, overdue: bool
+    state: Any, kind: Any, look: Seen, least: Any, settled: bool, may_send: bool
 ) -> None:
     """Whatever chain and relayer say, in whatever order; and nothing leaves while an attempt may still be taken."""
     claim = a_claim(state, kind=kind, nonce=4)
     fates = look.fates if state in IN_FLIGHT else ()
-    judged = judge(claim, replace(look, fates=fates), Books(least, least, settled), overdue=overdue)
+    judged = judge(claim, replace(look, fates=fates), Books(least, least, settled), may_send=may_send)
     if judged.verdict == "send":
-        assert overdue and (state, "leaves") in NEXT
+        assert may_send and (state, "leaves") in NEXT
         assert state == "owed" or look.nonce == claim.nonce
     elif judged.verdict != "wait":
         assert (state, judged.verdict) in NEXT
@@ -205,4 +205,4 @@ def test_no_look_leads_to_what_the_table_refuses(
 
 def test_nothing_is_sent_before_its_time() -> None:
     """A look that is early changes nothing."""
-    assert judge(a_claim(), seen(), books(), overdue=False) == Judged("wait")
+    assert judge(a_claim(), seen(), books(), may_send=False) == Judged("wait")

@@ -162,7 +162,7 @@ def test_what_never_left_is_said_to_be_unsent() -> None:
             gateway = Gateway(venue.settings(), SystemClock())
             await gateway.open(ADDRESS, 3, lambda wall_s: {})
         found = [await gateway.place(BODY), await gateway.cancel(ORDER)]
-        found += await gateway.place_all({"0x1": BODY, "0x2": BODY}) + await gateway.cancel_all(["0x1", "0x2"])
+        found += await gateway.place_batch({"0x1": BODY, "0x2": BODY}) + await gateway.cancel_batch(["0x1", "0x2"])
         assert await gateway.warm() == 0
         await gateway.close()
         return found
@@ -284,7 +284,7 @@ def test_each_leg_of_a_batch_is_what_the_answer_says_of_it(answer: bytes, verdic
 
     async def act(gateway: Gateway, venue: Script) -> None:
         venue.on("POST /orders", answer)
-        found = await gateway.place_all(BATCH)
+        found = await gateway.place_batch(BATCH)
         assert [one.verdict for one in found] == verdicts
         assert all(one.reason for one in found if one.verdict != "accepted")
         assert [asked.body for asked in venue.asked] == [b'[{"a":1},{"b":2},{"c":3}]']
@@ -308,7 +308,7 @@ def test_each_cancel_of_several_is_what_the_answer_says_of_it(answer: bytes, ver
 
     async def act(gateway: Gateway, venue: Script) -> None:
         venue.on("DELETE /orders", answer)
-        assert [one.verdict for one in await gateway.cancel_all(["0x1", "0x2"])] == verdicts
+        assert [one.verdict for one in await gateway.cancel_batch(["0x1", "0x2"])] == verdicts
         assert {asked.body for asked in venue.asked} == {b'["0x1","0x2"]'}
 
     with_gateway(act)
@@ -325,7 +325,7 @@ def test_what_an_answer_says_of_our_pace_is_heard() -> None:
         assert (await gateway.place(BODY)).left == 17
         refused = await gateway.place(BODY)
         assert (refused.verdict, refused.mode, refused.wait_s) == ("rejected", "too_many", 3.0)
-        assert [one.left for one in await gateway.place_all(BATCH)] == [17] * 3
+        assert [one.left for one in await gateway.place_batch(BATCH)] == [17] * 3
         cancel = await gateway.cancel(ORDER)
         assert (cancel.verdict, cancel.mode, cancel.wait_s, cancel.left) == ("unknown", "too_many", 0.0, None)
 

@@ -104,7 +104,7 @@ def test_the_guard_watches_the_memory_too() -> None:
 def test_what_the_gates_said_goes_with_the_phase_that_ends() -> None:
     """The next one begins with none."""
     _, judgement = judging()
-    assert judgement.try_(SAME, SAME) == "PASS"
+    assert judgement.judge_trial(SAME, SAME) == "PASS"
     assert [gate.verdict for gate in judgement.take()] == ["PASS", "PASS"]
     assert judgement.take() == ()
 
@@ -112,11 +112,11 @@ def test_what_the_gates_said_goes_with_the_phase_that_ends() -> None:
 def test_a_tape_without_a_tick_is_worth_another_try_once_a_moment() -> None:
     """Said once; a word that is clear is final."""
     still, judgement = judging()
-    assert judgement.try_(Tried(), Tried()) == "INCONCLUSIVE"
+    assert judgement.judge_trial(Tried(), Tried()) == "INCONCLUSIVE"
     assert not judgement.retry()
     pass_s(still, RETRY_S)
     assert judgement.retry()
     assert not judgement.retry()
-    judgement.try_(SAME, SAME)
+    judgement.judge_trial(SAME, SAME)
     pass_s(still, RETRY_S)
     assert not judgement.retry()

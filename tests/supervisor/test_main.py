@@ -29,11 +29,11 @@ from shared.messages import Pulse, Streamed
 from shared.outcomes import EXIT
 from shared.paths import State
 from shared.records import Appender
+from shared.tape_index import KIND
 from shared.wire import encode
 from supervisor.__main__ import _Lossy, newest_staged
 from supervisor.app import App
 from supervisor.journal import JOURNAL, lines
-from supervisor.stream import TAPE
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
@@ -276,7 +276,7 @@ def newer_journal(state: State) -> str:
 
 def newer_tape(state: State) -> str:
     """A tape with a frame that only newer code understands."""
-    appender = Appender(state.tape, TAPE)
+    appender = Appender(state.tape, KIND)
     appender.append(encode(Streamed(1, 1, Pulse())))
     appender.append(b"\x93\x02\x01\x91\xa6future")
     appender.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Deploy
-from supervisor.plan import BadPlan, Plan, Standing, alone, make_rings, planned
+from supervisor.plan import BadPlan, Plan, SlotStanding, alone, make_rings, planned
 from supervisor.rollout import Course
 
 
@@ -59,22 +59,27 @@ def test_the_first_release_of_all_is_compared_with_nobody() -> None:
 
 def test_the_canary_can_lose_least_and_resolves_last() -> None:
     """Exposure first, then the time its window has left."""
-    standings = [Standing("A", 5, 800), Standing("B", 0, 20), Standing("C", 0, 900), Standing("D", 0, 300)]
+    standings = [
+        SlotStanding("A", 5, 800),
+        SlotStanding("B", 0, 20),
+        SlotStanding("C", 0, 900),
+        SlotStanding("D", 0, 300),
+    ]
     assert make_rings("op1", standings, (1, 2)) == (("C",), ("D", "B"), ("A",))
 
 
 def test_slots_without_a_market_go_with_the_last_ring_that_has_one() -> None:
     """They prove nothing: neither as the canary nor in a ring of their own."""
-    standings = [Standing(name, 0, 900, has_market=name in "CD") for name in "ABCDE"]
+    standings = [SlotStanding(name, 0, 900, has_market=name in "CD") for name in "ABCDE"]
     first, second = make_rings("op1", standings, (1, 4))
     assert (len(first), set(first) | set(second[:1])) == (1, {"C", "D"})
     assert set(second[1:]) == {"A", "B", "E"}
-    assert len(make_rings("op1", [Standing("A", 0, 9, has_market=False)], (1,))) == 1
+    assert len(make_rings("op1", [SlotStanding("A", 0, 9, has_market=False)], (1,))) == 1
 
 
 def test_equals_are_told_apart_by_the_operation() -> None:
     """The same operation makes the same rings; another may begin with another slot."""
-    equals = [Standing(name, 0, 100) for name in "ABCDEFGH"]
+    equals = [SlotStanding(name, 0, 100) for name in "ABCDEFGH"]
     assert make_rings("op1", equals, (1,)) == make_rings("op1", reversed(equals), (1,))
     assert len({make_rings(f"op{number}", equals, (1,))[0] for number in range(40)}) > 3
 
@@ -82,7 +87,7 @@ def test_equals_are_told_apart_by_the_operation() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12), st.lists(st.integers(1, 5), max_size=5))
 def test_every_slot_stands_in_one_ring(slots: list[tuple[int, bool]], sizes: list[int]) -> None:
     """Whatever the sizes; no ring is empty."""
-    standings = [Standing(str(number), exposure, 9, market) for number, (exposure, market) in enumerate(slots)]
+    standings = [SlotStanding(str(number), exposure, 9, market) for number, (exposure, market) in enumerate(slots)]
     rings = make_rings("op", standings, tuple(sizes))
     assert sorted(name for ring in rings for name in ring) == sorted(slot.name for slot in standings)
     assert all(rings)

@@ -335,7 +335,7 @@ def test_events_name_releases_as_people_do() -> None:
     assert "deploy of r2 22222222 is attesting (op1)" in texts
     assert "r2 22222222 is the active release" in texts
     assert "worker w1-2 of r2 22222222 spawned" in texts
-    assert report.release_name(still.desk, R3.release) == R3.release
+    assert still.accounts.release_name(R3.release) == R3.release
 
 
 SAID: list[tuple[e.Entry, str]] = [

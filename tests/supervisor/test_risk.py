@@ -162,11 +162,11 @@ def test_the_worst_cost_is_never_below_what_the_venue_can_charge(
     """However the order trades: at better prices, in crumbs, under any schedule of fees."""
     quote = replace(QUOTE, tick_micro=1_000, fee_rate_micro=schedule[0], fee_exponent=schedule[1])
     place = replace_place(BUY, kind=kind, price_micro=price, size_micro=size)
-    assert charged(place, parts[: PARTS_MAX - 1], quote) <= worst_cost("BUY", place, quote)
+    assert charged(place, parts[: PARTS_MAX - 1], quote) <= worst_cost(place, quote)
 
 
 def test_an_immediate_buy_counts_the_cents_it_spends() -> None:
     """Its shares were rounded down: by them alone it would seem up to 0.0001 dollars cheaper than it is."""
     place = replace_place(BUY, price_micro=990_000, size_micro=10_101_000)  # of 10.00
     free = replace(QUOTE, fee_rate_micro=0)
-    assert (cost_of(10_101_000, 990_000), worst_cost("BUY", place, free)) == (9_999_990, 10_000_000)
+    assert (cost_of(10_101_000, 990_000), worst_cost(place, free)) == (9_999_990, 10_000_000)

@@ -15,7 +15,8 @@ from shared import wire
 from shared.clock import NS
 from shared.messages import Account, ParametersSet, Pulse, Streamed, TermBegan, Tick
 from shared.records import CannotWrite, Damaged, read, segments
-from supervisor.stream import RETRY_NS, TAPE, Stream, tail
+from shared.tape_index import KIND
+from supervisor.stream import RETRY_NS, Stream, tail
 
 PATIENCE_MS = 60_000
 ACCOUNT = Account(1, 0, 0, (), ())
@@ -57,7 +58,7 @@ def publish(stream: Stream, frames: list[Streamed]) -> None:
 
 def on_tape(folder: Path) -> list[bytes]:
     """Every frame of the tape, as bytes."""
-    return [frame for _, frame in read(folder / "tape", TAPE)]
+    return [frame for _, frame in read(folder / "tape", KIND)]
 
 
 def numbers(frames: list[bytes]) -> list[int]:

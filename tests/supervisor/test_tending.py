@@ -19,8 +19,8 @@ from kit.tapes import NS, Market, Stream
 from shared.config import WARM_UP_S, Settings
 from shared.packed import pack
 from shared.records import HEADER, PACKED, Damaged, read, segments
-from shared.tape_index import KIND, PRUNED, SUFFIX, Entry, entries, kept, pruned
-from supervisor.tending import ACTS_MAX, LOCK, SHOWING, Held, Plan, Policy, main, plan, tend
+from shared.tape_index import KIND, PRUNED, SUFFIX, TAIL_SEGMENTS, Entry, entries, kept, pruned
+from supervisor.tending import ACTS_MAX, LOCK, Held, Plan, Policy, main, plan, tend
 from worker.reading import WARM_UP_S as WORKERS_WARM_UP_S
 
 KEEP_ALL = Policy(plain_s=60, keep_days=1_000, keep_mib=1_000)
@@ -177,7 +177,7 @@ def test_what_a_start_reads_is_kept_however_little_there_is_room_for() -> None:
     """Segments without ticks came last: a start looks behind them for ticks without an outcome."""
     tape = [held(n, minute=n, ticks=n <= 3) for n in range(1, 40)]
     assert plan(tape, 100, Policy(0.001, 0.000_001, 1)) == Plan(1, ())
-    assert SHOWING == 2
+    assert TAIL_SEGMENTS == 2
 
 
 @given(

@@ -11,7 +11,7 @@ from shared import entries as e
 from shared import messages as m
 from shared.messages import Outcome, Side
 from supervisor import effects as fx
-from supervisor.unwind import AGAIN_S, NOBODY
+from supervisor.unwind import AGAIN_S
 from supervisor.venue.requests import Answer, VenueOrder
 from supervisor.venue.user import TradeLeg
 
@@ -92,7 +92,7 @@ def test_a_halt_withdraws_what_rests_and_says_for_whom() -> None:
     still.slow_disk = True
     halt(still)
     cancel = still.said(e.Cancelling)[-1]
-    assert (cancel.order_id, cancel.cause, cancel.op, cancel.by) == (order_id, "halt", "halt-1", NOBODY)
+    assert (cancel.order_id, cancel.cause, cancel.op, cancel.by) == (order_id, "halt", "halt-1", e.NOBODY)
     assert still.said(e.Control)[-1].op == "halt-1"
     assert not still.wanted(fx.Withdraw)
     still.sync()
@@ -175,7 +175,7 @@ def test_a_flatten_sells_what_is_held_down_to_the_end_of_the_band() -> None:
     placing = still.said(e.Placing)[-1]
     assert (placing.side, placing.kind, placing.size_micro) == ("SELL", "FAK", 10_000_000)
     assert placing.price_micro == 480_000 - still.desk.board.limits.price_band_micro
-    assert (placing.op, placing.by) == ("op9", NOBODY)
+    assert (placing.op, placing.by) == ("op9", e.NOBODY)
     before = len(still.wanted(fx.Submit))
     still.sync()
     assert len(still.wanted(fx.Submit)) == before + 1

@@ -17,7 +17,7 @@ from shared.outcomes import EXIT
 from supervisor import effects as fx
 from supervisor import report, verbs
 from supervisor.recovery import Range
-from supervisor.verbs import TYPED, VERBS, Asked, Caller, Refused, answer, refusal
+from supervisor.verbs import TRANSFER_TYPED, VERBS, Asked, Caller, Refused, answer, refusal
 
 CALLER = Caller(1000, 4_711, "ci/17")
 WALL_NS = 1_790_000_000 * 10**9
@@ -145,7 +145,7 @@ def test_a_transfer_that_is_not_written_as_one_is_refused(amount: str, reason: s
     """With how it is typed; nothing is journalled."""
     still = a_desk_that_knows()
     reply = asked(still, "transfer", amount=amount, reason=reason)
-    assert (reply.code, reply.hint, still.said(e.Transfer)) == ("USAGE", (TYPED,), [])
+    assert (reply.code, reply.hint, still.said(e.Transfer)) == ("USAGE", (TRANSFER_TYPED,), [])
     assert said in reply.message
 
 

@@ -279,31 +279,12 @@ def test_telling_waits_for_nobody(state: State) -> None:
     async def act(floor: Floor) -> None:
         floor.workers.tell("nobody", Attest())
         floor.workers.kill("nobody")
-        floor.workers.end("nobody")
         floor.spawn()
         for _ in range(20_000):
             floor.workers.tell("w1", Retire("x" * 100))
         assert floor.workers.living == 1
 
     on_a_floor(state, WAIT, act)
-
-
-def test_a_worker_is_ended_politely_and_then_surely(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM is enough for one that listens; one that does not is killed a little later."""
-    listens = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); channel.send(BEAT)"
-    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); channel.send(BEAT)"
-
-    async def act(floor: Floor) -> None:
-        floor.spawn()
-        await floor.until(lambda: floor.heard)
-        floor.workers.end("w1")
-        floor.workers.end("w1")
-        await floor.until_lost()
-
-    monkeypatch.setattr(workers, "TERM_S", PATIENCE_S)
-    assert on_a_floor(state, listens + WAIT, act).lost == [("w1", "exit code 0")]
-    monkeypatch.setattr(workers, "TERM_S", 0.2)
-    assert on_a_floor(state, deaf + WAIT, act).lost == [("w1", "killed by SIGKILL")]
 
 
 def test_nothing_is_left_of_a_worker_that_is_gone(state: State) -> None:

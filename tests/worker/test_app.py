@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -75,7 +74,7 @@ def by_hand(frames: list[Streamed]) -> Reading:
 
 
 def state_of(reading: Reading) -> str:
-    return blake2b(reading.view.state(), digest_size=16).hexdigest()
+    return reading.view.state_digest()
 
 
 # --- beginning ------------------------------------------------------------------------------------------------------

@@ -110,6 +110,14 @@ def test_a_replay_of_nothing_is_refused(release: Path, tmp_path: Path) -> None:
     assert "next" in ended.stderr
 
 
+def test_a_replay_with_bad_parameters_says_to_correct_those(release: Path, tmp_path: Path) -> None:
+    """The tape is not to blame, and is not named."""
+    ended = run(release, "--replay", str(tmp_path), "--parameters", '{"stake_eur": 5}')
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("worker: stake_eur: this release has no such parameter")
+    assert "next     correct the parameters" in ended.stderr and "tape" not in ended.stderr
+
+
 def test_a_worker_loads_nothing_heavy(release: Path) -> None:
     """No loop, no client, no framework: they would be most of its start, and it has no use for them."""
     code = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import Decision, Tick
+from shared.messages import OUTCOMES, Decision, Tick
 from worker.intents import cancels, fee_per_share, shares, take, unsettled
-from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.scene import Blind, Scene, look
 from worker.sizing import budget
 from worker.view import View
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import Decision, Outcome, Tick
+from shared.messages import OUTCOMES, Decision, Outcome, Tick
 from shared.units import cost_of
 from worker.intents import (
     Quote,
@@ -25,7 +25,7 @@ from worker.intents import (
     unsettled,
 )
 from worker.patterns import breakout
-from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.scene import Blind, Scene, look
 from worker.view import View
 
 RANGE: Final = 8

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import Account, Decision, Outcome, Tick
+from shared.messages import OUTCOMES, Account, Decision, Outcome, Tick
 from shared.units import MICRO
 from worker.intents import Quote, bid_price, cost_per_share, held, towards
-from worker.scene import OUTCOMES, Blind, Scene, look, other
+from worker.scene import Blind, Scene, look, other
 from worker.view import View
 
 CANDLES: Final = 6

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import Account, Decision, Outcome, Tick
+from shared.messages import OUTCOMES, Account, Decision, Outcome, Tick
 from worker.intents import Quote, bid_price, cost_per_share, held, offer_price, towards
-from worker.scene import OUTCOMES, Blind, Scene, look
+from worker.scene import Blind, Scene, look
 from worker.view import View
 
 CANDLES: Final = 6
