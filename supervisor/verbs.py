@@ -382,7 +382,7 @@ def _operation(asked: Asked) -> Done:
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:
-        raise Refused("NOINPUT", f"no operation {op}", "foresightctl events")
+        raise Refused("NOINPUT", f"no operation {op}", "foresightctl op list")
     return Done(operation.result or operation.phase, _view(asked.desk, operation), op=op)
 
 
