@@ -50,6 +50,8 @@ HELD_S: Final = 20.0
 """How long another, such as `halt --direct`, may hold the folder after our own supervisor ended; then it is theirs."""
 COMPLAINT: Final = "foresight venue: "
 """How the venue begins a line that says why it cannot run."""
+USAGE_FAULT: Final = "Error: "
+"""How it begins one that says what is wrong with its options: they were ours, and so are the words."""
 EOF_S: Final = 5.0
 """How long a process that has closed its output may take to end."""
 COMPLAINTS_MAX: Final = 20
@@ -334,7 +336,7 @@ def _complaints(path: Path, begin: int, name: str) -> str:
     """Why a process would not start: the lines of its log in which it says so under its own name, else its last one."""
     lines = _text(path, begin).strip().splitlines()
     named = [line.removeprefix(name) for line in lines if line.startswith(name)]
-    return "\n".join(named[-COMPLAINTS_MAX:]) or (lines[-1][:400] if lines else "")
+    return "\n".join(named[-COMPLAINTS_MAX:]) or (lines[-1].removeprefix(USAGE_FAULT)[:400] if lines else "")
 
 
 def _text(path: Path, begin: int = 0) -> str:

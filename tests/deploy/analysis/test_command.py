@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import PROMISES
 
 from deploy.analysis.command import verify
@@ -65,6 +66,15 @@ def test_a_desk_that_broke_one_is_not(broke: State) -> None:
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0] == f"{broke.root}: NOT VERIFIED"
     assert "  ! BTC/5m tick 1784851205000 has 2 outcomes" in result.stdout.splitlines()
+
+
+def test_a_desk_that_runs_may_owe_what_is_under_way(broke: State) -> None:
+    """So whoever judges one too early is told what to do; the verdict stays what it is, and so does its document."""
+    assert "this desk runs" not in run(broke.root).stderr
+    with PlayedDesk(broke, status=a_reply(data=a_status())):
+        result = run(broke.root, "--json")
+    assert (result.exit_code, msgspec.json.decode(result.stdout)["verified"]) == (1, False)
+    assert "this desk runs, and what is under way is not written down yet" in result.stderr
 
 
 def test_the_verdict_is_one_document(kept: State, broke: State) -> None:
