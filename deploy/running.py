@@ -164,7 +164,7 @@ class RehearsalDesk:
             raise CannotRun(_NOT_AGAIN[code], f"the supervisor ended with {code}: {self._complaint()}")
         self._ends_ns = [end for end in self._ends_ns if now_ns - end < 60 * NS] + [now_ns]
         if len(self._ends_ns) > RESTARTS_MAX:
-            raise CannotRun("UNAVAILABLE", f"the supervisor keeps ending: {self._tail('supervisor.log')}")
+            raise self._away("the supervisor keeps ending")
         self.say(f"the supervisor ended with {code}; it is started again")
         self._start_supervisor()
 
@@ -197,7 +197,7 @@ class RehearsalDesk:
             except client.Unavailable:
                 pass
             time.sleep(_POLL_S)
-        raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:g} s: {self._tail('supervisor.log')}")
+        raise self._away(f"{what} did not happen in {seconds:g} s")
 
     def wait_for_first_decision(self, seconds: float = FIRST_S) -> dict[str, Any]:
         """Wait until a release trades, so many real seconds; a recorded day that has no window now gets its time.
@@ -323,6 +323,13 @@ class RehearsalDesk:
     @property
     def _settings_path(self) -> Path:
         return self.state.root / "rehearsal.toml"
+
+    def _away(self, what: str) -> CannotRun:
+        """What is not there, with the supervisor's last line, and where the others are."""
+        log = self.state.root / "supervisor.log"
+        return CannotRun(
+            "UNAVAILABLE", f"{what}: {self._tail(log.name)}", f"read {log}, of which this is the last line"
+        )
 
     def _tail(self, name: str) -> str:
         lines = _text(self.state.root / name).strip().splitlines()

@@ -20,6 +20,8 @@ import msgspec
 from deploy.analysis import cutting, exporting, tapes
 from deploy.analysis.aside import Exists
 from deploy.analysis.parquet import Form
+from deploy.analysis.replay.times import EXAMPLES, PlaceType
+from deploy.analysis.replay.times import Place as Written
 from deploy.analysis.tapes import Gap, Part, Place, stamp
 from deploy.meter import Meter
 from deploy.ranges import Duration
@@ -68,20 +70,21 @@ def _verb(command: Callable[..., None]) -> Callable[..., None]:
 def _part(command: Callable[..., None]) -> Callable[..., None]:
     """The flags that name a part of a tape."""
     for name, which in (("--to", "last"), ("--from", "first")):
-        says = f"The {which} frame: its number, or a time such as 2026-07-24T12:00:00Z."
-        command = click.option(name, f"{name[2:]}_place", type=_Place(), help=says)(command)
+        says = f"The {which} frame: {EXAMPLES}."
+        command = click.option(name, f"{name[2:]}_place", type=PlaceType(), help=says)(command)
     return command
 
 
-class _Place(click.ParamType[Place]):
-    name = "place"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        """Read a place. Raises: click.BadParameter."""
-        try:
-            return value if isinstance(value, Place) else tapes.place(str(value))
-        except tapes.BadPlace as error:
-            self.fail(str(error), param, ctx)
+def _on(source: Path, written: Written | None) -> Place | None:
+    """Where a place as somebody wrote it is on this tape. Raises: NoTape: it counts from an end that is not there."""
+    if written is None or written.seq is not None:
+        return None if written is None else Place(seq=written.seq)
+    if written.at_ns is not None:
+        return Place(at_ns=written.at_ns)
+    last = last_frame(source)
+    if last is None:
+        raise tapes.NoTape(f"{source} holds no tape")
+    return Place(at_ns=written.moment(last.at_ns))
 
 
 @tape.command()
@@ -130,15 +133,16 @@ def info(source: Path, as_json: bool) -> None:
 )
 @_verb
 def cut(
-    source: Path, as_json: bool, target: Path, from_place: Place | None, to_place: Place | None, lookback_s: float
+    source: Path, as_json: bool, target: Path, from_place: Written | None, to_place: Written | None, lookback_s: float
 ) -> None:
     """Write a part of a tape into the new folder TARGET, which every command takes for a tape.
 
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _told("cutting", source, to_place) as seen:
-        made = cutting.cut(source, target, from_place, to_place, lookback_s, seen)
+    begin, end = _on(source, from_place), _on(source, to_place)
+    with _told("cutting", source, end) as seen:
+        made = cutting.cut(source, target, begin, end, lookback_s, seen)
     if as_json:
         click.echo(msgspec.json.encode(asdict(made) | {"lookback_s": made.lookback_s, "folder": str(target)}).decode())
     else:
@@ -157,17 +161,18 @@ def export(
     target: Path,
     form: Form,
     tables: Sequence[str],
-    from_place: Place | None,
-    to_place: Place | None,
+    from_place: Written | None,
+    to_place: Written | None,
 ) -> None:
     """Write a tape as tables into the new folder TARGET, one file for each kind of event.
 
     Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
     not written.
     """
-    with _told("exporting", source, to_place) as seen:
+    begin, end = _on(source, from_place), _on(source, to_place)
+    with _told("exporting", source, end) as seen:
         wanted = tables or exporting.TABLES
-        counts = exporting.export(tapes.frames(source, from_place, to_place), target, wanted, form, seen)
+        counts = exporting.export(tapes.frames(source, begin, end), target, wanted, form, seen)
     if as_json:
         click.echo(msgspec.json.encode({"folder": str(target), "format": form, "rows": counts}).decode())
     else:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from deploy.ranges import moment_ns
 from shared import messages as m
 from shared.clock import NS
 from shared.records import Damaged, Segment, first_number, linked, segments
@@ -25,10 +24,6 @@ FAULTS_TOLD: Final = 20
 
 class NoTape(Exception):
     """There is no tape in this folder."""
-
-
-class BadPlace(ValueError):
-    """What should say where on a tape is neither a frame's number nor a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +112,6 @@ class Verdict:
     digest: str = ""
     faults: list[str] = field(default_factory=list)
     sound: bool = False
-
-
-def place(text: str) -> Place:
-    """Read a place: digits are a frame's number, everything else a time such as 2026-07-24T12:00:00Z.
-
-    Raises: BadPlace.
-    """
-    if text.isascii() and text.isdigit():
-        return Place(seq=int(text))
-    try:
-        return Place(at_ns=moment_ns(text))
-    except ValueError:
-        raise BadPlace(f"{text!r} is neither a frame's number nor a time such as 2026-07-24T12:00:00Z") from None
 
 
 def parts(folder: Path) -> list[Part]:

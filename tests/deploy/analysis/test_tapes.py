@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.tapes import NS, START_S, Market, Stream
 
-from deploy.analysis.tapes import BadPlace, Gap, Gaps, NoTape, Place, check, frames, gaps, parts, place
+from deploy.analysis.tapes import Gap, Gaps, NoTape, Place, check, frames, gaps, parts
 from shared.messages import Event, FeedGap, Keyframe, Pulse, Streamed, TermBegan
 from shared.records import PACKED, Appender, Damaged, Segment, segments
 from shared.tape_index import KIND, PRUNED, SUFFIX, describe
@@ -147,16 +147,6 @@ def test_a_part_is_what_lies_between_two_places(tape: Stream, data: st.DataObjec
     got = list(frames(folder_of(tape), *(Place(at_ns=at_ns) for at_ns in times)))
     assert [frame for _, frame in got] == [frame for frame in tape.frames if times[0] <= frame.at_ns <= times[1]]
     assert all(payload == encode(frame) for payload, frame in got)
-
-
-def test_places_are_numbers_or_times() -> None:
-    """A time without a zone is UTC."""
-    assert place("4711") == Place(seq=4711)
-    assert place("2027-01-15T08:00:00Z") == place("2027-01-15T08:00:00") == Place(at_ns=START_S * NS)
-    assert place("2027-01-15T09:00:00.5+01:00") == Place(at_ns=START_S * NS + NS // 2)
-    for text in ("", "yesterday", "-5", "12:00", "٣"):
-        with pytest.raises(BadPlace):
-            place(text)
 
 
 def fold(*said: tuple[int, Event]) -> list[Gap]:
