@@ -15,14 +15,15 @@ from shared.paths import PathTooLong, State, default_state
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--state-dir", type=click.Path(path_type=Path), help="The same as FOLDER, as every other verb has it.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
-def verify(folder: Path | None, as_json: bool) -> None:
+def verify(folder: Path | None, state_dir: Path | None, as_json: bool) -> None:
     """Judge what the desk of a state folder did, from journal, tape and the venue's own record alone.
 
     Exit codes: 0 every promise held; 1 one did not, and the text says which; 66 there is nothing to judge; 74 a file
     cannot be read. A desk that runs may owe an outcome or two just then: verify it when it has stopped.
     """
-    state = State(folder or default_state())
+    state = State(folder or state_dir or default_state())
     try:
         verdict = judge.verify(state)
     except judge.NotThere as error:

@@ -87,7 +87,8 @@ def test_the_verdict_is_one_document(kept: State, broke: State) -> None:
 
 
 def test_the_desk_nobody_named_is_the_default(kept: State) -> None:
-    """As for every other command."""
+    """As for every other command; and named as for every other one, it is that."""
+    assert run("--state-dir", kept.root).stdout == run(kept.root).stdout
     assert run(FORESIGHT_STATE_DIR=str(kept.root)).stdout.startswith(f"{kept.root}: verified\n")
 
 
