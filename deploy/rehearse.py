@@ -261,14 +261,14 @@ class Rehearsal:
         self.say(f"deploy {number} {strategy} {deployed.release[:8]}: {deployed.code} in {took_ms} ms, {opened}")
 
     def _let_windows_resolve(self) -> None:
-        """Pause entries, and wait until nothing is held or owed any more or the windows have had their time."""
+        """Pause entries, and wait until nothing is open, unsettled or owed, or the windows have had their time."""
         client.ask(self.state, "pause", {"reason": "the rehearsal ends"})
         self.say("entries paused; waiting for open windows to be resolved")
         end_s = self._market_s() + SETTLE_S
 
         def done(status: dict[str, Any]) -> bool:
-            open_ = status["orders"] or status["positions"] or status["owed_micro"]
-            return not open_ or self._market_s() > end_s
+            open_ = (status[what] for what in ("orders", "positions", "unsettled_fills", "owed_micro"))
+            return not any(open_) or self._market_s() > end_s
 
         self.desk.wait_for(done, SETTLE_S / self.world.speed + 10, "resolution")
 

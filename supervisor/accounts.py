@@ -6,7 +6,7 @@ it reads, so that what is rebuilt after a crash is, by construction, what was th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -191,15 +191,19 @@ class Accounts:
 
     def settled_in(self, slot: str, start_s: int) -> bool:
         """Whether every trade of ours in a window has come to its end, as far as we were told."""
-        return all(f.status in FINAL for f in self.fills.values() if (f.slot, f.start_s) == (slot, start_s))
+        return all((fill.slot, fill.start_s) != (slot, start_s) for fill in self.unsettled_fills())
 
     def unsettled(self, window: tuple[str, int], outcome: Outcome) -> tuple[int, int]:
         """Shares of a token bought, and sold, in trades whose settlement has not come to its end."""
         sums = {"BUY": 0, "SELL": 0}
-        for fill in self.fills.values():
-            if (fill.slot, fill.start_s) == window and fill.outcome == outcome and fill.status not in FINAL:
+        for fill in self.unsettled_fills():
+            if (fill.slot, fill.start_s) == window and fill.outcome == outcome:
                 sums[fill.side] += fill.size_micro
         return sums["BUY"], sums["SELL"]
+
+    def unsettled_fills(self) -> Iterator[e.Fill]:
+        """Fills that may yet fail: in our books, and perhaps not in the venue's."""
+        return (fill for fill in self.fills.values() if fill.status not in FINAL)
 
     def may_cost(self, order: Order) -> int:
         """What an open buy can still take out of the cash, fees apart.

@@ -210,6 +210,7 @@ class App:
     async def _close(self) -> None:
         """End cleanly: no new tick, wait for what is owed, say where we stand, let the workers go."""
         notify("STOPPING=1")
+        self.desk.turns.close()
         deadline = self.clock.monotonic_ns() + int(STOP_S * NS)
         if not self._exit:
             await self._wait_until(self._quiet, deadline)

@@ -122,8 +122,7 @@ class Dealing:
         if self._checking or self.board.since_s(self._checked_ns) <= RECHECK_S:
             return
         accounts = self.board.accounts
-        unsettled = any(fill.status not in FINAL for fill in accounts.fills.values())
-        if unsettled or accounts.open_orders() or self._unheard_ns:
+        if any(accounts.unsettled_fills()) or accounts.open_orders() or self._unheard_ns:
             self._catch_up()
 
     def on_caught_up(self, now: Moment, legs: list[TradeLeg], resting: set[str]) -> None:

@@ -17,7 +17,7 @@ from shared import entries as e
 from shared.clock import NS
 from shared.slots import parse_slot
 from shared.units import cost_of, show_micro, show_usd
-from supervisor.accounts import FINAL, Accounts, Paid
+from supervisor.accounts import Accounts, Paid
 from supervisor.claims import OVER, Claim
 from supervisor.orders import Order
 from supervisor.risk import worst_paid
@@ -113,7 +113,7 @@ def _cash(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
 def _explained(accounts: Accounts, view: View, at_ns: int) -> Range:
     """What the venue may have of our collateral, by our books."""
     ours = Range(accounts.cash_micro, accounts.cash_micro)
-    for fill in _unsettled(accounts):
+    for fill in accounts.unsettled_fills():
         ours.may_add(-_flow(fill))
         if (fill.slot, fill.start_s) in accounts.winners:
             ours.may_add(fill.size_micro if fill.side == "SELL" else -fill.size_micro)
@@ -139,7 +139,7 @@ def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
         if token not in view.shares:
             continue
         ours = Range(position.size_micro, position.size_micro)
-        for fill in _unsettled(accounts):
+        for fill in accounts.unsettled_fills():
             if (fill.slot, fill.start_s, fill.outcome) == key:
                 ours.may_add(-fill.size_micro if fill.side == "BUY" else fill.size_micro)
         for order in _doubtful(accounts):
@@ -154,11 +154,6 @@ def _shares(accounts: Accounts, view: View, at_ns: int) -> Iterator[Difference]:
             name = f"{slot} {start_s} {outcome}"
             text = f"{name}: {_amount(ours)} shares by our books, {show_micro(view.shares[token])} at the venue"
             yield Difference(f"shares {name}", slot, text)
-
-
-def _unsettled(accounts: Accounts) -> Iterator[e.Fill]:
-    """Fills that may yet fail: in our books, and perhaps not in the venue's balance."""
-    return (fill for fill in accounts.fills.values() if fill.status not in FINAL)
 
 
 def _doubtful(accounts: Accounts) -> Iterator[Order]:

@@ -68,6 +68,7 @@ def status(desk: Desk, wall_ns: int) -> dict[str, Any]:
         "day_loss_limit_micro": board.limits.day_loss_micro,
         "positions": [structs.asdict(holding) for holding in accounts.holdings()],
         "orders": [structs.asdict(resting) for resting in accounts.resting()],
+        "unsettled_fills": sum(1 for _ in accounts.unsettled_fills()),
         "reconciled": _reconciled(desk),
         "decided": desk.decisions.taken,
         "counters": dict(sorted(board.counters.items())),

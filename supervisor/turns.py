@@ -45,6 +45,7 @@ class Turns:
         self._after_ms: dict[str, int] = {}
         self._shown_ns: dict[str, int] = {}
         self._ownerless_ns: dict[str, int] = {}
+        self._closed = False
 
     def begin(self, shown: dict[str, list[int]]) -> None:
         """Take up every slot where the journal left it, and own up to the ticks of the time without a supervisor.
@@ -73,8 +74,14 @@ class Turns:
         owed = {tick for tick in missed if slot.window_start(tick // 1_000) in opened}
         return sorted(owed.union(tick for tick in shown if tick > last))
 
+    def close(self) -> None:
+        """No tick comes due any more, of whatever kind: the reign ends, and the next one owns up to what is owed."""
+        self._closed = True
+
     def step(self, name: str, event: slotstate.SlotEvent) -> None:
         """Advance a slot and do what its table says."""
+        if self._closed and isinstance(event, slotstate.Due):
+            return
         self.slots[name], commands = slotstate.step(self.slots[name], event)
         for command in commands:
             if isinstance(command, slotstate.Show):

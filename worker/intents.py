@@ -13,12 +13,14 @@ from typing import Final
 import msgspec
 
 from shared.messages import Account, BookSeen, Cancel, Intent, OrderView, Outcome, Place, Side, Terms
-from shared.units import MICRO, OffGrid, cost_of, round_to_tick, taker_fee
+from shared.units import CENT_MICRO, MICRO, OffGrid, cost_of, round_to_tick, taker_fee
 
 SHARE_STEP_MICRO: Final = 10_000
 """Sizes are hundredths of a share."""
 MARKETABLE_MIN_MICRO: Final = 1_000_000
 """The venue takes no immediate order below one dollar."""
+BOUGHT_STEP_MICRO: Final = 100
+"""An immediate purchase is worth whole cents, and comes to ten-thousandths of a share."""
 ORDERS_MAX: Final = 6
 """Orders of one window that may be open at once."""
 _UNSETTLED: Final = frozenset({"pending", "unknown"})
@@ -40,8 +42,16 @@ def shares(budget_micro: int, price_micro: int, terms: Terms, *, taking: bool) -
     size -= size % SHARE_STEP_MICRO
     if taking and size and cost_of(size, price_micro) + _fee(size, price_micro, terms) > budget_micro:
         size -= SHARE_STEP_MICRO  # the fee is rounded to five decimals, perhaps upwards
-    small = size < terms.min_size_micro or (taking and cost_of(size, price_micro) < MARKETABLE_MIN_MICRO)
-    return 0 if small else size
+    enough = takeable(size, price_micro, terms) if taking else size >= terms.min_size_micro
+    return size if enough else 0
+
+
+def takeable(size_micro: int, price_micro: int, terms: Terms) -> bool:
+    """Whether the venue takes an immediate purchase: worth a dollar, and the minimum of shares once it is rounded."""
+    value = size_micro * price_micro // MICRO
+    bought = (value - value % CENT_MICRO) * MICRO // price_micro
+    enough = bought - bought % BOUGHT_STEP_MICRO >= terms.min_size_micro
+    return enough and cost_of(size_micro, price_micro) >= MARKETABLE_MIN_MICRO
 
 
 def fee_per_share(price_micro: int, terms: Terms) -> int:

@@ -91,6 +91,7 @@ def _is_reported_as_the_venue_has_it(state: State) -> None:
     assert asked.exit_code == 0, asked.output
     told, books = msgspec.json.decode(asked.stdout), venue_books(state)
     assert books.orders, "a rehearsal in which nothing traded proves nothing here"
+    assert told["money"]["open_flow_micro"] == 0, "it ended with something open"
     assert sum(row["gross_micro"] for row in told["rows"]) == books.gross_micro
     assert sum(row["fee_micro"] for row in told["rows"]) == books.fee_micro
     assert told["holds"] is True

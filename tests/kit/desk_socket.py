@@ -121,6 +121,7 @@ def a_status(**fields: Any) -> dict[str, Any]:
         "day_loss_limit_micro": 100_000_000,
         "positions": [{"slot": "BTC/5m"}, {"slot": "ETH/5m"}, {"slot": "BTC/15m"}],
         "orders": [{"slot": "BTC/5m"}],
+        "unsettled_fills": 0,
         "reconciled": {"rounds": 118, "differences": 0, "at_ns": 1_784_851_280 * 10**9, "differs": [], "foreign": []},
         "decided": 235_872,
         "counters": {"orders_rejected": 2, "skip:deadline": 1, "skip:outage": 3},

@@ -59,6 +59,7 @@ def test_the_status_is_one_document_with_everything_on_one_screen() -> None:
     assert (status["day_realized_micro"], status["day_loss_limit_micro"]) == (0, 100_000_000)
     assert [(held["slot"], held["size_micro"]) for held in status["positions"]] == [(BTC, 4_000_000)]
     assert [(order["slot"], order["open_micro"]) for order in status["orders"]] == [(BTC, 6_000_000)]
+    assert status["unsettled_fills"] == 1
     assert (status["decided"], status["counters"], status["operation"]) == (4, {}, None)
     assert status["workers"] == [
         {

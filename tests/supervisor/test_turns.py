@@ -217,6 +217,17 @@ def test_no_event_raises_a_tick_while_an_order_is_in_flight() -> None:
     assert (ticks(still)[-1], still.state().in_flight) == (216, 1)
 
 
+def test_nothing_raises_a_tick_once_the_reign_ends() -> None:
+    """Neither an event nor the schedule: nobody would be there for the answer."""
+    still = in_the_snipe_window()
+    before = ticks(still)
+    still.desk.turns.close()
+    still.book(460_000, 490_000)
+    still.price()
+    still.to_s(290)
+    assert ticks(still) == before
+
+
 def test_an_event_after_a_windows_end_raises_nothing_in_it() -> None:
     """Even where the whole window is one snipe window."""
     still = a_trading_desk(ticks=Ticks(snipe_5m_s=300))

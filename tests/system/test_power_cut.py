@@ -25,7 +25,7 @@ UNDER_WAY_S: Final = 60.0
 EIO_EXIT: Final = 3
 
 WRITER: Final = """
-import asyncio, sys
+import asyncio, sys, time
 from pathlib import Path
 from shared import entries as e
 from shared.clock import SystemClock
@@ -49,7 +49,7 @@ async def main():
             journal.append(entry, number, 1)
             accounts.apply(entry, number)
         await journal.durable()
-        print(number, flush=True)
+        print(number, time.monotonic_ns(), flush=True)
         if number % 20 < 3:
             data = snapshots.pack(accounts, number, journal.link, "code")
             await asyncio.to_thread(snapshots.write, root / "snapshots", number, data)
@@ -147,18 +147,23 @@ def wrote_until_cut(disk: Disk, records: int, *how: str) -> int:
             assert writer.stdout is not None
             assert writer.stderr is not None
             assert writer.stdout.readline() == "begun\n", writer.stderr.read()
-            acked, first = 0, 0
-            while not first or acked < first + records:
-                acked = int(writer.stdout.readline())
-                first = first or acked
-            disk.cut()
-            rest = writer.stdout.read().split()
+            first = acked = _acked(writer.stdout.readline())[0]
+            while acked < first + records:
+                acked, _ = _acked(writer.stdout.readline())
+            cut_ns = disk.cut()
+            rest = [_acked(line) for line in writer.stdout.read().splitlines()]
             code = writer.wait()
             assert code == EIO_EXIT, (code, writer.stderr.read())
         finally:
             late.cancel()
             writer.kill()
-    return int(rest[-1]) if rest else acked
+    return max([acked, *(number for number, at_ns in rest if at_ns < cut_ns)])
+
+
+def _acked(line: str) -> tuple[int, int]:
+    """The newest record that is durable, and when that was told, monotonic nanoseconds."""
+    number, at_ns = map(int, line.split())
+    return number, at_ns
 
 
 def came_back(disk: Disk) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from kit.tapes import START_S, TERMS, a_book
 
 from shared.messages import Account, Cancel, OrderView, PositionView
 from shared.units import cost_of, taker_fee
+from supervisor.venue.requests import order_amounts
 from worker import intents
 
 FREE = msgspec.structs.replace(TERMS, fee_rate_micro=0)
@@ -46,6 +47,23 @@ def test_a_budget_is_never_passed(budget_micro: int, cents: int, taking: bool) -
     assert cost_of(size, price) + fee <= budget_micro
     assert size % intents.SHARE_STEP_MICRO == 0
     assert size == 0 or size >= TERMS.min_size_micro
+
+
+@given(st.integers(0, 20_000_000), st.integers(10, 990).map(lambda mills: mills * 1_000))
+def test_an_immediate_purchase_is_no_smaller_than_the_minimum_once_it_is_rounded(budget: int, price: int) -> None:
+    """Its value is rounded down to cents and its shares with it, as orders are made of it; what falls short is none."""
+    fine = msgspec.structs.replace(FREE, tick_micro=1_000)
+    size = intents.shares(budget, price, fine, taking=True)
+    if size:
+        _, bought = order_amounts("BUY", "FAK", price, size, fine.tick_micro)
+        assert bought >= fine.min_size_micro
+
+
+def test_a_price_between_cents_takes_more_than_the_minimum() -> None:
+    """Five shares at 0.991 are worth 4.955: of 4.95 the venue makes 4.9949."""
+    assert not intents.takeable(5_000_000, 991_000, FREE)
+    assert intents.takeable(5_000_000, 992_000, FREE)
+    assert intents.takeable(5_010_000, 991_000, FREE)
 
 
 def test_a_bid_betters_the_best_by_a_tick_but_never_crosses() -> None:

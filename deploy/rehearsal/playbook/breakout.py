@@ -20,6 +20,7 @@ from worker.intents import (
     held,
     offer_price,
     take,
+    takeable,
     towards,
     unsettled,
 )
@@ -38,8 +39,6 @@ DRIFT_MICRO: Final = 30_000
 SIZE_MICRO: Final = 5_000_000
 HELPING_S: Final = 100
 BUDGET_MICRO: Final = 14_000_000
-CHEAP_MICRO: Final = 210_000
-"""Below, five shares cost less than the dollar that an immediate order must be worth."""
 LAST_S: Final = 8.0
 
 
@@ -70,7 +69,9 @@ def _helping(scene: Scene) -> int:
 
 def _takes(scene: Scene, tick: Tick, outcome: Outcome) -> bool:
     ask = scene.best_ask(outcome)
-    if ask is None or ask < CHEAP_MICRO or ask > scene.fair_micro(outcome) + DEAR_MICRO or unsettled(tick.account):
+    if ask is None or ask > scene.fair_micro(outcome) + DEAR_MICRO or not takeable(SIZE_MICRO, ask, scene.terms):
+        return False
+    if unsettled(tick.account):
         return False
     cost = cost_of(SIZE_MICRO, ask + fee_per_share(ask, scene.terms))
     fits = committed(tick.account) + cost <= BUDGET_MICRO

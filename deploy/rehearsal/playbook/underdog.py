@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.messages import Decision, Outcome, Tick
 from shared.units import cost_of
-from worker.intents import Quote, bid_price, committed, fee_per_share, held, take, towards, unsettled
+from worker.intents import Quote, bid_price, committed, fee_per_share, held, take, takeable, towards, unsettled
 from worker.scene import Blind, Scene, look, other
 from worker.view import View
 
@@ -52,6 +52,8 @@ def _late_ask(scene: Scene, tick: Tick, favourite: Outcome) -> int | None:
     """The favourite's ask when it is to be taken now: once a window, late, and not much above its value."""
     ask, fair = scene.best_ask(favourite), scene.fair_micro(favourite)
     if ask is None or not LAST_S < scene.left_s <= LATE_S or fair < SURE_MICRO or ask > fair + DEAR_MICRO:
+        return None
+    if not takeable(SIZE_MICRO, ask, scene.terms):
         return None
     cost = cost_of(SIZE_MICRO, ask + fee_per_share(ask, scene.terms))
     fits = committed(tick.account) + cost <= BUDGET_MICRO

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import BookSeen, Decision, Intent, Tick
-from worker.intents import Quote, cancels, held, on_grid, take, towards, unsettled
+from shared.messages import BookSeen, Decision, Intent, Terms, Tick
+from worker.intents import Quote, cancels, held, on_grid, take, takeable, towards, unsettled
 from worker.view import View
 
 SIZE_MICRO: Final = 5_000_000
@@ -28,21 +28,22 @@ def decide(view: View, tick: Tick) -> Decision:
         return Decision(cancels(tick.account.orders), {"verdict": "hold: paused"})
     if window is None or window.terms is None or not {"Up", "Down"} <= window.books.keys():
         return Decision((), {"verdict": "hold: no books yet"})
-    return Decision(
-        _wishes(tick, window.books["Up"], window.books["Down"], window.terms.tick_micro), {"verdict": "busy"}
-    )
+    return Decision(_wishes(tick, window.books["Up"], window.books["Down"], window.terms), {"verdict": "busy"})
 
 
-def _wishes(tick: Tick, up: BookSeen, down: BookSeen, tick_micro: int) -> tuple[Intent, ...]:
-    if not tick.entries and not held(tick.account, "Up") and not unsettled(tick.account) and _fair(up):
+def _wishes(tick: Tick, up: BookSeen, down: BookSeen, terms: Terms) -> tuple[Intent, ...]:
+    if not tick.entries and not held(tick.account, "Up") and not unsettled(tick.account) and _fair(up, terms):
         return (take("Up", "BUY", up.asks[0].price_micro, SIZE_MICRO),)
     wanted = []
     if down.bids and not down.stale:
-        price = on_grid(max(tick_micro, down.bids[0].price_micro - DEEP_MICRO), tick_micro)
+        price = on_grid(max(terms.tick_micro, down.bids[0].price_micro - DEEP_MICRO), terms.tick_micro)
         wanted = [Quote("Down", "BUY", price, SIZE_MICRO)] if price is not None else []
     account, entries = tick.account, not tick.entries
     return towards(wanted, account, drift_micro=DRIFT_MICRO, budget_micro=BUDGET_MICRO, entries=entries)
 
 
-def _fair(book: BookSeen) -> bool:
-    return not book.stale and bool(book.asks) and CHEAP_MICRO <= book.asks[0].price_micro <= DEAR_MICRO
+def _fair(book: BookSeen, terms: Terms) -> bool:
+    if book.stale or not book.asks:
+        return False
+    price = book.asks[0].price_micro
+    return CHEAP_MICRO <= price <= DEAR_MICRO and takeable(SIZE_MICRO, price, terms)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.messages import BookSeen, Decision, Intent, Outcome, Tick
-from worker.intents import Quote, cancels, held, on_grid, take, towards, unsettled
+from shared.messages import BookSeen, Decision, Intent, Outcome, Terms, Tick
+from worker.intents import Quote, cancels, held, on_grid, take, takeable, towards, unsettled
 from worker.view import View
 
 TURN_MS: Final = 5_000
@@ -32,16 +32,17 @@ def decide(view: View, tick: Tick) -> Decision:
     if window is None or window.terms is None or not {"Up", "Down"} <= window.books.keys():
         return Decision((), {"verdict": "hold: no books yet"})
     outcome = TURNS[tick.tick // TURN_MS % len(TURNS)]
-    entry = _entry(tick, window.books["Up"])
+    entry = _entry(tick, window.books["Up"], window.terms)
     return Decision((*entry, *_bid(tick, outcome, window.books[outcome], window.terms.tick_micro)), {"turn": outcome})
 
 
-def _entry(tick: Tick, up: BookSeen) -> tuple[Intent, ...]:
+def _entry(tick: Tick, up: BookSeen, terms: Terms) -> tuple[Intent, ...]:
     """Once a window, at a price that is neither dear nor cheap."""
-    fair = not up.stale and bool(up.asks) and CHEAP_MICRO <= up.asks[0].price_micro <= DEAR_MICRO
-    if tick.entries or held(tick.account, "Up") or unsettled(tick.account) or not fair:
+    if tick.entries or held(tick.account, "Up") or unsettled(tick.account) or up.stale or not up.asks:
         return ()
-    return (take("Up", "BUY", up.asks[0].price_micro, SIZE_MICRO),)
+    price = up.asks[0].price_micro
+    fair = CHEAP_MICRO <= price <= DEAR_MICRO and takeable(SIZE_MICRO, price, terms)
+    return (take("Up", "BUY", price, SIZE_MICRO),) if fair else ()
 
 
 def _bid(tick: Tick, outcome: Outcome, book: BookSeen, tick_micro: int) -> tuple[Intent, ...]:
