@@ -103,8 +103,11 @@ def _value(text: str) -> Any:
 
 def _ask(address: str, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
     """One request to the control. Raises: _Unanswered: nobody is there, or somebody who is no rehearsal venue."""
-    where = urlsplit(address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=ANSWER_S)
+    try:
+        where = urlsplit(address)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=ANSWER_S)
+    except ValueError as error:
+        raise _Unanswered(f"{address} is no address ({error})") from error
     try:
         raw = None if body is None else msgspec.json.encode(body)
         connection.request(method, path, raw, {"Content-Type": "application/json"})

@@ -26,9 +26,14 @@ VERBS: Final = {
 """The module of each verb; the command in it has the verb's name."""
 
 
-@click.group(cls=Verbs, rooms=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    rooms=VERBS,
+    beside="deploy.foresightctl",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 def main() -> None:
-    """Foresight: trade, rehearse, verify."""
+    """Foresight: trade, rehearse, verify. A desk that runs is looked at and steered with `foresightctl`."""
 
 
 if __name__ == "__main__":

@@ -26,7 +26,12 @@ VERBS: Final = {
 """The module of each verb; the command in it has the verb's name."""
 
 
-@click.group(cls=Verbs, rooms=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Verbs,
+    rooms=VERBS,
+    beside="deploy.foresight",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="foresightctl")
 def main() -> None:
     """Look at the trading desk, steer it, and let new releases take over without it going dark.

@@ -89,6 +89,9 @@ def rehearse(
     Prints what the offline judge counted and ends with 0 only if every promise held: each tick one outcome, no feed
     reconnected, no order touched by a flip, positions the sum of the fills, every order led back to release,
     parameters and epoch.
+
+    Exit codes: 0 all of it holds; 1 a promise did not, or a deploy failed, and the text says which; 66 the day or
+    scenario is not there; 69 the desk did not come; 130 interrupted, and what was recorded is kept.
     """
     state = State(state_dir or default_state().parent / "rehearsals" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     rehearsal = Rehearsal(state, World(day, speed, seed, start, scenario=scenario), minutes, deploys)

@@ -50,6 +50,8 @@ HELD_S: Final = 20.0
 """How long another, such as `halt --direct`, may hold the folder after our own supervisor ended; then it is theirs."""
 COMPLAINT: Final = "foresight venue: "
 """How the venue begins a line that says why it cannot run."""
+USAGE_FAULT: Final = "Error: "
+"""How it begins one that says what is wrong with its options: they were ours, and so are the words."""
 EOF_S: Final = 5.0
 """How long a process that has closed its output may take to end."""
 COMPLAINTS_MAX: Final = 20
@@ -162,7 +164,7 @@ class RehearsalDesk:
             raise CannotRun(_NOT_AGAIN[code], f"the supervisor ended with {code}: {self._complaint()}")
         self._ends_ns = [end for end in self._ends_ns if now_ns - end < 60 * NS] + [now_ns]
         if len(self._ends_ns) > RESTARTS_MAX:
-            raise CannotRun("UNAVAILABLE", f"the supervisor keeps ending: {self._tail('supervisor.log')}")
+            raise self._away("the supervisor keeps ending")
         self.say(f"the supervisor ended with {code}; it is started again")
         self._start_supervisor()
 
@@ -195,7 +197,7 @@ class RehearsalDesk:
             except client.Unavailable:
                 pass
             time.sleep(_POLL_S)
-        raise CannotRun("UNAVAILABLE", f"{what} did not happen in {seconds:g} s: {self._tail('supervisor.log')}")
+        raise self._away(f"{what} did not happen in {seconds:g} s")
 
     def wait_for_first_decision(self, seconds: float = FIRST_S) -> dict[str, Any]:
         """Wait until a release trades, so many real seconds; a recorded day that has no window now gets its time.
@@ -322,6 +324,13 @@ class RehearsalDesk:
     def _settings_path(self) -> Path:
         return self.state.root / "rehearsal.toml"
 
+    def _away(self, what: str) -> CannotRun:
+        """What is not there, with the supervisor's last line, and where the others are."""
+        log = self.state.root / "supervisor.log"
+        return CannotRun(
+            "UNAVAILABLE", f"{what}: {self._tail(log.name)}", f"read {log}, of which this is the last line"
+        )
+
     def _tail(self, name: str) -> str:
         lines = _text(self.state.root / name).strip().splitlines()
         return lines[-1][:400] if lines else ""
@@ -334,7 +343,7 @@ def _complaints(path: Path, begin: int, name: str) -> str:
     """Why a process would not start: the lines of its log in which it says so under its own name, else its last one."""
     lines = _text(path, begin).strip().splitlines()
     named = [line.removeprefix(name) for line in lines if line.startswith(name)]
-    return "\n".join(named[-COMPLAINTS_MAX:]) or (lines[-1][:400] if lines else "")
+    return "\n".join(named[-COMPLAINTS_MAX:]) or (lines[-1].removeprefix(USAGE_FAULT)[:400] if lines else "")
 
 
 def _text(path: Path, begin: int = 0) -> str:

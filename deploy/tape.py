@@ -75,11 +75,13 @@ def _part(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fixed(source: Path, place: Place | None) -> Place | None:
-    """A place that does not float; where the tape ends is looked up only for one that did. Raises: as `last_frame`."""
+    """A place that does not float; only for one that did, the end of the tape is looked up. Raises: NoTape; OSError."""
     if place is None or not place.floats:
         return place
     last = last_frame(source)
-    return place.fixed(last.at_ns if last is not None else 0)
+    if last is None:
+        raise tapes.NoTape(f"{source} holds no tape")
+    return place.fixed(last.at_ns)
 
 
 @tape.command()

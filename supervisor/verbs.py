@@ -383,7 +383,7 @@ def _operation(asked: Asked) -> Done:
     op = asked.text("op")
     operation = asked.desk.operations.known(op)
     if operation is None:
-        raise Refused("NOINPUT", f"no operation {op}", "foresightctl events")
+        raise Refused("NOINPUT", f"no operation {op}", "foresightctl op list")
     return Done(operation.result or operation.phase, _view(asked.desk, operation), op=op)
 
 
@@ -407,9 +407,8 @@ def _promote(asked: Asked) -> Done:
     try:
         asked.desk.operations.promote(asked.now, asked.caller.actor)
     except rollout.RefusedEvent as error:
-        raise Refused(
-            "PRECONDITION", f"{running.op} waits for nobody: {error}", f"foresightctl wait {running.op}"
-        ) from error
+        text = f"{running.op} waits for nobody's word, it is in phase {running.phase}"
+        raise Refused("PRECONDITION", text, f"foresightctl wait {running.op}") from error
     return Done(f"{running.op} goes on with {after}", op=running.op, changed=True)
 
 

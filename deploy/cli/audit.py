@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from deploy.cli.show import Context, verb
+from deploy.cli.show import Context, counted, verb
 from deploy.ranges import stamp
 from shared.entries import UnknownEntry, decode_stamp
 from shared.records import Damaged, linked
@@ -40,7 +40,11 @@ def verify(context: Context, digest: str) -> None:
     except OSError as error:
         context.fail("IOERR", f"{error.filename}: {error.strerror}")
     if not walk.segments:
-        context.fail("NOINPUT", f"{context.state.root} holds no journal", "foresightctl audit verify --state-dir DESK")
+        context.fail(
+            "NOINPUT",
+            f"{context.state.root} holds no journal",
+            "name the folder of a desk that has run: --state-dir DESK",
+        )
     if digest and not walk.noted_at:
         anew = f"no record has the digest {digest}: this is another journal, its end is lost, or it was written anew"
         context.fail("IOERR", anew, "compare it with its backup", data=asdict(walk))
@@ -81,8 +85,13 @@ class Walk:
         self.first_wall_ns = self.first_wall_ns or its.wall_ns
 
 
+def _counts(walk: Walk) -> str:
+    records, segments = counted(walk.records, "record"), counted(walk.segments, "segment")
+    return f"{records} in {segments}, {counted(walk.term, 'reign')}"
+
+
 def _lines(context: Context, walk: Walk) -> list[str]:
-    lines = [f"the chain holds: {walk.records} records in {walk.segments} segments, {walk.term} reigns"]
+    lines = [f"the chain holds: {_counts(walk)}"]
     if walk.records:
         lines += [f"  from    {stamp(walk.first_wall_ns)}", f"  to      {stamp(walk.last_wall_ns)}"]
         lines += [f"  digest  {walk.digest}"]

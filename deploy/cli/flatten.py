@@ -60,7 +60,8 @@ def _confirm(context: Context, slot: str) -> None:
         context.fail("DECLINED", f"flatten {slot} sells what is held, and nobody confirmed it", again)
     mode = str(status["mode"])
     held = [held for held in status["positions"] if slot in {"all", held["slot"]}]
-    click.echo(f"This cancels every order of {slot} and sells {counted(len(held), 'position')} at once.", err=True)
+    whose = "every slot" if slot == "all" else slot
+    click.echo(f"This cancels every order of {whose} and sells {counted(len(held), 'position')} at once.", err=True)
     if click.prompt(f"Type {mode} to go on", default="", show_default=False, err=True).strip() != mode:
         context.fail("DECLINED", f"flatten {slot} was not confirmed", again)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import msgspec
@@ -23,6 +23,7 @@ from deploy.cli.show import (
 )
 from deploy.ranges import stamp
 from shared.clock import NS
+from shared.messages import Reply
 from shared.outcomes import EXIT
 from shared.units import show_micro, show_usd
 
@@ -30,6 +31,8 @@ LINE_MAX = 80
 """Columns of a line that others wrote."""
 LOOK_S = 0.5
 """Between two looks for news."""
+EVENTS_MAX: Final = 500
+"""As many as a desk tells at once."""
 
 
 @click.command()
@@ -124,11 +127,19 @@ def _operation_line(operation: dict[str, Any]) -> str:
     return f"{line}, waiting for {waiting}" if waiting else line
 
 
+def _heard(context: Context, verb: str, args: dict[str, Any] | None = None) -> Reply:
+    """What a desk answers; one that refuses, as an older one does a verb it does not know, ends the command."""
+    reply = client.ask(context.state, verb, args)
+    if not reply.ok:
+        context.finish(reply)
+    return reply
+
+
 @click.command()
 @verb
 def slots(context: Context) -> None:
     """Every slot: what it does, its window, its owner, its market."""
-    reply = client.ask(context.state, "slots")
+    reply = _heard(context, "slots")
     head = ("SLOT", "STATE", "CLOSES", "BID/ASK", "OWNER", "RELEASE", "EPOCH", "OPEN", "ORDERS")
     context.finish(reply, table([head, *map(_slot_row, reply.data)]))
 
@@ -158,7 +169,7 @@ def _price(text: str) -> str:
 @verb
 def claims(context: Context) -> None:
     """What is owed to us: winners to redeem, pairs being merged, what came of each, newest last."""
-    reply = client.ask(context.state, "claims")
+    reply = _heard(context, "claims")
     head = ("CLAIM", "SLOT", "WINDOW", "DOLLARS", "STATE", "NONCE", "WHY")
     context.finish(reply, table([head, *map(_claim_row, reply.data)]) if reply.data else "nothing was ever owed")
 
@@ -184,18 +195,25 @@ def releases(context: Context, diff: tuple[str, str] | None) -> None:
         from deploy.cli.compare import compare  # brings everything that staging needs; looking has to be quick
 
         compare(context, *diff)
-    reply = client.ask(context.state, "releases")
+    reply = _heard(context, "releases")
     rows = [(f"r{r['seq']}", r["hash"], r["role"], r["lock"]) for r in reply.data]
     context.finish(reply, table([("RELEASE", "HASH", "ROLE", "ENVIRONMENT"), *rows]))
 
 
 @click.command()
-@click.option("-n", "--limit", default=30, show_default=True, help="How many, newest last.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, EVENTS_MAX),
+    default=30,
+    show_default=True,
+    help="How many, newest last.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what happens, until Ctrl-C.")
 @verb
 def events(context: Context, limit: int, follow: bool) -> None:
     """What happened lately: handovers, orders, fills, operations, alarms. Times are the market's, UTC."""
-    reply = client.ask(context.state, "events", {"limit": limit})
+    reply = _heard(context, "events", {"limit": limit})
     if not follow:
         context.finish(reply, "\n".join(map(event_line, reply.data)) or "nothing happened yet")
     _follow(context, reply.data)
@@ -217,7 +235,7 @@ def _print_all(context: Context, shown: list[dict[str, Any]]) -> NoReturn:
             click.echo(msgspec.json.encode(event).decode() if context.as_json else event_line(event))
         sys.stdout.flush()
         time.sleep(LOOK_S)
-        shown = client.ask(context.state, "events", {"after_ns": last_ns, "limit": 500}).data
+        shown = _heard(context, "events", {"after_ns": last_ns, "limit": EVENTS_MAX}).data
 
 
 def event_line(event: dict[str, Any]) -> str:

@@ -149,6 +149,8 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
             context.fail("INTERNAL", text, "foresightctl --version")
         except PathTooLong as error:
             context.fail("CONFIG", str(error), "export FORESIGHT_STATE_DIR=a folder with a shorter path")
+        except click.Abort:
+            context.fail("DECLINED", "nobody answered what was asked, and nothing was done", "foresightctl status")
         except KeyboardInterrupt:
             context.interrupted()
 

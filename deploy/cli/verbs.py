@@ -15,11 +15,13 @@ from shared.outcomes import EXIT
 
 
 class Verbs(click.Group):
-    """Args: rooms: the module of each verb, in the order in which help lists them."""
+    """Args: rooms: the module of each verb, in the order in which help lists them. beside: the module of the command
+    beside this one, whose verbs, its `VERBS`, are easily typed here.
+    """
 
-    def __init__(self, *arguments: Any, rooms: dict[str, str], **attributes: Any) -> None:
+    def __init__(self, *arguments: Any, rooms: dict[str, str], beside: str = "", **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
-        self.rooms = rooms
+        self.rooms, self.beside = rooms, beside
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.rooms)
@@ -43,5 +45,12 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but a slip of the finger is held against verbs that are not imported yet."""
         if args[0] not in self.rooms and not args[0].startswith("-"):
+            self._refuse_neighbour(ctx, args[0])
             raise NoSuchCommand(args[0], possibilities=self.rooms, ctx=ctx)
         return super().resolve_command(ctx, args)
+
+    def _refuse_neighbour(self, ctx: click.Context, verb: str) -> None:
+        """Say so if a verb is the other command's. Raises: click.UsageError."""
+        if self.beside and verb in import_module(self.beside).VERBS:
+            command = self.beside.rpartition(".")[2]
+            raise click.UsageError(f"'{verb}' is a verb of {command}; type: {command} {verb}", ctx)

@@ -105,6 +105,13 @@ def test_who_is_no_rehearsal_venue_is_not_taken_for_one(says: bytes, monkeypatch
     assert (result.exit_code, "is no rehearsal venue; name a running one" in result.output) == (69, True)
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:here", "http://[", "http://127.0.0.1:99999"])
+def test_what_is_no_address_is_told(address: str) -> None:
+    """As one line, not as a traceback."""
+    result = run("--list", "--venue", address)
+    assert (result.exit_code, f"{address} is no address" in result.output) == (69, True)
+
+
 def test_nobody_there_is_told(tmp_path: Path) -> None:
     """With where it was looked."""
     result = run("--list", "--venue", "http://127.0.0.1:9")

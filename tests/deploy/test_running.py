@@ -158,6 +158,14 @@ def test_a_venue_that_says_no_is_quoted(play: Play) -> None:
     assert error.code == "NOINPUT"
 
 
+def test_a_venue_whose_options_make_no_sense_is_quoted(play: Play) -> None:
+    """They were the person's, to the desk; nothing of how the venue's command line says so is left."""
+    refuses = "print('Usage: ...\\n\\nError: --start is a time', file=sys.stderr); sys.exit(2)"
+    error = fails(play(venue=refuses))
+    assert error.lines("foresight run") == "foresight run: --start is a time"
+    assert error.code == "USAGE"
+
+
 def test_everything_a_venue_has_against_a_scenario_is_quoted(play: Play) -> None:
     """A line for each thing, each under the name of the command; nothing of the times before."""
     complaint = "print('{}', file=sys.stderr); sys.exit(78)"

@@ -140,6 +140,21 @@ def test_the_end_of_a_tape_is_a_place_to_count_from(desk: Path, tmp_path: Path) 
     assert 59 * NS < made["to_ns"] - made["from_ns"] <= 60 * NS
 
 
+def test_a_part_begins_where_a_replay_would(desk: Path, tmp_path: Path) -> None:
+    """One way to write places: a time of the tape's day, and one before its end, name the same frames as a moment."""
+    folders = []
+    for number, begin in enumerate(("2027-01-15T08:05:00Z", "08:05")):
+        folders.append(tmp_path / str(number))
+        assert run("cut", folders[-1], "--state-dir", desk, "--from", begin, "--lookback", "0").exit_code == 0
+    assert len({run("check", "--tape", folder).stdout.splitlines()[-1] for folder in folders}) == 1
+    assert run("export", tmp_path / "end", "--state-dir", desk, "--from", "-30s", "--to", "-20s").exit_code == 0
+
+
+def test_a_place_before_an_end_needs_a_tape(tmp_path: Path) -> None:
+    """66 where there is none."""
+    assert run("cut", tmp_path / "part", "--tape", tmp_path, "--from", "-1m").exit_code == 66
+
+
 def test_tables_are_exported(desk: Path, tmp_path: Path) -> None:
     """One file each, told with their rows; also as a document."""
     result = run("export", tmp_path / "out", "--state-dir", desk, "--table", "ticks", "--table", "gaps")

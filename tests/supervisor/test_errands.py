@@ -86,7 +86,7 @@ def test_a_cancels_answer_is_told_with_how_long_it_took() -> None:
 def test_an_order_was_sent_no_later_than_its_answer_says(effect: fx.Submit | fx.Batch) -> None:
     """However long this process stood still between answer and turn: a word that came in between is a word of it."""
     sent, clock = Sent(), Watch()
-    sent.gateway.place.return_value, sent.gateway.place_all.return_value = Answer("accepted"), [Answer("accepted")]
+    sent.gateway.place.return_value, sent.gateway.place_batch.return_value = Answer("accepted"), [Answer("accepted")]
 
     @contextmanager
     def turn() -> Iterator[Moment]:

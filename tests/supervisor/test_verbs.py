@@ -422,7 +422,7 @@ def test_an_operation_can_be_asked_for_while_it_runs_and_when_it_ended() -> None
 def test_an_operation_nobody_knows_is_not_found(op: str) -> None:
     """With where to look."""
     reply = asked(a_desk_that_knows(), "operation", op=op)
-    assert (reply.code, reply.message, reply.hint) == ("NOINPUT", f"no operation {op}", ("foresightctl events",))
+    assert (reply.code, reply.message, reply.hint) == ("NOINPUT", f"no operation {op}", ("foresightctl op list",))
 
 
 def test_an_abort_puts_the_running_operation_back() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import PROMISES
 
 from deploy.analysis.command import verify
@@ -67,6 +68,15 @@ def test_a_desk_that_broke_one_is_not(broke: State) -> None:
     assert "  ! BTC/5m tick 1784851205000 has 2 outcomes" in result.stdout.splitlines()
 
 
+def test_a_desk_that_runs_may_owe_what_is_under_way(broke: State) -> None:
+    """So whoever judges one too early is told what to do; the verdict stays what it is, and so does its document."""
+    assert "this desk runs" not in run(broke.root).stderr
+    with PlayedDesk(broke, status=a_reply(data=a_status())):
+        result = run(broke.root, "--json")
+    assert (result.exit_code, msgspec.json.decode(result.stdout)["verified"]) == (1, False)
+    assert "this desk runs, and what is under way is not written down yet" in result.stderr
+
+
 def test_the_verdict_is_one_document(kept: State, broke: State) -> None:
     """The code says the same as `verified`."""
     for state, verified in ((kept, True), (broke, False)):
@@ -77,7 +87,8 @@ def test_the_verdict_is_one_document(kept: State, broke: State) -> None:
 
 
 def test_the_desk_nobody_named_is_the_default(kept: State) -> None:
-    """As for every other command."""
+    """As for every other command; and named as for every other one, it is that."""
+    assert run("--state-dir", kept.root).stdout == run(kept.root).stdout
     assert run(FORESIGHT_STATE_DIR=str(kept.root)).stdout.startswith(f"{kept.root}: verified\n")
 
 

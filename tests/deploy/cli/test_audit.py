@@ -134,7 +134,7 @@ def test_a_journal_that_was_only_just_made_holds(state: State) -> None:
     """A header and nothing else: there is no time and no digest to tell."""
     Appender(state.journal, "journal").close()
     result = ctl(state, "audit", "verify")
-    assert (result.exit_code, result.stdout) == (0, "the chain holds: 0 records in 1 segments, 0 reigns\n")
+    assert (result.exit_code, result.stdout) == (0, "the chain holds: 0 records in 1 segment, 0 reigns\n")
 
 
 # --- it does not hold -------------------------------------------------------------------------------------------------
@@ -232,6 +232,7 @@ def test_where_there_is_no_journal_nothing_can_be_proved(state: State, made: boo
     answer = document(ctl(state, "audit", "verify", "--json"))
     assert (answer["exit"], answer["code"]) == (66, "NOINPUT")
     assert "holds no journal" in answer["message"]
+    assert answer["hint"] == ["name the folder of a desk that has run: --state-dir DESK"]
 
 
 def test_a_journal_that_cannot_be_read_is_an_error_of_the_disk(state: State) -> None:

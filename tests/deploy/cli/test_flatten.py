@@ -86,7 +86,7 @@ def test_a_person_types_which_desk_it_is(state: State, typed: str, code: int, wi
     with PlayedDesk(state, status=flat, flatten=begun(BTC_5m="x")) as desk:
         exit_code, said = on_a_terminal(state, typed)
     assert (exit_code, len(desk.asked("flatten"))) == (code, wishes), said
-    assert "This cancels every order of all and sells 3 positions at once." in said
+    assert "This cancels every order of every slot and sells 3 positions at once." in said
     assert "Type rehearsal to go on" in said
 
 

@@ -200,6 +200,26 @@ def test_events_have_a_line_each(state: State) -> None:
     assert [request.args for request in desk.heard] == [{"limit": 7}, {"limit": 30}]
 
 
+@pytest.mark.parametrize("limit", ["-3", "0", "501", "many"])
+def test_a_number_of_events_that_no_desk_tells_is_not_asked_for(limit: str, state: State) -> None:
+    """2, with the range; a desk would refuse it, or tell nothing."""
+    with PlayedDesk(state) as desk:
+        result = ctl(state, "events", "--limit", limit)
+    assert (result.exit_code, desk.heard) == (2, [])
+    assert "1<=x<=500" in result.stderr or "'many' is not a valid integer" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["slots", "claims", "releases", "events"])
+def test_a_desk_that_refuses_a_look_is_quoted(verb: str, state: State) -> None:
+    """As one does that has been alive for longer than the verb: its words and its code, for people and programs."""
+    refusal = a_reply("USAGE", f"unknown verb '{verb}'", hint=("foresightctl --help",))
+    with PlayedDesk(state, **{verb: refusal}):
+        said = ctl(state, verb)
+        assert document(ctl(state, verb, "--json"))["code"] == "USAGE"
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert said.stderr.startswith(f"foresightctl: unknown verb '{verb}'\n  trading ")
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["for people", "for programs"])
 def test_events_can_be_followed(as_json: bool, state: State) -> None:
     """Each is printed once, as it comes, until Ctrl-C; for programs each is a document."""

@@ -68,7 +68,7 @@ def test_an_operation_that_is_held_says_before_what_and_why() -> None:
 
 def test_an_operation_nobody_knows_is_not_found(state: State) -> None:
     """66, and who trades."""
-    with PlayedDesk(state, operation=a_reply("NOINPUT", "no operation nope", hint=("foresightctl events",))):
+    with PlayedDesk(state, operation=a_reply("NOINPUT", "no operation nope", hint=("foresightctl op list",))):
         result = ctl(state, "op", "show", "nope")
     assert result.exit_code == 66
     assert f"  trading  r41 {BLUE[:8]}, TRADING\n" in result.stderr

@@ -144,6 +144,12 @@ def _unheard(context: Context, heard: bool) -> None:
 
 @click.command()
 @verb
+def _asking(context: Context) -> None:
+    click.prompt("Type rehearsal to go on", err=True)
+
+
+@click.command()
+@verb
 def _lost(context: Context) -> None:
     context.fail("IOERR", "the disk is full", data={"bytes": 0})
 
@@ -153,6 +159,14 @@ def test_ctrl_c_is_no_traceback(state: State) -> None:
     result = CliRunner().invoke(_left, ["--state-dir", str(state.root)])
     assert result.exit_code == 130
     assert result.stderr.startswith("foresightctl: interrupted before an answer came\n  trading  ")
+
+
+def test_a_question_that_a_person_leaves_is_declined(state: State) -> None:
+    """Ctrl-C or an end of input where something has to be typed: 17, nothing was done, and no fault of ours."""
+    left = CliRunner().invoke(_asking, ["--state-dir", str(state.root)], input="")
+    assert left.exit_code == 17
+    assert "foresightctl: nobody answered what was asked, and nothing was done\n  trading  " in left.stderr
+    assert document(CliRunner().invoke(_asking, ["--state-dir", str(state.root), "--json"], input=""))["exit"] == 17
 
 
 def test_ctrl_c_names_the_operation_that_may_have_begun(state: State) -> None:

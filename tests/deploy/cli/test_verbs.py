@@ -51,6 +51,14 @@ def test_nearest_verbs_are_named() -> None:
     assert CliRunner().invoke(command, ["xyz"]).stderr.endswith("Error: No such command 'xyz'.\n")
 
 
+def test_a_verb_of_the_other_command_is_told_where_it_is() -> None:
+    """2, and what to type: there are two commands, and nobody remembers whose `report` is."""
+    for mine, other, verb in ((foresight, "foresightctl", "status"), (foresightctl, "foresight", "report")):
+        result = CliRunner().invoke(mine.main, [verb])
+        assert result.exit_code == 2
+        assert result.stderr.endswith(f"Error: '{verb}' is a verb of {other}; type: {other} {verb}\n")
+
+
 def test_ctrl_c_while_a_verb_is_imported_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """130, as a shell expects: nothing was asked yet."""
 
