@@ -144,9 +144,9 @@ class Accounts:
     own_orders: int = 0
     """How many orders the desk has placed for people, ever: the next one's number, which no other has."""
     standing: e.Standing | None = None
+    """What the venue said last that we may do; None until it was asked once."""
     pruned: e.TapePruned | None = None
     """All that went of the tape, added up, by the policy it went by last."""
-    """What the venue said last that we may do; None until it was asked once."""
     cash_micro: int = 0
     transferred_micro: int = 0
     """What people brought in and took out past the desk, together; no result of any release."""
