@@ -141,7 +141,7 @@ def test_orders_at_our_pace_never_meet_the_venues_limit(tmp_path: Path) -> None:
             assert answer.left is not None
             sent += 1
         batches = [desk.signed(BATCH_MAX) for _ in range(UNPACED // BATCH_MAX)]
-        bare = await asyncio.gather(*map(desk.gateway.place_all, batches))
+        bare = await asyncio.gather(*map(desk.gateway.place_batch, batches))
         assert "too_many" in {answer.mode for answers in bare for answer in answers}
 
     play(tmp_path, scenario, rules=Rules(grant_micro=10**12))

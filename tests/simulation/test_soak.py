@@ -38,7 +38,7 @@ ORDERS: Final = 1_200
 NIGHT_ORDERS, RUN_ORDERS = 100_000, 10_000
 NIGHT_EACH: Final = 20
 """So often at least each kind of fault happens in a night."""
-MUTANT_ORDERS, MUTANT_SEEDS = 300, 4
+MUTANT_ORDERS, MUTANT_SEEDS = 300, 8
 LATE_SEEDS: Final = range(1, 9)
 """About each third of them meets it."""
 REPLAYED_ORDERS: Final = 120
