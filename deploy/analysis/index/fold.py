@@ -151,7 +151,8 @@ class Fold:
         self.control = "halted" if entry.halted else "paused" if entry.paused else "trading"
         row = {name: getattr(entry, name) for name in ("generation", "actor", "reason", "op")}
         self.rows.add("control", {**stamp, **row, "control": self.control, "gives_back": int(entry.gives_back)})
-        self._edge(stamp, "CONTROL", f"{self.control}: {entry.reason}", actor=entry.actor, op=entry.op)
+        told = self.control + (f": {entry.reason}" if entry.reason else "")
+        self._edge(stamp, "CONTROL", told, actor=entry.actor, op=entry.op)
 
     def _on_gap(self, stamp: Row, entry: e.Gap) -> None:
         self._plain("gaps", stamp, entry)

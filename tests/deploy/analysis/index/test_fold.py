@@ -135,6 +135,15 @@ def test_every_change_and_interruption_is_a_boundary(entry: e.Entry, kind: str) 
     assert (row["kind"], row["at_ns"], row["wall_ns"], row["term"]) == (kind, 10**9, 10**9, 1)
 
 
+def test_a_change_of_control_says_why_if_anybody_did() -> None:
+    """No colon that nothing follows."""
+    fold = folded(e.Control(1, True, "uid:1", "news"), e.Control(2, False, "uid:1", ""))
+    assert [row["reason"] for row in fold.rows.all("SELECT reason FROM boundaries ORDER BY n")] == [
+        "paused: news",
+        "trading",
+    ]
+
+
 def test_a_boundary_keeps_what_was_open() -> None:
     """Positions and orders, as the record says them."""
     fold = folded(a_boundary())
