@@ -72,11 +72,15 @@ class Crew:
         return uid
 
     def hear(self, uid: str, mono_ns: int, read_seq: int = 0, parameters: str = "") -> None:
-        """Note a sign of life, how far it has read, and which parameters it has by then; empty: it did not say."""
+        """Note a sign of life, how far it has read, and which parameters it has by then; empty: it did not say.
+
+        What it could not use was the set of before, once it has another: its next word tells whether it can use that.
+        """
         member = self.members[uid]
         using = parameters if read_seq >= member.read_seq else member.parameters
+        unfit = member.unfit if using == member.parameters else ""
         read_seq = max(member.read_seq, read_seq)
-        self.members[uid] = replace(member, heard_ns=mono_ns, read_seq=read_seq, parameters=using)
+        self.members[uid] = replace(member, heard_ns=mono_ns, read_seq=read_seq, parameters=using, unfit=unfit)
 
     def update(self, uid: str, **changes: object) -> None:
         """Change what is known of a worker."""

@@ -50,8 +50,8 @@ def test_deploys_cost_no_tick(seed: int) -> None:
     assert not [outcome for outcome in sim.audit.record.outcomes.values() if outcome.kind == "SKIP"]
     ends = Counter(sim.audit.record.ends.values())
     assert ends.keys() <= {"OK", "ABORTED", "ROLLED_BACK", "NO_BOUNDARY", "GATE_FAILED", "REJECTED"}
-    chosen = seed >= FIXED_BUSY  # its settings may let no second release come as far as a flip
-    assert sim.audit.flips > 5 or (chosen and ends["OK"] == 1)
+    chosen = seed >= FIXED_BUSY  # its settings may let few slots pass, or no second release come as far as a flip
+    assert ends["OK"] and (chosen or sim.audit.flips > 5)
 
 
 @pytest.mark.seeds(fixed=1, fresh=1)

@@ -54,6 +54,17 @@ def test_a_sign_of_life_never_takes_back_what_was_read() -> None:
     assert (crew.members[uid].read_seq, crew.members[uid].heard_ns) == (40, after(2))
 
 
+def test_what_a_worker_could_not_use_was_the_set_it_had_then() -> None:
+    """A decision made with another one may come before the heartbeat that says so; an older word changes nothing."""
+    crew, uid = a_crew(read_seq=40, parameters="old", unfit="no such parameter")
+    crew.hear(uid, after(1), 30, "before")
+    assert (crew.members[uid].parameters, crew.members[uid].unfit) == ("old", "no such parameter")
+    crew.hear(uid, after(1), 50, "old")
+    assert crew.members[uid].unfit == "no such parameter"
+    crew.hear(uid, after(2), 60, "new")
+    assert (crew.members[uid].parameters, crew.members[uid].unfit) == ("new", "")
+
+
 @pytest.mark.parametrize(
     ("changes", "seconds", "head_seq", "reason"),
     [

@@ -120,11 +120,15 @@ def test_what_was_not_synced_is_lost_with_the_power(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_does_not_wait_for_the_disk_is_caught(tmp_path: Path) -> None:
-    """The same run, and only the wait is left out: records that were acknowledged are missing."""
+    """The same run, and only the wait is left out: acknowledged records are missing, at the end or before it."""
     with a_disk(tmp_path) as disk:
         acked = wrote_until_cut(disk, 200, "lazy")
-        survived, _ = came_back(disk)
-    assert survived < acked
+        try:
+            survived, _ = came_back(disk)
+        except AssertionError as broken:  # a later segment was on the disk, and one before it was not
+            assert "Damaged" in str(broken) or "a hole" in str(broken)
+        else:
+            assert survived < acked
 
 
 def test_nothing_of_a_disk_is_left_when_its_holder_ends(tmp_path: Path) -> None:
