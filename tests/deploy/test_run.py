@@ -50,11 +50,14 @@ class Run:
 
     def ended(self, number: signal.Signals | None = None) -> int:
         """Its exit code, after a signal if one is given; nothing of it is left."""
+        children = processes_of(self.state.root)
         if number is not None:
             self.process.send_signal(number)
         code = self.process.wait(PATIENCE_S)
         assert "Traceback" not in self.said, self.said
         assert eventually(lambda: not processes_of(self.state.root)), processes_of(self.state.root)
+        # One that is about to end has no command line any more, and is found by what it was.
+        assert eventually(lambda: all(map(ended, children))), children
         return code
 
     def status(self) -> dict[str, Any]:
@@ -223,8 +226,6 @@ def test_a_supervisor_that_is_killed_is_started_again(state: State, settings: Pa
 def test_whatever_ends_the_command_ends_its_children(state: State, settings: Path) -> None:
     """Even SIGKILL, after which it can do nothing itself."""
     with running(state, "--config", str(settings)) as run:
-        children = processes_of(state.root)
-        assert len(children) >= 4
+        assert len(processes_of(state.root)) >= 4
         assert run.ended(signal.SIGKILL) == -signal.SIGKILL
-    assert all(map(ended, children))
     assert verify(state).verified

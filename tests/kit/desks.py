@@ -419,7 +419,10 @@ def eventually(look: Callable[[], Any], what: str, seconds: float = PATIENCE_S) 
 
 def ended(process: psutil.Process) -> bool:
     """Whether a process runs no more, reaped or not."""
-    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # reaped between the two looks
+        return True
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import msgspec
 import psutil
 import pytest
 from kit.clocks import PATIENCE_S, eventually
+from kit.desks import ended
 from kit.releases import ROOT, STRATEGY, a_checkout
 from kit.tapes import Market, Stream
 
@@ -58,4 +59,4 @@ def test_a_hand_ends_when_nobody_is_left_to_tell_it_anything(job: Job, tmp_path:
         release = psutil.Process(hand.pid).children()[0]
         hand.stdin.close()
         assert hand.wait(PATIENCE_S) != 0
-        assert eventually(lambda: not release.is_running() or release.status() == psutil.STATUS_ZOMBIE)
+        assert eventually(lambda: ended(release))
