@@ -452,20 +452,25 @@ class Accounts:
     def _forget(self, window: tuple[str, int]) -> None:
         """Drop what only windows before this one needed; late words about this one's trades can still be counted.
 
-        Who won is kept as long as something of the window is owed.
+        Who won is kept as long as something of the window is owed. The venue may name a winner later than the next
+        window's: until then a window that we traded in is kept, and the orders of its trades that may still fail.
         """
         slot, start_s = window
         owed = {(claim.slot, claim.start_s) for claim in self.claims.values() if claim.state not in OVER}
+        traded = {(o.slot, o.start_s) for o in self.orders.values()} | {key[:2] for key in self.positions}
+        waiting = traded - self.winners.keys()
+        doubtful = {f.order_id for f in self.unsettled_fills() if (f.slot, f.start_s) in waiting}
 
         def kept(key: tuple[str, int]) -> bool:
             return key[0] != slot or key[1] >= start_s
 
         self.strikes.pop(window, None)
         self.settled.pop(window, None)
-        self.windows = {key: opened for key, opened in self.windows.items() if kept(key)}
+        self.windows = {key: opened for key, opened in self.windows.items() if kept(key) or key in waiting}
         self.winners = {key: won for key, won in self.winners.items() if kept(key) or key in owed}
         self.owing = {key: opened for key, opened in self.owing.items() if kept(key) or key in owed}
-        old = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
+        over = {o.order_id for o in self.orders.values() if not kept((o.slot, o.start_s)) and o.state == "closed"}
+        old = over - doubtful
         self.orders = {key: order for key, order in self.orders.items() if key not in old}
         self.forgotten.update(dict.fromkeys(sorted(old)))
         for oldest in list(self.forgotten)[:-FORGOTTEN_KEPT]:

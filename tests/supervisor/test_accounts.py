@@ -83,6 +83,34 @@ def test_a_fill_that_fails_after_the_window_was_paid_gives_price_and_payout_back
     assert (accounts.cash_micro, accounts.day_realized_micro) == (100_000_000, 0)
 
 
+def test_a_window_whose_winner_is_named_after_the_next_ones_is_owed_all_the_same() -> None:
+    """Its payout is no cash before it is claimed, and it can be asked about until then."""
+    accounts = told(e.Balance(100_000_000, True), OPENED, a_placing(), an_answer("open"), a_fill())
+    told_before = [an_opening(600), e.Resolved("BTC/5m", 600, "Up", 0, True)]
+    for entry in told_before:
+        accounts.apply(entry, AT_NS)
+    assert [opened.start_s for opened in accounts.unresolved()] == [300]
+    accounts.apply(e.Resolved("BTC/5m", 300, "Up", 4_000_000, True), AT_NS)
+    assert (accounts.cash_micro, accounts.owed()) == (98_000_000, 4_000_000)
+
+
+def test_a_trade_fails_in_a_window_whose_winner_is_named_late() -> None:
+    """The next window is resolved already, and the fill was not settled by then."""
+    accounts = told(e.Balance(100_000_000, True), OPENED, a_placing(), an_answer("closed"), a_fill())
+    accounts.apply(e.Resolved("BTC/5m", 600, "Up", 0, True), AT_NS)
+    accounts.apply(e.FillStatus("t1", an_order().order_id, "FAILED"), AT_NS)
+    assert (accounts.cash_micro, accounts.holdings()) == (100_000_000, ())
+
+
+def test_a_window_nobody_resolves_keeps_no_order_whose_trades_are_settled() -> None:
+    """Its position and its market are kept, and of a window that was not traded in not even those."""
+    accounts = told(OPENED, a_placing(), an_answer("open"), a_fill(status="CONFIRMED"), an_opening(600))
+    accounts.apply(an_answer("closed", request="lookup"), AT_NS)
+    accounts.apply(e.Resolved("BTC/5m", 900, "Up", 0, True), AT_NS)
+    assert (accounts.orders, accounts.fills, list(accounts.windows)) == ({}, {}, [("BTC/5m", 300)])
+    assert [held.size_micro for held in accounts.holdings()] == [4_000_000]
+
+
 def test_memory_of_old_windows_ends() -> None:
     """A week of windows leaves the orders of the last one or two, not of all."""
     accounts = told(e.Balance(10**12, True))

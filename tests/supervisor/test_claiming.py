@@ -136,6 +136,16 @@ def test_a_window_that_resolves_is_owed_from_then_on() -> None:
     assert still.accounts.claims[REDEEM].market.tokens == tokens(BTC)
 
 
+def test_a_winner_that_is_named_after_the_next_windows_is_claimed() -> None:
+    """Until then the window is ours to ask about, and its claim leaves like every other."""
+    still = a_desk()
+    held(still, "Up")
+    still.desk.board.write(e.Resolved(BTC, START_S + 300, "Up", 0, True))
+    resolved(still)
+    assert still.accounts.owed() == SIZE
+    assert turn(still) == fx.LookAtClaim(still.accounts.claims[REDEEM])
+
+
 def test_nothing_leaves_before_it_is_on_the_disk() -> None:
     """The journal has it first, with the nonce it leaves under."""
     still = owing()
