@@ -87,9 +87,12 @@ def compare(accounts: Accounts, view: View, at_ns: int) -> list[Difference]:
 
 
 def foreign(accounts: Accounts, view: View) -> list[str]:
-    """Orders of this key that our journal does not name: those that rest, and those that traded in a window of ours."""
+    """Orders of this key that our journal does not name: those that rest, and those that traded in a window of ours.
+
+    One of ours that is over and forgotten has traded, and no longer rests.
+    """
     ours = {token for opened in accounts.unresolved() for token in opened.tokens}
-    traded = (leg.order_id for leg in view.legs if leg.token in ours)
+    traded = {leg.order_id for leg in view.legs if leg.token in ours} - accounts.forgotten.keys()
     return sorted({*(order.order_id for order in view.resting), *traded} - accounts.orders.keys())
 
 

@@ -157,6 +157,14 @@ def test_orders_of_others_under_our_key_are_foreign_and_nothing_else() -> None:
     assert recovery.foreign(books(*FIRM), ours) == []
 
 
+def test_an_order_of_ours_that_was_forgotten_is_foreign_only_if_it_rests() -> None:
+    """The next window is resolved already, and its own winner is not named yet: the order's trades are told all on."""
+    accounts = books(an_answer("closed"), a_fill(), CONFIRMED, e.Resolved("BTC/5m", 600, "Up", 0, True))
+    assert not accounts.orders
+    assert recovery.foreign(accounts, a_view(rests=False)) == []
+    assert recovery.foreign(accounts, a_view()) == [ORDER]
+
+
 def test_trades_are_asked_for_since_the_oldest_window_we_still_tell_apart() -> None:
     """Without any, since now."""
     assert recovery.since_s(books(*FIRM), OVER_NS) == 300

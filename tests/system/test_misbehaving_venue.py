@@ -14,6 +14,7 @@ from kit.misbehaving import steer
 from kit.releases import BUSY
 
 from shared import entries as e
+from shared.clock import NS
 
 pytestmark = pytest.mark.system
 Case = tuple[str, dict[str, Any]]
@@ -64,6 +65,8 @@ HIT_S = 90.0
 """Real seconds until a fault hit as often as it should: some wait for orders, and those for a market to trade in."""
 CLAIMED_S = 240.0
 """Real seconds until each of them hit a claim and all is paid: windows resolve every fifteen."""
+WINDOW_S = 300
+"""No winner is named later than 152 seconds after its window: the next one's comes before what is 400 s late."""
 RUNS = {
     "answers": ANSWERS,
     "events": EVENTS,
@@ -92,6 +95,22 @@ def test_claims_come_through_whatever_relayer_and_chain_do() -> None:
         desk.until(lambda status: status["claimed_micro"] and not status["owed_micro"], "all paid", CLAIMED_S)
         verdict = desk.judged()
     assert verdict.claims_paid and not verdict.merge_mismatches
+
+
+def test_winners_that_are_named_in_the_wrong_order_are_claimed() -> None:
+    """The channel kept a window's result back, and the catalogue has it only after the next one's: it is paid too."""
+    with a_desk(settings=SETTINGS) as desk:
+        desk.until(lambda s: s["at_ns"] // NS % WINDOW_S >= WINDOW_S - 20, "the end of a window", PATIENCE_S)
+        begin(desk, "silence", {"channel": "market", "for_s": 230})
+        begin(desk, "gamma_late", {"what": "outcome", "late_s": 400, "for_s": 900})
+        eventually(lambda: swapped(desk.said_by(e.Resolved)), "a winner named after the next", 3 * PATIENCE_S)
+        desk.judged()
+
+
+def swapped(told: list[e.Resolved]) -> bool:
+    """Whether a slot's window was resolved after the one that follows it."""
+    pairs = ((after, before) for n, after in enumerate(told) for before in told[:n] if before.slot == after.slot)
+    return any(before.start_s > after.start_s for after, before in pairs)
 
 
 def test_a_fill_that_a_silent_channel_kept_back_is_found(tmp_path: Path) -> None:
