@@ -17,7 +17,7 @@ from shared.messages import OUTCOMES, Cancel, Decided, Place
 from shared.units import MICRO
 from supervisor import risk
 from supervisor.accounts import Accounts
-from supervisor.effects import Submit, Withdraw
+from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
 from supervisor.orders import same_way
 from supervisor.venue.discovery import Market
@@ -94,7 +94,7 @@ class Admitted:
     """A wish that may leave: what must be durable first, and the request itself."""
 
     entry: e.Placing | e.Cancelling
-    request: Submit | Withdraw
+    request: Submit | CancelOrder
 
 
 def place(
@@ -156,7 +156,7 @@ def cancel(
     if too_many is not None:
         return too_many
     entry = e.Cancelling(wish.order_id, decided.slot, decided.tick, "decision", by)
-    return Admitted(entry, Withdraw(wish.order_id))
+    return Admitted(entry, CancelOrder(wish.order_id))
 
 
 def quote(window: Window, wish: Place) -> risk.Quote:

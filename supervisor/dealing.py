@@ -18,7 +18,7 @@ from shared.clock import NS
 from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
-from supervisor.effects import AskStanding, Batch, CatchUp, Effect, LookUp, Moment, Submit, Withdraw
+from supervisor.effects import AskStanding, Batch, CancelOrder, CatchUp, Effect, LookUp, Moment, Submit
 from supervisor.orders import Order, same_way
 from supervisor.pacing import CANCELS, ORDERS, pace
 from supervisor.risk import Denied
@@ -150,7 +150,7 @@ class Dealing:
 
     # --- what leaves, and when ---
 
-    def send(self, requests: Sequence[Submit | Withdraw]) -> list[Effect]:
+    def send(self, requests: Sequence[Submit | CancelOrder]) -> list[Effect]:
         """What of a decision's requests may leave at once, cancels first; the rest waits for its turn.
 
         An order that follows cancels in the decision replaces what they cancel on its side of the market, and leaves
@@ -158,32 +158,32 @@ class Dealing:
         """
         cancels, orders = list[str](), list[Submit]()
         for request in requests:
-            if isinstance(request, Withdraw):
+            if isinstance(request, CancelOrder):
                 cancels.append(request.order_id)
             elif replaced := self._replaced(request.order_id, cancels):
                 self._replacements.append(Replacement(request, replaced, self.board.mono_ns))
             else:
                 self.sent(request.order_id)
                 orders.append(request)
-        return [*self._withdraw(cancels), *_together(orders, BATCH_MAX)]
+        return [*self._cancel(cancels), *_together(orders, BATCH_MAX)]
 
     def _replaced(self, order_id: str, cancels: Iterable[str]) -> dict[str, int]:
         """What an order replaces of what is cancelled before it, each with how far it is filled."""
         orders = self.board.accounts.orders
         return {each: orders[each].filled_micro for each in cancels if same_way(orders[each], orders[order_id])}
 
-    def _withdraw(self, order_ids: Iterable[str]) -> list[Effect]:
+    def _cancel(self, order_ids: Iterable[str]) -> list[Effect]:
         """Cancels in turn, as many as the venue takes now."""
         self._queued.extend(order_ids)
         room = min(len(self._queued), self.cancels_pace.room(self.board.mono_ns))
         self.cancels_pace.bucket.take(room, self.board.mono_ns)
-        return _together([Withdraw(self._queued.popleft()) for _ in range(room)], CANCELS_MAX)
+        return _together([CancelOrder(self._queued.popleft()) for _ in range(room)], CANCELS_MAX)
 
     def release(self) -> None:
         """Send what may leave by now: cancels in their turn, replacements of what is gone; drop what is too old."""
         if self._queued:
             self._queued = deque(order_id for order_id in self._queued if self._may_be_open(order_id))
-            self._leave(self._withdraw(()))
+            self._leave(self._cancel(()))
         self._let_go()
 
     def _leave(self, requests: list[Effect]) -> None:
@@ -462,7 +462,7 @@ def _state_by(answer: Answer) -> str:
     return {"delayed": "", "matched": "matched"}.get(answer.status, "open")
 
 
-Leg = TypeVar("Leg", Submit, Withdraw)
+Leg = TypeVar("Leg", Submit, CancelOrder)
 
 
 def _together(legs: list[Leg], most: int) -> list[Effect]:

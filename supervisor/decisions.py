@@ -13,7 +13,7 @@ from shared.clock import NS
 from supervisor import admission, slotstate
 from supervisor.board import Board
 from supervisor.dealing import Dealing
-from supervisor.effects import Moment, Submit, Withdraw
+from supervisor.effects import CancelOrder, Moment, Submit
 from supervisor.orders import same_way
 from supervisor.risk import Denied
 from supervisor.turns import Turns
@@ -73,7 +73,7 @@ class Decisions:
         by = self.board.by(uid, decided.epoch, decided.parameters)
         self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
-        requests: list[Submit | Withdraw] = []
+        requests: list[Submit | CancelOrder] = []
         denied: list[str] = []
         stay: list[str] = []
         for leg, wish in enumerate(decided.decision.intents):
@@ -89,7 +89,12 @@ class Decisions:
         self._conclude(by, decided, entries, requests, denied)
 
     def _conclude(
-        self, by: e.By, decided: m.Decided, entries: list[e.Entry], requests: list[Submit | Withdraw], denied: list[str]
+        self,
+        by: e.By,
+        decided: m.Decided,
+        entries: list[e.Entry],
+        requests: list[Submit | CancelOrder],
+        denied: list[str],
     ) -> None:
         """Write the tick's one outcome, with the intents before it, and send only what is on the disk."""
         outcome = e.OutcomeOf(
@@ -169,7 +174,7 @@ class Decisions:
     def _note(self, admitted: admission.Admitted, uid: str) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
         self.board.apply(admitted.entry)
-        if isinstance(admitted.request, Withdraw):
+        if isinstance(admitted.request, CancelOrder):
             self.dealing.cancelling.add(admitted.request.order_id)
             self._cancelled.append((self.board.at_ns, uid))
         elif isinstance(admitted.request, Submit):

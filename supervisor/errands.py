@@ -60,7 +60,7 @@ class Errands:
         with self._turn() as now:
             self._desk.dealing.on_answer(now, effect.order_id, answer, self._since_us(sent_ns))
 
-    async def withdraw(self, effect: fx.Withdraw) -> None:
+    async def cancel(self, effect: fx.CancelOrder) -> None:
         """Send a cancel."""
         sent_ns = self._clock.monotonic_ns()
         answer = await self._gateway.cancel(effect.order_id)
@@ -212,7 +212,7 @@ class Errands:
 
 ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] = {
     fx.Submit: Errands.place,
-    fx.Withdraw: Errands.withdraw,
+    fx.CancelOrder: Errands.cancel,
     fx.Batch: Errands.send,
     fx.LookUp: Errands.look_up,
     fx.CatchUp: Errands.catch_up,

@@ -21,7 +21,7 @@ from supervisor import recovery
 from supervisor.accounts import Paid
 from supervisor.board import Board
 from supervisor.dealing import SETTLING_S, Dealing
-from supervisor.effects import Moment, Reconcile, Withdraw
+from supervisor.effects import CancelOrder, Moment, Reconcile
 from supervisor.recovery import Difference, Range, View
 from supervisor.venue.requests import Token
 
@@ -148,7 +148,7 @@ class Reconciling:
         self.board.write(e.Repair(order_id, "order", "it is closed in our books and rests at the venue: taken back"))
         cancel = e.Cancelling(order_id, order.slot, 0, "reconciliation", order.by)
         self.board.apply(cancel)
-        self.board.write_first((cancel,), (Withdraw(order_id),))
+        self.board.write_first((cancel,), (CancelOrder(order_id),))
 
 
 def missing_words(missing: Range) -> str:

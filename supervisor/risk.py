@@ -142,7 +142,7 @@ def check(
 
 
 def check_cancel(cancels_last_minute: int, limits: Limits) -> Denied | None:
-    """Judge one cancel of a release: one that places and withdraws without end is stopped by both rates."""
+    """Judge one cancel of a release: one that places and cancels without end is stopped by both rates."""
     limit = limits.cancels_per_minute
     if cancels_last_minute < limit:
         return None

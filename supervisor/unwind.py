@@ -1,6 +1,6 @@
-"""What the desk does by itself because a person said so: withdraw what rests, and close what is held, slot by slot.
+"""What the desk does by itself because a person said so: cancel what rests, and close what is held, slot by slot.
 
-A halt withdraws every order. A flatten takes slots from their releases until somebody resumes, withdraws their orders,
+A halt cancels every order. A flatten takes slots from their releases until somebody resumes, cancels their orders,
 and sells what they hold with immediate orders that reach no further than the price band. Each request names the
 operation it belongs to, and is durable before it leaves, as any other. What cannot be done now is said, and done when
 it can be: a book that is stale, an order that is unknown, a channel that would not tell of the fill. Leaves the wishes
@@ -20,7 +20,7 @@ from shared.units import MICRO, cost_of, show_micro
 from supervisor import admission
 from supervisor.board import Board
 from supervisor.dealing import Dealing
-from supervisor.effects import Submit, Withdraw
+from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
 from supervisor.orders import Order
 from supervisor.positions import Position
@@ -29,7 +29,7 @@ from supervisor.turns import Turns
 from supervisor.venue.requests import MIN_IMMEDIATE_MICRO
 
 AGAIN_S: Final = 1.0
-"""Real seconds between two tries to withdraw the same order, or to sell in the same slot."""
+"""Real seconds between two tries to cancel the same order, or to sell in the same slot."""
 STEP_MICRO: Final = 10_000
 """Shares of an immediate SELL have two decimals."""
 
@@ -55,7 +55,7 @@ class Unwind:
         for order in accounts.open_orders():
             cause, op = self._unwanted(order)
             if cause and order.state == "open" and order.order_id not in self.dealing.cancelling:
-                self._withdraw(order, cause, op)
+                self._cancel(order, cause, op)
         self.waits = {slot: why for slot in accounts.flattening if (why := self._why_not_flat(slot))}
         for slot, op in list(accounts.flattening.items()):
             self._tell(slot, op)
@@ -72,12 +72,12 @@ class Unwind:
         barred = standing is not None and (standing.blocked or (standing.closed_only and order.side == "BUY"))
         return ("standing" if barred else ""), ""
 
-    def _withdraw(self, order: Order, cause: str, op: str) -> None:
+    def _cancel(self, order: Order, cause: str, op: str) -> None:
         if not self._again(order.order_id):
             return
         self.dealing.cancelling.add(order.order_id)
         self._send(
-            e.Cancelling(order.order_id, order.slot, self._now_ms, cause, e.NOBODY, op), Withdraw(order.order_id)
+            e.Cancelling(order.order_id, order.slot, self._now_ms, cause, e.NOBODY, op), CancelOrder(order.order_id)
         )
 
     def _why_not_flat(self, slot: str) -> str:
@@ -164,7 +164,7 @@ class Unwind:
         limits = replace(self.board.limits, open_orders=len(self.board.accounts.open_orders()) + 1)
         return admission.Conditions(window, limits, "", 0, frozenset(self.dealing.cancelling))
 
-    def _send(self, entry: e.Placing | e.Cancelling, request: Submit | Withdraw) -> None:
+    def _send(self, entry: e.Placing | e.Cancelling, request: Submit | CancelOrder) -> None:
         """As a decision's: it counts from now on, and leaves in its turn when it is on the disk."""
         self.board.apply(entry)
         self.board.write_first((entry,), self.dealing.send((request,)))

@@ -339,9 +339,9 @@ def _follows(intent: e.Placing, order: dict[str, Any], people: frozenset[str]) -
 
 
 def _wished_by_people(evidence: Evidence) -> frozenset[str]:
-    """Orders that were placed, or withdrawn, under an operation that a person had begun for their slot by then.
+    """Orders that were placed, or cancelled, under an operation that a person had begun for their slot by then.
 
-    And those that were withdrawn because the venue had said that we may not trade as we did.
+    And those that were cancelled because the venue had said that we may not trade as we did.
     """
     halts, flats, barred, wished = set[str](), set[tuple[str, str]](), False, set[str]()
     for entry in evidence.said(e.Control, e.Flatten, e.Standing, e.Placing, e.Cancelling):

@@ -223,7 +223,7 @@ class PlayedDesk(StillDesk):
         again = fate == "badly" if isinstance(effect, fx.CatchUp) else fate == "not"
         if fate != "not" and not again:
             _RUN[type(effect)](self, effect, fate == "well")
-        elif isinstance(effect, fx.CatchUp | fx.Submit | fx.Withdraw | fx.Try):
+        elif isinstance(effect, fx.CatchUp | fx.Submit | fx.CancelOrder | fx.Try):
             self.errands.append(effect)
 
     def _run_listing(self, effect: fx.AskListing, well: bool) -> None:
@@ -248,7 +248,7 @@ class PlayedDesk(StillDesk):
         answer = Answer("accepted", status, effect.order_id, trades) if well else Answer("unknown", reason="no answer")
         self.do(self.desk.dealing.on_answer, effect.order_id, answer, 900)
 
-    def _run_withdraw(self, effect: fx.Withdraw, well: bool) -> None:
+    def _run_cancel(self, effect: fx.CancelOrder, well: bool) -> None:
         sold = self.sold.get(effect.order_id)
         rested, done = sold is not None and sold.rests, Answer("rejected", reason="already canceled or matched")
         if sold is not None and rested:
@@ -479,7 +479,7 @@ _DO: Final[dict[type, Callable[[PlayedDesk, Any], None]]] = {
     fx.Kill: PlayedDesk._do_kill,
     fx.Tell: PlayedDesk._do_tell,
     fx.Submit: PlayedDesk._do_submit,
-    fx.Withdraw: PlayedDesk._do_errand,
+    fx.CancelOrder: PlayedDesk._do_errand,
     fx.Batch: PlayedDesk._do_batch,
     fx.LookUp: PlayedDesk._do_errand,
     fx.CatchUp: PlayedDesk._do_errand,
@@ -487,7 +487,7 @@ _DO: Final[dict[type, Callable[[PlayedDesk, Any], None]]] = {
     fx.Try: PlayedDesk._do_errand,
 }
 _RUN: Final[dict[type, Callable[[PlayedDesk, Any, bool], None]]] = {
-    fx.Withdraw: PlayedDesk._run_withdraw,
+    fx.CancelOrder: PlayedDesk._run_cancel,
     fx.LookUp: PlayedDesk._run_lookup,
     fx.CatchUp: PlayedDesk._run_catch_up,
     fx.AskListing: PlayedDesk._run_listing,

@@ -261,7 +261,7 @@ class ToyVenue:
 
     # --- cancels and questions ---
 
-    def withdraw(self, effect: fx.Withdraw) -> None:
+    def cancel(self, effect: fx.CancelOrder) -> None:
         """A cancel is on the wire, and may get lost there."""
         sim = self.sim
         if sim.chancy(sim.weather.order_lost):

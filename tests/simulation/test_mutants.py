@@ -124,7 +124,7 @@ def halt_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def stopped_orders_left(patch: pytest.MonkeyPatch) -> None:
     """What rests is left to rest when somebody stops the desk."""
-    patch.setattr(Unwind, "_withdraw", lambda unwind, order, cause, op: None)
+    patch.setattr(Unwind, "_cancel", lambda unwind, order, cause, op: None)
 
 
 def outcome_written_twice(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from shared.messages import Cancel, Decided, Decision, Level, OrderKind, Outcome
 from shared.slots import parse_slot
 from supervisor.accounts import Accounts
 from supervisor.admission import Admitted, Conditions, Draft, Signed, cancel, exposure, opposite, place, quote
-from supervisor.effects import Submit, Withdraw
+from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
 from supervisor.risk import Denied, Limits
 
@@ -219,7 +219,7 @@ def test_a_cancel_of_an_open_order_is_admitted() -> None:
     """Under the order's own id."""
     admitted = cancel(DECIDED, Cancel(ORDER), BY, told(ours(), an_answer("open")), a_bench())
     assert isinstance(admitted, Admitted)
-    assert admitted == Admitted(e.Cancelling(ORDER, BTC, DECIDED.tick, "decision", BY), Withdraw(ORDER))
+    assert admitted == Admitted(e.Cancelling(ORDER, BTC, DECIDED.tick, "decision", BY), CancelOrder(ORDER))
 
 
 @pytest.mark.parametrize(

@@ -190,9 +190,9 @@ def a_desk_with_orders(*prices_micro: int) -> tuple[StillDesk, list[str]]:
     return still, orders
 
 
-def withdrawn(still: StillDesk) -> list[str]:
+def cancels_sent(still: StillDesk) -> list[str]:
     """Orders whose cancels left, in order."""
-    return [effect.order_id for effect in still.wanted(fx.Withdraw)]
+    return [effect.order_id for effect in still.wanted(fx.CancelOrder)]
 
 
 def cancels_answered(still: StillDesk, **verdicts: Any) -> None:
@@ -208,7 +208,7 @@ def test_orders_of_one_decision_leave_as_one_and_so_do_its_cancels() -> None:
     still, orders = a_desk_with_orders(450_000, 460_000, 470_000)
     assert still.batches == [3]
     still.answer(*(m.Cancel(order) for order in orders))
-    assert (still.batches, withdrawn(still)) == ([3, 3], orders)
+    assert (still.batches, cancels_sent(still)) == ([3, 3], orders)
     cancels_answered(still, **{orders[0]: "accepted", orders[1]: "rejected", orders[2]: "unknown"})
     assert {effect.order_id for effect in still.wanted(fx.LookUp)} == set(orders)
     assert still.desk.dealing.cancelling == {orders[0]}
@@ -260,7 +260,7 @@ def submitted(still: StillDesk) -> list[str]:
 def test_a_replacement_leaves_when_what_it_replaces_is_gone() -> None:
     """Not before it is known what it traded: the two are never open together. Both are in the journal at once."""
     still, old, new = a_desk_that_replaces()
-    assert (submitted(still), withdrawn(still), state(still, new)) == ([old], [old], "pending")
+    assert (submitted(still), cancels_sent(still), state(still, new)) == ([old], [old], "pending")
     assert still.state().in_flight == 2
     cancels_answered(still, **{old: "accepted"})
     assert submitted(still) == [old]
@@ -311,14 +311,14 @@ def test_an_order_that_stands_before_a_cancel_does_not_wait_for_it() -> None:
     """It was asked for first."""
     still, (old,) = a_desk_with_orders(450_000)
     still.answer(buy(440_000), m.Cancel(old))
-    assert (len(submitted(still)), withdrawn(still)) == (2, [old])
+    assert (len(submitted(still)), cancels_sent(still)) == (2, [old])
 
 
 def test_an_order_for_something_else_does_not_wait_for_a_cancel_before_it() -> None:
     """To buy Down is no replacement of buying Up; to sell Down would be."""
     still, (old,) = a_desk_with_orders(450_000)
     still.answer(m.Cancel(old), buy(460_000, outcome="Down"))
-    assert (len(submitted(still)), withdrawn(still)) == (2, [old])
+    assert (len(submitted(still)), cancels_sent(still)) == (2, [old])
     cancels_answered(still, **{old: "rejected"})
     assert "replacements_dropped" not in still.desk.board.counters
 
@@ -455,12 +455,12 @@ def test_cancels_beyond_the_venues_bucket_wait_their_turn() -> None:
         answered(still, order, "accepted", "live")
     still.jump(5)
     still.answer(*(m.Cancel(order) for order in orders))
-    assert (withdrawn(still), still.desk.dealing.cancelling) == (orders[:2], set(orders))
+    assert (cancels_sent(still), still.desk.dealing.cancelling) == (orders[:2], set(orders))
     still.jump(1.0)
-    assert withdrawn(still) == orders[:3]
+    assert cancels_sent(still) == orders[:3]
     still.do(still.desk.dealing.on_report, OrderReport(orders[3], "closed", None, "CANCELED"))
     still.jump(2.0)
-    assert withdrawn(still) == [*orders[:3], orders[4]]
+    assert cancels_sent(still) == [*orders[:3], orders[4]]
     assert orders[3] not in still.desk.dealing.cancelling
 
 
@@ -471,9 +471,9 @@ def test_a_cancel_that_came_too_fast_is_sent_again_in_its_turn() -> None:
     still.do(still.desk.dealing.on_cancel_answer, order, too_fast, 700)
     assert (order in still.desk.dealing.cancelling, still.state().in_flight) == (True, 1)
     still.jump(1.9)
-    assert withdrawn(still) == [order]
+    assert cancels_sent(still) == [order]
     still.jump(0.2)
-    assert withdrawn(still) == [order, order]
+    assert cancels_sent(still) == [order, order]
     cancelled(still, order, "accepted")
     looked_up(still, order, "closed")
     assert (state(still, order), still.state().in_flight) == ("closed", 0)
@@ -491,9 +491,9 @@ def test_a_cancel_that_waits_leaves_only_when_it_is_on_the_disk() -> None:
     still.slow_disk = True
     still.answer(*(m.Cancel(order) for order in orders))
     still.jump(1.0)
-    assert withdrawn(still) == []
+    assert cancels_sent(still) == []
     still.sync()
-    assert withdrawn(still) == orders
+    assert cancels_sent(still) == orders
 
 
 def test_no_cancel_is_wished_for_while_the_venue_takes_none() -> None:
@@ -504,7 +504,7 @@ def test_no_cancel_is_wished_for_while_the_venue_takes_none() -> None:
     still.jump(5)
     still.answer(m.Cancel(order))
     assert still.said(e.OutcomeOf)[-1].denied[0].startswith("0 venue_away: the venue takes no orders")
-    assert withdrawn(still) == [order]
+    assert cancels_sent(still) == [order]
 
 
 # --- reports and fills ---

@@ -200,9 +200,9 @@ def test_a_cancel_is_on_the_disk_before_it_leaves() -> None:
     still.slow_disk = True
     still.answer(m.Cancel(order))
     assert still.said(e.Cancelling) == [e.Cancelling(order, BTC, 1_784_851_220_000, "decision", last(still).by)]
-    assert still.wanted(fx.Withdraw) == []
+    assert still.wanted(fx.CancelOrder) == []
     still.sync()
-    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order)]
+    assert still.wanted(fx.CancelOrder) == [fx.CancelOrder(order)]
 
 
 def test_a_decision_of_which_nothing_is_allowed_is_a_hold_with_reasons() -> None:
@@ -242,8 +242,8 @@ def test_no_decision_holds_more_wishes_than_the_bound() -> None:
     assert last(still).denied == ("8 too_many_intents: a decision may hold 8",)
 
 
-def test_a_release_that_withdraws_without_end_is_stopped_and_heard_again_a_minute_later() -> None:
-    """Counted over all slots; the order it may not withdraw any more rests, and the gate counts the wish."""
+def test_a_release_that_cancels_without_end_is_stopped_and_heard_again_a_minute_later() -> None:
+    """Counted over all slots; the order it may not cancel any more rests, and the gate counts the wish."""
     still = asked()
     still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=1)
     still.answer(buy(470_000, 5), buy(460_000, 5))

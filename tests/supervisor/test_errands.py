@@ -77,7 +77,7 @@ def test_a_cancels_answer_is_told_with_how_long_it_took() -> None:
     """Of that order."""
     sent, answer = Sent(), Answer("accepted", order_id=ORDER)
     sent.gateway.cancel.return_value = answer
-    sent.off(fx.Withdraw(ORDER))
+    sent.off(fx.CancelOrder(ORDER))
     sent.gateway.cancel.assert_awaited_once_with(ORDER)
     sent.desk.dealing.on_cancel_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
 

@@ -870,7 +870,7 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
     assert sorted(state.epoch for state in still.desk.turns.slots.values()) == [1, 3]
 
 
-def withdraw_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[str]:
+def cancel_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[str]:
     """The owner of a slot takes so many orders of its own back on each tick; what risk said of it."""
     for number in range(ticks):
         still.jump(5)
@@ -896,7 +896,7 @@ def test_a_build_that_cancels_without_end_is_stopped_by_the_cap_and_taken_back()
     still = in_bake()
     (name,) = operation(still).rings[0]
     still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=6)
-    denied = withdraw_on(still, name, 5)
+    denied = cancel_on(still, name, 5)
     assert [cancel.cause for cancel in still.said(e.Cancelling)] == ["decision"] * 6
     assert len(denied) == 14 and all("cancel_rate: 6 cancels in the last minute" in word for word in denied)
     still.hold()

@@ -233,12 +233,12 @@ def test_an_order_that_outlived_our_books_is_taken_back() -> None:
     still.do(still.desk.dealing.on_report, OrderReport(order.order_id, "closed", 0, "CANCELED"))
     kept = replace(NOTHING, resting=(order,))
     rounds(still, kept, PERSISTS - 1)
-    assert still.wanted(fx.Withdraw) == []
+    assert still.wanted(fx.CancelOrder) == []
     still.slow_disk = True
     rounds(still, kept)
-    assert (still.wanted(fx.Withdraw), still.said(e.Cancelling)[-1].cause) == ([], "reconciliation")
+    assert (still.wanted(fx.CancelOrder), still.said(e.Cancelling)[-1].cause) == ([], "reconciliation")
     still.sync()
-    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order.order_id)]
+    assert still.wanted(fx.CancelOrder) == [fx.CancelOrder(order.order_id)]
     assert [repair.order_id for repair in still.said(e.Repair)] == [order.order_id]
 
 
@@ -249,7 +249,7 @@ def test_foreign_orders_are_told_once_each_and_never_touched() -> None:
     rounds(still, replace(NOTHING, resting=(stranger,)), PERSISTS + 1)
     assert [reconciled.foreign for reconciled in still.said(e.Reconciled)] == [(stranger.order_id,), (), (), ()]
     assert alarms(still) == [f"this key has orders that are not ours: {stranger.order_id}"]
-    assert (still.wanted(fx.Withdraw), still.wanted(fx.LookUp), entries(still)) == ([], [], "")
+    assert (still.wanted(fx.CancelOrder), still.wanted(fx.LookUp), entries(still)) == ([], [], "")
     assert report.status(still.desk, 0)["reconciled"]["foreign"] == [stranger.order_id]
 
 

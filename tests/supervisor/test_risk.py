@@ -91,7 +91,7 @@ def test_an_exit_needs_no_quote() -> None:
     assert check(SELL, bare, replace(EXPOSURE, held_micro=10**9), LIMITS, "") == Approved(0)
 
 
-def test_a_release_that_withdraws_without_end_is_stopped() -> None:
+def test_a_release_that_cancels_without_end_is_stopped() -> None:
     """At the cap, by its own name."""
     assert check_cancel(239, LIMITS) is None
     refused = check_cancel(240, LIMITS)
