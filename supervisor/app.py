@@ -181,7 +181,7 @@ class App:
                 await asyncio.sleep(1.0)
         self.signer.own(key.key)
         with self._turn() as now:
-            self.desk.dealing.on_balance(now, cash_micro)
+            self.desk.reconciling.on_balance(now, cash_micro)
             self.desk.standing.ask()
         venue = self.settings.venue
         self.user = UserChannel(venue.user_ws, key, self.arrivals.on_user_frame, self.arrivals.there("user"))

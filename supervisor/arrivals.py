@@ -91,9 +91,9 @@ class Arrivals:
                 self._desk.board.lifelines.hear(now.mono_ns)
             for event in events:
                 if isinstance(event, TradeLeg):
-                    self._desk.dealing.on_leg(now, event)
+                    self._desk.executions.on_leg(now, event)
                 elif not isinstance(event, Ignored):
-                    self._desk.dealing.on_report(now, event)
+                    self._desk.executions.on_report(now, event)
             self._count_silent("user", events)
 
     def _count_silent(self, feed: str, events: Sequence[object]) -> None:

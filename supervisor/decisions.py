@@ -12,7 +12,7 @@ from shared import wire
 from shared.clock import NS
 from supervisor import admission, slotstate
 from supervisor.board import Board
-from supervisor.dealing import Dealing
+from supervisor.dispatch import Dispatch
 from supervisor.effects import CancelOrder, Moment, Submit
 from supervisor.orders import same_way
 from supervisor.risk import Denied
@@ -22,8 +22,8 @@ from supervisor.turns import Turns
 class Decisions:
     """The fencing point. `taken`: decisions of owners that counted, in this reign."""
 
-    def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
-        self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
+    def __init__(self, board: Board, turns: Turns, dispatch: Dispatch, signer: admission.Signer) -> None:
+        self.board, self.turns, self.dispatch, self.signer = board, turns, dispatch, signer
         self.taken = 0
         self._sent: deque[tuple[int, str]] = deque()
         self._cancelled: deque[tuple[int, str]] = deque()
@@ -111,10 +111,10 @@ class Decisions:
         self.taken += 1
         if requests:
             self.board.apply(outcome)
-            self.board.write_first((*entries, outcome), self.dealing.send(requests))
+            self.board.write_first((*entries, outcome), self.dispatch.send(requests))
         else:
             self.board.write(outcome)
-        self.turns.refresh(decided.slot, self.dealing.cancelling)
+        self.dispatch.refresh(decided.slot)
         self.turns.step(decided.slot, slotstate.Done())
 
     def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
@@ -130,13 +130,13 @@ class Decisions:
             limits=board.limits,
             entries=board.entries_closed(window.slot),
             sent_last_minute=self._last_minute(self._sent),
-            cancelling=frozenset(self.dealing.cancelling),
+            cancelling=frozenset(self.dispatch.cancelling),
             cancelled_last_minute=self._last_minute(self._cancelled),
             halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
-            return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, conditions)
-        too_fast = self._too_fast(wish)
+            return self.dispatch.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, conditions)
+        too_fast = self.dispatch.why_no_order(post_only=wish.post_only)
         return too_fast or admission.place(decided, leg, wish, by, board.accounts, conditions, self.signer)
 
     def _shared(self, ruling: admission.Admitted | Denied, uid: str) -> admission.Admitted | Denied:
@@ -166,20 +166,12 @@ class Decisions:
                 return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
         return None
 
-    def _too_fast(self, wish: m.Place) -> Denied | None:
-        """What the venue would refuse is not sent; orders of this decision count as sent already."""
-        reason, detail = self.dealing.orders_pace.why_not(self.board.mono_ns, post_only=wish.post_only)
-        return Denied(reason, detail) if reason else None
-
     def _note(self, admitted: admission.Admitted, uid: str) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
         self.board.apply(admitted.entry)
-        if isinstance(admitted.request, CancelOrder):
-            self.dealing.cancelling.add(admitted.request.order_id)
-            self._cancelled.append((self.board.at_ns, uid))
-        elif isinstance(admitted.request, Submit):
-            self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
-            self._sent.append((self.board.at_ns, uid))
+        self.dispatch.admit(admitted.request)
+        recent = self._cancelled if isinstance(admitted.request, CancelOrder) else self._sent
+        recent.append((self.board.at_ns, uid))
 
     def _last_minute(self, recent: deque[tuple[int, str]]) -> int:
         """How many of these lie in the last minute of market time; older ones are forgotten."""

@@ -3,8 +3,8 @@
 The venue has a bucket for a signer's orders and one for its cancels, and refuses what does not fit. Ours are the same
 size or smaller, are narrowed and emptied by what its answers say, and speak first: what does not pass is not sent. Its
 other refusals (a restart, post-only orders, no trading) are taken at their word for as long as it says, else for longer
-each time. Leaves to `decisions` and `dealing` what becomes of an order or a cancel that has to wait. Source: facts 3.7,
-3.8; what the venue's header of warnings says they do not tell, and it is not read.
+each time. Leaves to `dispatch` what becomes of an order or a cancel that has to wait. Source: facts 3.7, 3.8; what the
+venue's header of warnings says they do not tell, and it is not read.
 
 What always holds: a cost is taken whole or not at all; nobody waits longer than AWAY_MAX_S before the venue is asked
 again, because what it said may not hold any more.

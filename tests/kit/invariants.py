@@ -22,7 +22,8 @@ from shared.clock import NS
 from shared.slots import schedule
 from shared.units import cost_of, taker_fee
 from supervisor import effects as fx
-from supervisor.dealing import LOOKUP_S, RECHECK_S
+from supervisor.catching_up import RECHECK_S
+from supervisor.lookups import LOOKUP_S
 from supervisor.slotstate import SlotState
 from supervisor.unwind import AGAIN_S
 

@@ -20,7 +20,7 @@ from shared.clock import NS
 from shared.config import Deploy
 from supervisor import effects as fx
 from supervisor.accounts import rebuild
-from supervisor.dealing import RECHECK_S
+from supervisor.catching_up import RECHECK_S
 from supervisor.gates import Tried
 from supervisor.judgement import LOOK_S
 from supervisor.rollout import RefusedEvent
@@ -96,7 +96,7 @@ class PlayedDesk(StillDesk):
         self.seen: Counter[str] = Counter()
         self.begin()
         self.feeds()
-        self.do(self.desk.dealing.on_balance, CASH)
+        self.do(self.desk.reconciling.on_balance, CASH)
         self.may_trade()
         self.calm(15)
 
@@ -246,7 +246,7 @@ class PlayedDesk(StillDesk):
         status = "live" if sold.rests else "matched"
         trades = tuple(leg.trade_id for leg in sold.legs)
         answer = Answer("accepted", status, effect.order_id, trades) if well else Answer("unknown", reason="no answer")
-        self.do(self.desk.dealing.on_answer, effect.order_id, answer, 900)
+        self.do(self.desk.executions.on_answer, effect.order_id, answer, 900)
 
     def _run_cancel(self, effect: fx.CancelOrder, well: bool) -> None:
         sold = self.sold.get(effect.order_id)
@@ -254,7 +254,7 @@ class PlayedDesk(StillDesk):
         if sold is not None and rested:
             sold.rests, done = False, Answer("accepted", order_id=effect.order_id)
         answer = done if well else Answer("unknown", reason="no answer")
-        self.do(self.desk.dealing.on_cancel_answer, effect.order_id, answer, 700)
+        self.do(self.desk.executions.on_cancel_answer, effect.order_id, answer, 700)
 
     def _run_lookup(self, effect: fx.LookUp, well: bool) -> None:
         sold, found, legs = self.sold.get(effect.order_id), None, list[TradeLeg]()
@@ -264,13 +264,13 @@ class PlayedDesk(StillDesk):
             size, token = placing.size_micro, placing.token_id
             found = VenueOrder(effect.order_id, token, placing.side, placing.price_micro, size, matched, sold.rests)
         if well:
-            self.do(self.desk.dealing.on_lookup, effect.order_id, found, legs)
+            self.do(self.desk.executions.on_lookup, effect.order_id, found, legs)
 
     def _run_catch_up(self, effect: fx.CatchUp, well: bool) -> None:
         legs = [leg for sold in self.sold.values() for leg in sold.legs]
         resting = {order_id for order_id, sold in self.sold.items() if sold.rests}
         if well:
-            self.do(self.desk.dealing.on_caught_up, legs, resting)
+            self.do(self.desk.catching_up.on_caught_up, legs, resting)
 
     def fill(self, order_id: str, *, told: bool = True) -> None:
         """A resting order is filled whole. `told`: over the user channel; else the desk has to find it."""
@@ -280,7 +280,7 @@ class PlayedDesk(StillDesk):
         leg = TradeLeg(f"t{order_id[:20]}", order_id, placing.token_id, placing.side, price, size, False, "CONFIRMED")
         sold.legs.append(leg)
         if told:
-            self.do(self.desk.dealing.on_leg, leg)
+            self.do(self.desk.executions.on_leg, leg)
 
     # --- workers ---
 

@@ -213,7 +213,7 @@ class StillDesk:
         """The venue answers every question about our trades; nothing of ours rests."""
         for effect in [want for want in self.wants if isinstance(want, fx.CatchUp)]:
             self.wants.remove(effect)
-            self.do(self.desk.dealing.on_caught_up, list(legs), set())
+            self.do(self.desk.catching_up.on_caught_up, list(legs), set())
 
     def open(self, name: str = BTC, start_s: int = START_S, **listing: Any) -> None:
         """The venue lists a window's market."""
@@ -330,7 +330,7 @@ def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
     still.begin()
     still.feeds()
     still.caught_up()
-    still.do(still.desk.dealing.on_balance, CASH)
+    still.do(still.desk.reconciling.on_balance, CASH)
     still.may_trade()
     green = still.desk.operations.green
     still.employ(green)

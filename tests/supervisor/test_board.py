@@ -80,7 +80,7 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     still.feeds()
     still.price()
     assert closed(still) == "balance_unknown"
-    still.do(still.desk.dealing.on_balance, 1)
+    still.do(still.desk.reconciling.on_balance, 1)
     assert closed(still) == "standing_unknown"
     still.may_trade()
     assert closed(still) == ""

@@ -195,7 +195,7 @@ def test_a_cancel_is_on_the_disk_before_it_leaves() -> None:
     still = asked()
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(5)
     still.slow_disk = True
     still.answer(m.Cancel(order))
@@ -249,13 +249,13 @@ def test_a_release_that_cancels_without_end_is_stopped_and_heard_again_a_minute_
     still.answer(buy(470_000, 5), buy(460_000, 5))
     first, second = (submit.order_id for submit in still.wanted(fx.Submit)[-2:])
     for order in (first, second):
-        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+        still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(5)
     still.answer(m.Cancel(first), m.Cancel(second))
     assert last(still).denied == ("1 cancel_rate: 1 cancels in the last minute, the limit is 1",)
     assert "cancel_rate" not in EXCUSED
-    still.do(still.desk.dealing.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
-    still.do(still.desk.dealing.on_lookup, first, VenueOrder(first, "", "BUY", 0, 0, 0, False), [])
+    still.do(still.desk.executions.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
+    still.do(still.desk.executions.on_lookup, first, VenueOrder(first, "", "BUY", 0, 0, 0, False), [])
     still.to_s(80)
     still.jump(5)
     still.answer(m.Cancel(second))
@@ -270,7 +270,7 @@ def test_orders_are_counted_over_a_minute_of_market_time() -> None:
     still.answer(buy(470_000, 5), name=ETH)
     assert last(still).denied == ("0 order_rate: 2 orders in the last minute, the limit is 2",)
     for placing in still.said(e.Placing):
-        still.do(still.desk.dealing.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
+        still.do(still.desk.executions.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
     still.to_s(76)
     still.price(asset="ETH")
     still.jump(5)
@@ -284,7 +284,7 @@ def test_a_wish_that_is_too_many_only_with_those_of_the_release_before_is_named_
     still.desk.board.limits = replace(still.desk.board.limits, orders_per_minute=2)
     still.answer(buy(470_000, 5), buy(460_000, 5))
     for placing in still.said(e.Placing):
-        still.do(still.desk.dealing.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
+        still.do(still.desk.executions.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
     green = still.deploy(R2)
     still.employ(green)
     still.jump(5)

@@ -884,8 +884,8 @@ def cancel_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[st
             still.answer(name=slot, uid=GREEN if still.state(slot).owner == BLUE else BLUE)
         for order_id in ids:
             gone = Answer("accepted", order_id=order_id)
-            still.do(still.desk.dealing.on_cancel_answer, order_id, gone, 900)
-            still.do(still.desk.dealing.on_report, OrderReport(order_id, "closed", 0, "CANCELED"))
+            still.do(still.desk.executions.on_cancel_answer, order_id, gone, 900)
+            still.do(still.desk.executions.on_report, OrderReport(order_id, "closed", 0, "CANCELED"))
         still.hold()
     still.jump(0.2)
     return [word for outcome in still.said(e.OutcomeOf) for word in outcome.denied]

@@ -256,9 +256,9 @@ def test_a_tick_carries_all_a_decision_may_know_of_the_ledger() -> None:
     for name in (BTC, ETH):
         still.answer(buy(470_000), name=name)
     for order in list(still.accounts.orders):
-        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+        still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
+    still.do(still.desk.executions.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
     still.jump(5)
     tick = still.asked(BTC)
     assert (tick.owner, tick.epoch, tick.parameters, tick.entries) == ("w1-1", 1, still.desk.board.parameters, "")
@@ -333,7 +333,7 @@ def test_a_tick_that_comes_due_when_its_window_has_no_market_is_skipped_by_that_
     still.jump(3)
     order = still.wanted(fx.Submit)[-1].order_id
     still.jump(2)
-    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no"), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("rejected", reason="no"), 900)
     assert outcomes(still)[-3:] == [(297, "no_market"), (298, "no_market"), (299, "no_market")]
 
 
@@ -346,7 +346,7 @@ def test_a_slot_that_waits_for_an_order_goes_on_when_it_is_known() -> None:
     still.jump(5)
     assert (ticks(still)[-1], len(still.state().held)) == (15, 2)
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.hold()
     assert outcomes(still)[-2:] == [(20, "HOLD"), (25, "HOLD")]
 
@@ -361,7 +361,7 @@ def test_more_ticks_than_may_wait_cost_the_oldest() -> None:
     order = still.wanted(fx.Submit)[-1].order_id
     still.to_s(SNIPE_S + 6 + HELD_MAX + 2)
     assert outcomes(still)[-2:] == [(217, "late"), (218, "late")]
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.hold()
     assert [reason for tick, reason in outcomes(still) if tick > 218] == ["HOLD"] * HELD_MAX
 

@@ -25,7 +25,7 @@ def sent(still: StillDesk) -> fx.Submit:
 
 def answered(still: StillDesk, order_id: str, status: str, *trades: str) -> None:
     """The venue took an order, and says how."""
-    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", status, order_id, trades), 900)
+    still.do(still.desk.executions.on_answer, order_id, Answer("accepted", status, order_id, trades), 900)
 
 
 def traded(
@@ -34,15 +34,15 @@ def traded(
     """The user channel tells of a trade of an order."""
     token = tokens(BTC)[outcome == "Down"]
     leg = TradeLeg(f"t{order_id[:8]}{size}", order_id, token, side, price, size, True, "CONFIRMED")
-    still.do(still.desk.dealing.on_leg, leg)
+    still.do(still.desk.executions.on_leg, leg)
 
 
 def canceled(still: StillDesk, verdict: Literal["accepted", "rejected", "unknown"] = "accepted") -> str:
     """The venue answers the newest cancel, and of an order that is gone that it never traded."""
     order_id = still.wanted(fx.CancelOrder)[-1].order_id
-    still.do(still.desk.dealing.on_cancel_answer, order_id, Answer(verdict, order_id=order_id), 700)
+    still.do(still.desk.executions.on_cancel_answer, order_id, Answer(verdict, order_id=order_id), 700)
     if verdict == "accepted":
-        still.do(still.desk.dealing.on_lookup, order_id, VenueOrder(order_id, "", "BUY", 0, 0, 0, False), [])
+        still.do(still.desk.executions.on_lookup, order_id, VenueOrder(order_id, "", "BUY", 0, 0, 0, False), [])
     return order_id
 
 
@@ -205,7 +205,7 @@ def test_what_did_not_find_a_buyer_is_offered_again_a_moment_later() -> None:
     still = a_desk_that_holds()
     flatten(still)
     first = sent(still).order_id
-    still.do(still.desk.dealing.on_answer, first, Answer("rejected", reason="no orders found to match"), 900)
+    still.do(still.desk.executions.on_answer, first, Answer("rejected", reason="no orders found to match"), 900)
     still.do(still.desk.on_time)
     assert sent(still).order_id == first
     still.jump(AGAIN_S)
@@ -218,7 +218,7 @@ def test_every_sale_is_an_order_of_its_own_when_the_clock_stands_still() -> None
     flatten(still)
     for n in range(3):
         order_id = sent(still).order_id
-        still.do(still.desk.dealing.on_answer, order_id, Answer("rejected", reason="no orders found to match"), 900)
+        still.do(still.desk.executions.on_answer, order_id, Answer("rejected", reason="no orders found to match"), 900)
         if n == 1:
             still.restart(after_s=0.0)
             still.feeds()
@@ -278,7 +278,7 @@ def _hinder(still: StillDesk, hindrance: str) -> str:
         still.desk.board.write(e.Standing(True, False, "US"))
     else:
         still.answer(buy(470_000))
-        still.do(still.desk.dealing.on_answer, sent(still).order_id, Answer("unknown", reason="no answer"), 900)
+        still.do(still.desk.executions.on_answer, sent(still).order_id, Answer("unknown", reason="no answer"), 900)
         return sent(still).order_id
     return ""
 
@@ -295,7 +295,7 @@ def _mend(still: StillDesk, hindrance: str, order_id: str) -> None:
         still.desk.board.write(e.Standing(False, False, "IE"))
     else:
         still.jump(31)
-        still.do(still.desk.dealing.on_lookup, order_id, None, [])
+        still.do(still.desk.executions.on_lookup, order_id, None, [])
 
 
 def test_the_caps_on_how_many_and_how_often_do_not_hinder_a_person() -> None:
