@@ -33,6 +33,7 @@ from supervisor.arrivals import Arrivals
 from supervisor.board import WORDS_MAX
 from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
+from supervisor.death import Death
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
@@ -551,7 +552,7 @@ class App:
         try:
             self.workers.spawn(effect.uid, effect.release, known.lock)
         except CannotStart as error:
-            self.desk.operations.on_lost(self._now(), effect.uid, str(error))
+            self.desk.operations.on_lost(self._now(), effect.uid, Death(None, str(error)))
 
     def _end_trial(self, effect: fx.EndTrial) -> None:
         self.trial.end(effect.op)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from kit.deaths import KILLED
 from kit.still_desk import CASH, StillDesk, a_listing, buy, loaded
 
 from shared import entries as e
@@ -21,6 +22,7 @@ from shared.config import Deploy
 from supervisor import effects as fx
 from supervisor.accounts import rebuild
 from supervisor.catching_up import RECHECK_S
+from supervisor.death import Death
 from supervisor.gates import Tried
 from supervisor.judgement import LOOK_S
 from supervisor.rollout import RefusedEvent
@@ -308,7 +310,7 @@ class PlayedDesk(StillDesk):
                 tick = frame.event
                 if self.deadly and tick.owner == puppet.uid and puppet.uid in self.puppets:
                     self.deadly -= 1
-                    self.die(puppet.uid, "exit 1: it raised")
+                    self.die(puppet.uid, Death(1, "it raised"))
                     return
                 intents = (buy(shares=5),) if tick.tick // 500 % 4 < 2 else ()
                 decision = m.Decision(intents, {"edge": len(intents)})
@@ -320,17 +322,17 @@ class PlayedDesk(StillDesk):
         """A worker does what it was told first."""
         message = puppet.told.pop(0)
         if isinstance(message, m.Retire):
-            self.die(puppet.uid, "asked to go")
+            self.die(puppet.uid, Death(0))
         elif isinstance(message, m.Attest):
             release = self.accounts.releases[puppet.release]
             said = loaded(release) if honest else (*loaded(release)[:1], m.Loaded("shared.units", "other", 900))
             self.do(self.desk.operations.on_attested, puppet.uid, m.Attested(release.release, said))
 
-    def die(self, uid: str, why: str = "killed by SIGKILL") -> None:
+    def die(self, uid: str, death: Death = KILLED) -> None:
         """A worker process is gone; what it had not said before may still arrive."""
         puppet = self.puppets.pop(uid)
         self.ghosts += [puppet] if puppet.warm else []
-        self.do(self.desk.operations.on_lost, uid, why)
+        self.do(self.desk.operations.on_lost, uid, death)
 
     def go_wild(self) -> None:
         """Green does what no candidate may, aloud: what crossed goes back, unless a person wanted to decide."""

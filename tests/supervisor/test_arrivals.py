@@ -10,6 +10,7 @@ from unittest.mock import MagicMock, call
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.deaths import KILLED
 from kit.listening import FEEDS, Listening
 from kit.recordings import API_KEY, malformed, names, recording
 
@@ -209,6 +210,6 @@ def test_breaches_and_deaths_are_told_with_their_reasons() -> None:
     """To operations."""
     door = Door()
     door.arrivals.on_breach("w1", "frame of 7 bytes")
-    door.arrivals.on_worker_lost("w1", "killed by SIGKILL")
-    told = [call.on_breach(NOW, "w1", "frame of 7 bytes"), call.on_lost(NOW, "w1", "killed by SIGKILL")]
+    door.arrivals.on_worker_lost("w1", KILLED)
+    told = [call.on_breach(NOW, "w1", "frame of 7 bytes"), call.on_lost(NOW, "w1", KILLED)]
     assert door.desk.operations.mock_calls == told
