@@ -23,6 +23,7 @@ from typing import Final
 from shared import wire
 from shared.messages import FromWorker, LastWords, ToWorker
 from shared.paths import State
+from supervisor.child import end_at_once
 from supervisor.death import Death
 
 CELL: Final = Path(__file__).with_name("cell.py")
@@ -225,12 +226,6 @@ def end_strays(where: str, said: bytes) -> None:
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:
                 os.close(pidfd)
-
-
-def end_at_once(started: subprocess.Popen[bytes]) -> None:
-    """Kill a child and reap it."""
-    started.kill()
-    started.wait()
 
 
 def last_line(log: Path) -> str:
