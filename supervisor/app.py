@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
@@ -83,6 +84,8 @@ class App:
         self._broken_off = False
         self._mirrored = -1
         self._snapshot_due = False
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
+        """A thread of its own: it waits for nobody's names to be looked up, and writes one snapshot after the other."""
         self._code = snapshots.own_code()
         self._ready = False
         self._fed = 0
@@ -224,6 +227,9 @@ class App:
         with contextlib.suppress(JournalFailed):
             self.journal.close()
         self.ledger.close()
+        if self._tasks:  # begun since the others were ended: the snapshot that the next reign goes on from
+            await asyncio.wait(self._tasks, timeout=STOP_S)
+        self._keeper.shutdown(wait=False)
         log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
 
     async def _end_tasks(self) -> None:
@@ -327,7 +333,8 @@ class App:
     async def _keep_snapshot(self, number: int, data: bytes) -> None:
         """The wait for the disk is a thread's; a disk without room costs the snapshot, not the desk."""
         try:
-            await asyncio.to_thread(snapshots.write, self.state.snapshots, number, data)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._keeper, snapshots.write, self.state.snapshots, number, data)
         except OSError as error:
             self.desk.board.count("snapshot_failed")
             log.warning("snapshot_failed", reason=error.strerror or str(error))

@@ -7,6 +7,7 @@ import gc
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -40,6 +41,8 @@ from supervisor.gateway import KEPT_WARM, WARM
 PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
 SPEED = 10.0
+THREADS_MAX = 32
+"""As many as a loop has for what would make it wait."""
 
 
 @pytest.fixture
@@ -243,6 +246,22 @@ def test_a_start_goes_on_from_the_snapshot_of_the_last_reign(state: State) -> No
     assert [line.term for line in journal.lines(state.journal) if isinstance(line.entry, Term)] == [1, 2]
 
 
+def test_a_reign_that_has_ended_has_kept_its_snapshot(state: State) -> None:
+    """Also where every thread that looks up names stands still: the network is gone, and somebody ends the desk."""
+    network = threading.Event()
+
+    async def scenario() -> list[Path]:
+        try:
+            async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+                for _ in range(2 * THREADS_MAX):
+                    asyncio.get_running_loop().run_in_executor(None, network.wait, PATIENCE_S)
+            return list(state.snapshots.glob("*.snap"))
+        finally:
+            network.set()
+
+    assert asyncio.run(scenario())
+
+
 def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,7 +332,7 @@ def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None
             await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
             await until(lambda: len(venue.asked_for("GET /time")) >= len(KEPT_WARM) * WARM)
             assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
-            assert venue.asked_for("GET /data/orders")
+            await until(lambda: venue.asked_for("GET /data/orders"))
             joining = [asked.path for asked in venue.asked if asked.path in {"/version", "/balance-allowance"}]
             assert joining[:3] == ["/version", "/version", "/balance-allowance"]
 
