@@ -418,14 +418,17 @@ class App:
 
     async def _keep_reading_control(self) -> None:
         while True:
-            found = self.control_file.changed()
-            if isinstance(found, FileFault):
-                self._control_fault, self._waiting = found.text, None
-                with self._turn():
-                    self.desk.board.alarm("control_file", found.text)
-            elif (wish := found or self._waiting) is not None:
-                self._follow(wish)
+            self._read_control()
             await asyncio.sleep(CONTROL_S)
+
+    def _read_control(self) -> None:
+        found = self.control_file.changed()
+        if isinstance(found, FileFault):
+            self._control_fault, self._waiting = found.text, None
+            with self._turn():
+                self.desk.board.alarm("control_file", found.text)
+        elif (wish := found or self._waiting) is not None:
+            self._follow(wish)
 
     def _follow(self, wish: Wish) -> None:
         """Act on a wish whose generation is new; one from the past is ignored aloud.
@@ -503,7 +506,11 @@ class App:
     # --- people ---
 
     async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
-        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes."""
+        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes.
+
+        What was wished by file until now was wished before it.
+        """
+        self._read_control()
         generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
@@ -514,7 +521,11 @@ class App:
         return reply
 
     def _file_wish(self) -> None:
-        """Let the control file wish what is in force; a disk without room costs the file, not the desk."""
+        """Let the control file wish what is in force; a disk without room costs the file, not the desk.
+
+        What stands there and was not read yet is read first: nobody's wish is written over unread.
+        """
+        self._read_control()
         accounts = self.desk.board.accounts
         values = accounts.parameters.values if accounts.parameters is not None else None
         wish = Wish(accounts.generation, accounts.paused, accounts.pause_reason, bool(accounts.halted), values)

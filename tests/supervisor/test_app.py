@@ -24,12 +24,13 @@ from kit.venue import running_venue
 
 from shared.clock import NS, Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Tape, Venue
-from shared.entries import Alarm, Entry, Gap, Release, Term
+from shared.entries import Alarm, Control, Entry, Gap, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
 from shared.messages import Pulse, Reply
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
+from supervisor import app as app_room
 from supervisor import effects as fx
 from supervisor import journal, snapshots
 from supervisor.accounts import rebuild
@@ -196,6 +197,21 @@ def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -
 
     rehearsing(state, act, release=False)
     assert [alarm.name for alarm in said(state, Alarm)].count("control_file") == 2
+
+
+def test_a_wish_that_nobody_has_read_yet_is_not_written_over(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One comes by file and right after it one by socket: each is followed, in this order, and filed as it stands."""
+    monkeypatch.setattr(app_room, "CONTROL_S", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+            assert (await ask(state, "pause", reason="first")).generation == 1
+            replace_file(state.control, msgspec.json.encode(Wish(5, True, "news")))
+            assert (await ask(state, "resume")).generation == 6
+            assert msgspec.json.decode(state.control.read_bytes(), type=Wish).generation == 6
+
+    asyncio.run(scenario())
+    assert [(wish.generation, wish.paused) for wish in said(state, Control)] == [(1, True), (5, True), (6, False)]
 
 
 def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
