@@ -109,11 +109,11 @@ async def until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def rehearsing(state: State, act: Callable[[App], Any], *, release: bool) -> None:
+def rehearsing(state: State, act: Callable[[App], Any], *, release: bool, speed: float = SPEED) -> None:
     """Let a desk trade at the rehearsal venue."""
 
     async def scenario() -> None:
-        async with running_venue(state.venue, speed=SPEED) as running:
+        async with running_venue(state.venue, speed=speed) as running:
             where = {name: url for name, url in running.where.items() if name in Venue.__struct_fields__}
             first = staged(state) if release else None
             async with a_desk(state, Venue(**where), running.venue.clock, first) as app:
@@ -164,7 +164,10 @@ def test_it_is_ready_once_a_tick_was_answered_and_alive_while_ticks_are(
 
 
 def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callable[[], list[str]]) -> None:
-    """A window is open and no release trades: the loop turns, the feeds work, and that is no life."""
+    """A window is open and no release trades: the loop turns, the feeds work, and that is no life.
+
+    The window is open all the while: between two of them there is nothing to decide. Its end is two minutes away.
+    """
 
     async def act(app: App) -> None:
         lanes = app.desk.board.lanes
@@ -174,7 +177,7 @@ def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callab
         assert len(told()) == signs
         assert not any("READY=1" in line for line in told())
 
-    rehearsing(state, act, release=False)
+    rehearsing(state, act, release=False, speed=2.0)
 
 
 def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -> None:
