@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
@@ -84,6 +85,8 @@ class App:
         self._broken_off = False
         self._mirrored = -1
         self._snapshot_due = False
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
+        """A thread of its own: it waits for nobody's names to be looked up, and writes one snapshot after the other."""
         self._code = snapshots.own_code()
         self._ready = False
         self._fed = 0
@@ -225,6 +228,9 @@ class App:
         with contextlib.suppress(JournalFailed):
             self.journal.close()
         self.ledger.close()
+        if self._tasks:  # begun since the others were ended: the snapshot that the next reign goes on from
+            await asyncio.wait(self._tasks, timeout=STOP_S)
+        self._keeper.shutdown(wait=False)
         log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
 
     async def _end_tasks(self) -> None:
@@ -328,7 +334,8 @@ class App:
     async def _keep_snapshot(self, number: int, data: bytes) -> None:
         """The wait for the disk is a thread's; a disk without room costs the snapshot, not the desk."""
         try:
-            await asyncio.to_thread(snapshots.write, self.state.snapshots, number, data)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._keeper, snapshots.write, self.state.snapshots, number, data)
         except OSError as error:
             self.desk.board.count("snapshot_failed")
             log.warning("snapshot_failed", reason=error.strerror or str(error))
@@ -412,14 +419,17 @@ class App:
 
     async def _keep_reading_control(self) -> None:
         while True:
-            found = self.control_file.changed()
-            if isinstance(found, FileFault):
-                self._control_fault, self._waiting = found.text, None
-                with self._turn():
-                    self.desk.board.alarm("control_file", found.text)
-            elif (wish := found or self._waiting) is not None:
-                self._follow(wish)
+            self._read_control()
             await asyncio.sleep(CONTROL_S)
+
+    def _read_control(self) -> None:
+        found = self.control_file.changed()
+        if isinstance(found, FileFault):
+            self._control_fault, self._waiting = found.text, None
+            with self._turn():
+                self.desk.board.alarm("control_file", found.text)
+        elif (wish := found or self._waiting) is not None:
+            self._follow(wish)
 
     def _follow(self, wish: Wish) -> None:
         """Act on a wish whose generation is new; one from the past is ignored aloud.
@@ -497,7 +507,11 @@ class App:
     # --- people ---
 
     async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
-        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes."""
+        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes.
+
+        What was wished by file until now was wished before it.
+        """
+        self._read_control()
         generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
@@ -508,7 +522,11 @@ class App:
         return reply
 
     def _file_wish(self) -> None:
-        """Let the control file wish what is in force; a disk without room costs the file, not the desk."""
+        """Let the control file wish what is in force; a disk without room costs the file, not the desk.
+
+        What stands there and was not read yet is read first: nobody's wish is written over unread.
+        """
+        self._read_control()
         accounts = self.desk.board.accounts
         values = accounts.parameters.values if accounts.parameters is not None else None
         wish = Wish(accounts.generation, accounts.paused, accounts.pause_reason, bool(accounts.halted), values)

@@ -7,6 +7,7 @@ import gc
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -23,12 +24,13 @@ from kit.venue import running_venue
 
 from shared.clock import NS, Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Tape, Venue
-from shared.entries import Alarm, Entry, Gap, Release, Term
+from shared.entries import Alarm, Control, Entry, Gap, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
 from shared.messages import Pulse, Reply
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
+from supervisor import app as app_room
 from supervisor import effects as fx
 from supervisor import journal, snapshots
 from supervisor.accounts import rebuild
@@ -40,6 +42,8 @@ from supervisor.gateway import KEPT_WARM, WARM
 PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
 SPEED = 10.0
+THREADS_MAX = 32
+"""As many as a loop has for what would make it wait."""
 
 
 @pytest.fixture
@@ -105,11 +109,11 @@ async def until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def rehearsing(state: State, act: Callable[[App], Any], *, release: bool) -> None:
+def rehearsing(state: State, act: Callable[[App], Any], *, release: bool, speed: float = SPEED) -> None:
     """Let a desk trade at the rehearsal venue."""
 
     async def scenario() -> None:
-        async with running_venue(state.venue, speed=SPEED) as running:
+        async with running_venue(state.venue, speed=speed) as running:
             where = {name: url for name, url in running.where.items() if name in Venue.__struct_fields__}
             first = staged(state) if release else None
             async with a_desk(state, Venue(**where), running.venue.clock, first) as app:
@@ -160,7 +164,10 @@ def test_it_is_ready_once_a_tick_was_answered_and_alive_while_ticks_are(
 
 
 def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callable[[], list[str]]) -> None:
-    """A window is open and no release trades: the loop turns, the feeds work, and that is no life."""
+    """A window is open and no release trades: the loop turns, the feeds work, and that is no life.
+
+    The window is open all the while: between two of them there is nothing to decide. Its end is two minutes away.
+    """
 
     async def act(app: App) -> None:
         lanes = app.desk.board.lanes
@@ -170,7 +177,7 @@ def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callab
         assert len(told()) == signs
         assert not any("READY=1" in line for line in told())
 
-    rehearsing(state, act, release=False)
+    rehearsing(state, act, release=False, speed=2.0)
 
 
 def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -> None:
@@ -193,6 +200,21 @@ def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -
 
     rehearsing(state, act, release=False)
     assert [alarm.name for alarm in said(state, Alarm)].count("control_file") == 2
+
+
+def test_a_wish_that_nobody_has_read_yet_is_not_written_over(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One comes by file and right after it one by socket: each is followed, in this order, and filed as it stands."""
+    monkeypatch.setattr(app_room, "CONTROL_S", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+            assert (await ask(state, "pause", reason="first")).generation == 1
+            replace_file(state.control, msgspec.json.encode(Wish(5, True, "news")))
+            assert (await ask(state, "resume")).generation == 6
+            assert msgspec.json.decode(state.control.read_bytes(), type=Wish).generation == 6
+
+    asyncio.run(scenario())
+    assert [(wish.generation, wish.paused) for wish in said(state, Control)] == [(1, True), (5, True), (6, False)]
 
 
 def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +263,22 @@ def test_a_start_goes_on_from_the_snapshot_of_the_last_reign(state: State) -> No
     (alarm,) = [alarm for alarm in said(state, Alarm) if alarm.name == "snapshot_damaged"]
     assert kept[-1].name in alarm.detail
     assert [line.term for line in journal.lines(state.journal) if isinstance(line.entry, Term)] == [1, 2]
+
+
+def test_a_reign_that_has_ended_has_kept_its_snapshot(state: State) -> None:
+    """Also where every thread that looks up names stands still: the network is gone, and somebody ends the desk."""
+    network = threading.Event()
+
+    async def scenario() -> list[Path]:
+        try:
+            async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+                for _ in range(2 * THREADS_MAX):
+                    asyncio.get_running_loop().run_in_executor(None, network.wait, PATIENCE_S)
+            return list(state.snapshots.glob("*.snap"))
+        finally:
+            network.set()
+
+    assert asyncio.run(scenario())
 
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
@@ -313,7 +351,7 @@ def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None
             await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
             await until(lambda: len(venue.asked_for("GET /time")) >= len(KEPT_WARM) * WARM)
             assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
-            assert venue.asked_for("GET /data/orders")
+            await until(lambda: venue.asked_for("GET /data/orders"))
             joining = [asked.path for asked in venue.asked if asked.path in {"/version", "/balance-allowance"}]
             assert joining[:3] == ["/version", "/version", "/balance-allowance"]
 
