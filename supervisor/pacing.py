@@ -157,12 +157,15 @@ class Pace:
         if sizes is None or not self.share or tier == self.tier:
             return
         self.bucket.there(mono_ns)  # what has grown until now grew by the rate before
-        self.tier, (rate, burst) = tier, (round(size * self.share * self.scale) for size in sizes)
+        self.tier, (rate, burst) = tier, (int(size * self.share * self.scale) for size in sizes)
         self.bucket.rate, self.bucket.burst = min(self.most[0], rate), min(self.most[1], burst)
 
 
 def pace(rate: int, burst: int, speed: float, share: int = ORDERS) -> Pace:
-    """A pace by the settings; in a rehearsal that runs fast it grows with its speed, as the venue's own do."""
+    """A pace by the settings; in a rehearsal that runs fast it grows with its speed, as the venue's own do.
+
+    Sizes are whole, so they are rounded down: half a token more than the venue's would be refused.
+    """
     scale = max(1.0, speed)
-    most = round(rate * scale), round(burst * scale)
+    most = int(rate * scale), int(burst * scale)
     return Pace(Bucket(*most), most=most, share=share, scale=scale)
