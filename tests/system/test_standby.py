@@ -11,7 +11,7 @@ from typing import Final
 
 import psutil
 import pytest
-from kit.desks import STOOD_STILL, TWO_ASSETS, Desk, a_desk, ended, eventually, stopped
+from kit.desks import STOOD_STILL, TWO_ASSETS, UNHURRIED, Desk, a_desk, ended, eventually, stopped
 
 from shared import entries as e
 from shared.clock import NS
@@ -20,8 +20,10 @@ pytestmark = pytest.mark.system
 SETTINGS: Final = f"{TWO_ASSETS}[deploy]\nstandby = true\n[ticks]\nfast_ms = 5000\n"
 """At twenty times the speed a slot is asked four times a second: enough of them, and so few that what waits for an
 owner is not dropped for its number."""
-PATIENT: Final = f"{SETTINGS}deadline_s = 4\n"
-"""Where no deadline is tried, a machine that stands still for a moment shall not look like a worker that hangs."""
+PATIENT: Final = f"{TWO_ASSETS}{UNHURRIED}".replace("[deploy]\n", "[deploy]\nstandby = true\n").replace(
+    "[ticks]\n", "[ticks]\nfast_ms = 5000\n"
+)
+"""Where no limit is tried, a worker that is starved for a while shall not look like one that hangs."""
 STARVED: Final = STOOD_STILL - {"deadline"}
 """Skips of a machine that is too busy for so fast a market, whoever owns the slot. A deadline is the owner's own."""
 READY_S: Final = 60.0
