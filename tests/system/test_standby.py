@@ -49,6 +49,7 @@ def test_the_standby_of_an_owner_that_is_killed_takes_over_at_once() -> None:
         with stopped(desk.supervisor):  # it hears of both deaths at once, and starts nobody between them
             for worker in last:
                 worker.kill()
+            eventually(lambda: all(map(ended, last)), "both deaths")
         replaced_s = taken_after_s(desk, owner, since, {owner, standby})
         print(f"taken over in {taken_over_s * 1_000:.1f} ms, replaced in {replaced_s * 1_000:.1f} ms")
         assert taken_over_s < min(TAKEN_OVER_S, replaced_s / TIMES_FASTER)
