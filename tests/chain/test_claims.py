@@ -308,7 +308,7 @@ def test_a_node_that_hangs_is_waited_for(anvil: Anvil, state: str) -> None:
             desk.claimer.submit = hanging(desk)  # type: ignore[method-assign]
             await desk.live(lambda: desk.is_("unknown"))
         else:
-            # An answer may come too late for the short patience here: then it is sent again, if it is not mined by then.
+            # An answer may come too late for the short patience here: what no block took is then sent again.
             await (desk.sent_and_not_mined() if state == "sent" else desk.live(lambda: desk.is_(state)))
             desk.anvil.halt()
             await looked_in_vain(desk)

@@ -140,9 +140,7 @@ def test_a_segment_that_was_packed_after_it_was_listed_is_found(tmp_path: Path) 
         Segment(listed[1], "tape")
 
 
-def test_a_segment_that_is_packed_while_it_is_listed_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_segment_that_is_packed_while_it_is_listed_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever of the two forms is looked for first, and whatever happens before the other one is."""
     a_segment(tmp_path, [b"one"])
     *complete, _ = segments(tmp_path)

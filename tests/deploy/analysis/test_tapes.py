@@ -111,7 +111,7 @@ def test_an_index_that_says_something_else_is_a_fault(tape: Stream, tmp_path: Pa
 
 
 def test_a_segment_that_is_indexed_after_it_was_read_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tape of a desk that trades: what was its newest segment grew to its end behind the reader, and was indexed."""
+    """The tape of a desk that trades: its newest segment grew to its end behind the reader, and was indexed."""
     stream = Stream(tmp_path / "tape", segment_keyframes=1)
     market = Market(stream, slots=("BTC/5m",))
     folder, frames_before = folder_of(market.run(90)), stream.seq
