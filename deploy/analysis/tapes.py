@@ -135,14 +135,16 @@ def check(folder: Path) -> Verdict:
 
     Raises: NoTape; Damaged, BadFrame: it cannot be believed, and where; OSError.
     """
-    if not segments(folder):
+    listed = segments(folder)
+    if not listed:
         raise NoTape(f"{folder} holds no tape")
+    complete = {path.stem for path in listed[:-1]}
     verdict, order, folded = Verdict(), _Order(), Gaps()
     for segment in linked(folder, KIND):
         if not verdict.segments:
             _begins(folder, segment, verdict)
         verdict.segments, verdict.packed = verdict.segments + 1, verdict.packed + segment.packed
-        _check_segment(segment, order, folded)
+        _check_segment(segment, order, folded, indexed=segment.path.stem in complete)
         verdict.digest, verdict.torn_bytes = segment.chain.hex(), len(segment.leftover())
     verdict.frames, verdict.missing, verdict.gaps = order.frames, order.missing, len(folded.all())
     verdict.first_seq, verdict.first_ns = order.first
@@ -194,8 +196,12 @@ def _explains(event: m.Event) -> bool:
     return isinstance(event, m.FeedGap) and event.feed == "tape"
 
 
-def _check_segment(segment: Segment, order: _Order, folded: Gaps) -> None:
-    kinds, index = Counter[str](), kept(segment.path)
+def _check_segment(segment: Segment, order: _Order, folded: Gaps, *, indexed: bool) -> None:
+    """Take the frames of a segment. `indexed`: it was complete before it was read.
+
+    What still grew then may be complete by now, and have an index of more than was read.
+    """
+    kinds, index = Counter[str](), kept(segment.path) if indexed else None
     for _, payload in segment:
         frame = decode_streamed(payload)
         kinds[str(frame.event.__struct_config__.tag)] += 1

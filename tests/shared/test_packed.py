@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,23 @@ def test_a_segment_that_was_packed_after_it_was_listed_is_found(tmp_path: Path) 
     segment.path.unlink()
     with pytest.raises(FileNotFoundError, match=r"\.seg"):
         Segment(listed[1], "tape")
+
+
+def test_a_segment_that_is_packed_while_it_is_listed_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of the two forms is looked for first, and whatever happens before the other one is."""
+    a_segment(tmp_path, [b"one"])
+    *complete, _ = segments(tmp_path)
+    look = Path.glob
+
+    def packed_meanwhile(folder: Path, pattern: str) -> Iterator[Path]:
+        seen = list(look(folder, pattern))
+        for plain in complete:
+            if plain.exists():
+                replace_by_packed(plain)
+        return iter(seen)
+
+    monkeypatch.setattr(Path, "glob", packed_meanwhile)
+    assert list(read(tmp_path, "tape")) == [(1, b"past"), (2, b"one")]
 
 
 def test_a_damaged_packed_segment_is_named_by_its_place(tmp_path: Path) -> None:
