@@ -98,7 +98,7 @@ class Served:
         return found
 
     def unquoted(self) -> Found:
-        """A market of the coming hour's end: no maker comes for six minutes of a test's own time at least.
+        """A market three quarters of an hour ahead: no maker comes for six minutes of a test's own time at least.
 
         In its book is what a test puts there, and nothing moves.
         """
