@@ -14,7 +14,11 @@ from deploy.analysis.sweep.tasks import Answer
 
 
 def _runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    """Whether a process is there and no zombie; it may go while it is looked at."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _nets(answers: list[Answer]) -> dict[str, int | None]:
