@@ -51,7 +51,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, warm_s: int, say: Callable[[str], None] = lambda line: None) -> None:
-        self._client = _connected(address)
+        self._client, self._gone = _connected(address)
         self._address, self._warm_s, self._say, self._clock = address, warm_s, say, SystemClock()
         self._over: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running: dict[Any, Cell] = {}
@@ -67,8 +67,8 @@ class Cluster:
             self._supply(places, list(self._waiting))
             while self._submit(self._threads()):
                 yield from self._heard()
-        except (OSError, CancelledError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
+        except self._gone as error:
+            if getattr(error, "errno", None) is not None:
                 raise  # of our own disk; Dask's have no number
             raise CannotRun("UNAVAILABLE", f"the scheduler at {self._address} has gone: {error}", _AGAIN) from error
         finally:
@@ -76,7 +76,7 @@ class Cluster:
 
     def _leave(self) -> None:
         """Take back what nobody waits for any more, if there is somebody to be told."""
-        with contextlib.suppress(OSError, CancelledError):
+        with contextlib.suppress(*self._gone):
             self._client.cancel(list(self._running))
         self._client.close()
 
@@ -189,8 +189,11 @@ _CHATTY: Final = ("distributed", "distributed.client", "distributed.core", "dist
 _AGAIN: Final = "the same command again goes on with what is left"
 
 
-def _connected(address: str) -> Any:
-    """A client of the scheduler; it has no type that could be checked: Dask has few. Raises: CannotRun."""
+def _connected(address: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    """A client of the scheduler, and all that it raises when that has gone, by what it was doing then. Raises: CannotRun.
+
+    The client has no type that could be checked: Dask has few.
+    """
     try:
         distributed = import_module("distributed")
     except ImportError as error:
@@ -198,10 +201,11 @@ def _connected(address: str) -> Any:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         text = f"no Dask scheduler answers at {address}: {error}"
         raise CannotRun("UNAVAILABLE", text, "its address stands in what `dask scheduler` prints") from error
+    return client, (OSError, CancelledError, distributed.client.ClosedClientError)
 
 
 def _differs(words: object, ours: dict[str, str]) -> str:
