@@ -367,9 +367,16 @@ def _end(name: str, process: subprocess.Popen[bytes], seconds: float) -> str:
 
 def _python(module: str) -> list[str]:
     """A module as a process that ends when we do, however we end."""
+    return tied([sys.executable, "-m", module], "TERM")
+
+
+def tied(command: list[str], number: str) -> list[str]:
+    """A command that is sent this signal when the thread that has started it ends; as it is where setpriv is missing.
+
+    Args: number: its name, like TERM.
+    """
     setpriv = shutil.which("setpriv")
-    tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
-    return [*tied, sys.executable, "-m", module]
+    return [setpriv, "--pdeathsig", number, *command] if setpriv else command
 
 
 def _toml(document: dict[str, Any]) -> bytes:

@@ -425,6 +425,14 @@ def ended(process: psutil.Process) -> bool:
         return True
 
 
+def runs(pid: int) -> bool:
+    """Whether there is a process of this number that has not ended, reaped or not."""
+    try:
+        return not ended(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
+
+
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
     """A process that does not run, but is there: SIGSTOP, and SIGCONT if it still lives afterwards."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 from kit.clocks import eventually
+from kit.desks import runs
 from kit.sweeps import a_hand, a_task
 
 from deploy.analysis.sweep.pool import ATTEMPTS_MAX, Pool
 from deploy.analysis.sweep.tasks import Answer
-
-
-def _runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def _nets(answers: list[Answer]) -> dict[str, int | None]:
@@ -65,7 +61,7 @@ def test_a_cell_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
     (answer,) = Pool(1, hand, cell_s=2.0).run([a_task("c")])
     assert "not done after 2 s" in answer.fault
     child = int((tmp_path / "child").read_text())
-    assert eventually(lambda: not _runs(child))
+    assert eventually(lambda: not runs(child))
 
 
 @pytest.mark.parametrize("said", ["print('hello', flush=True)", "task['cell'] = 'other'; answer()", "print('{')"])
@@ -82,7 +78,7 @@ def test_whoever_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
     assert next(answers).done is not None
     answers.close()  # type: ignore[attr-defined]
     pids = [int(path.name) for path in tmp_path.iterdir()]
-    assert pids and not any(map(_runs, pids))
+    assert pids and not any(map(runs, pids))
 
 
 def test_what_a_process_prints_last_is_told() -> None:
