@@ -15,13 +15,14 @@ from typing import Final, Literal, TypeVar
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
+from shared.exposure import same_way
+from shared.risk import Denied
 from shared.units import taker_fee
 from supervisor.accounts import FINAL
 from supervisor.board import Board
 from supervisor.effects import AskStanding, Batch, CatchUp, Effect, LookUp, Moment, Submit, Withdraw
-from supervisor.orders import Order, same_way
+from supervisor.orders import Order
 from supervisor.pacing import CANCELS, ORDERS, pace
-from supervisor.risk import Denied
 from supervisor.turns import Turns
 from supervisor.venue.requests import BATCH_MAX, CANCELS_MAX, Answer, VenueOrder
 from supervisor.venue.user import OrderReport, TradeLeg

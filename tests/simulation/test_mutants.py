@@ -19,6 +19,7 @@ from kit.weather import BUSY, CALM, ROUGH, Weather
 from msgspec import structs
 
 from shared import entries as e
+from shared.risk import Denied
 from supervisor import dealing, rollout, slotstate, verbs
 from supervisor import operations as operations_room
 from supervisor.accounts import Accounts
@@ -30,7 +31,6 @@ from supervisor.desk import Desk
 from supervisor.effects import Grant, Moment
 from supervisor.handover import Handover
 from supervisor.operations import Operations
-from supervisor.risk import Denied
 from supervisor.staff import Staff
 from supervisor.tuning import Tuning
 from supervisor.turns import Turns

@@ -9,10 +9,10 @@ from msgspec import structs
 from shared import entries as e
 from shared import messages as m
 from shared.config import Risk, load
+from shared.risk import Limits
 from supervisor.accounts import Accounts
 from supervisor.board import RECENT_MAX, Board
 from supervisor.effects import Moment, Publish, Submit, Write, WriteFirst
-from supervisor.risk import Limits
 
 LANE = "BTC/5m"
 
