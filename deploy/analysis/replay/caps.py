@@ -29,7 +29,7 @@ _MARK: Final = _TOLD.encode()
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """Caps, oldest first, and where they came from in words that follow "the caps of"."""
+    """Caps, oldest first, and where they came from in words that follow "from"."""
 
     caps: tuple[Caps, ...]
     source: str

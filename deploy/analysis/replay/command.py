@@ -24,6 +24,7 @@ from deploy.analysis.replay.live import NoJournal
 from deploy.analysis.replay.page import Page
 from deploy.analysis.replay.parity import Comparison, earliest
 from deploy.ranges import stamp
+from deploy.refusal import end
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index
@@ -98,15 +99,12 @@ def replay(as_json: bool, **asked: Any) -> None:
     except OSError as error:
         _fail("IOERR", f"{error.filename}: {error.strerror}", "name a file in a folder that can be written")
     except KeyboardInterrupt:
-        click.echo("foresight replay: stopped; nothing was changed", err=True)
-        sys.exit(EXIT["INTERRUPTED"])
+        end("foresight replay", "INTERRUPTED", "stopped; nothing was changed")
 
 
 def _fail(code: str, text: str, hint: str) -> NoReturn:
-    click.echo(f"foresight replay: {text}", err=True)
-    click.echo("  trading  whoever traded trades on; a replay asks nobody and changes nothing", err=True)
-    click.echo(f"  next     {hint}", err=True)
-    sys.exit(EXIT[code])
+    trades = "whoever traded trades on; a replay asks nobody and changes nothing"
+    end("foresight replay", code, text, hint, trading=trades)
 
 
 class _Active(msgspec.Struct):
@@ -181,7 +179,7 @@ class _Run:
         if self.caps is not None:
             span_ns = self.footage.at(from_seq), self.footage.at(to_seq)
             job = msgspec.structs.replace(job, caps=self.caps.between(*span_ns))
-        caps = "" if self.caps is None else f"{told(job.caps)}; of {self.caps.source}"
+        caps = "" if self.caps is None else f"{told(job.caps)}; from {self.caps.source}"
         with self._audience() as audience, Bar(f"replaying {name}") as bar:
             result = replayed(job, bar, audience)
             title = f"{name} on {self._told_range(from_seq, to_seq)}, accounts {self._told_fills()}"

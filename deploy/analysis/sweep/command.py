@@ -32,6 +32,7 @@ from deploy.analysis.sweep.stretches import Span, stretches
 from deploy.analysis.sweep.table import Table, as_csv, as_json, as_text, table
 from deploy.analysis.sweep.tasks import Answer, task
 from deploy.ranges import DAY_S, Duration
+from deploy.refusal import end
 from deploy.release import NotFound, Rejected
 from deploy.running import CannotRun
 from shared.fingerprint import code_hash
@@ -146,8 +147,7 @@ def sweep(
                 if path is not None:
                     path.write_text(made_of(outcome.table))
     except CannotRun as error:
-        click.echo(error.lines("foresight sweep"), err=True)
-        sys.exit(EXIT[error.code])
+        end("foresight sweep", error.code, str(error), error.hint)
     document = {**as_json(outcome.table), "faults": outcome.faults}
     click.echo(msgspec.json.encode(document).decode() if as_document else as_text(outcome.table))
     sys.exit(EXIT[outcome.code])
@@ -264,7 +264,7 @@ def _under(
         for piece in _pieces(folder, since, until, piece_s):
             span_ns = footage.at(piece.from_seq), footage.at(piece.to_seq)
             pieces.append(msgspec.structs.replace(piece, caps=known.between(*span_ns)))
-            said[f"{told(pieces[-1].caps)}; of {known.source}"] = None
+            said[f"{told(pieces[-1].caps)}; from {known.source}"] = None
     return pieces, " / ".join(said)
 
 

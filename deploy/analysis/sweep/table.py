@@ -195,7 +195,7 @@ def remarks(found: Table, rows_max: int = SHOWN_MAX) -> list[str]:
 def _under_caps(found: Table, whole: Sequence[Row]) -> Iterator[str]:
     """What of the wishes the desk would not have sent."""
     if found.caps:
-        yield f"on paper under the desk's caps: {found.caps}"
+        yield f"on paper under these caps: {found.caps}"
     denied = added(row.chosen.denied for row in whole)
     if denied:
         yield f"wishes that a desk with these caps denies, in all rows: {reasons(denied)}"

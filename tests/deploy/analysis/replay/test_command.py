@@ -67,7 +67,7 @@ def test_a_staged_release_is_replayed_by_its_number(desk: tuple[State, Stream, s
     assert [name for name in names if name not in {"denied", "rejected"}] == [
         *("ticks", "orders", "caps", "windows", "money", "odds", "decisions")
     ]
-    assert lines[names.index("caps") + 1].endswith("of the default settings")
+    assert lines[names.index("caps") + 1].endswith("from the default settings")
 
 
 def test_the_result_is_one_document(desk: tuple[State, Stream, str]) -> None:
@@ -226,7 +226,7 @@ def test_what_the_caps_of_a_file_deny_is_counted_and_told(desk: tuple[State, Str
     assert (said.exit_code, said.stderr) == (0, "")
     [denied] = [line for line in said.stdout.splitlines() if line.startswith("denied")]
     [caps] = [line for line in said.stdout.splitlines() if line.startswith("caps")]
-    assert denied.startswith("denied     by the desk: order_cap ") and caps.endswith(f"; of {tight}")
+    assert denied.startswith("denied     by the desk: order_cap ") and caps.endswith(f"; from {tight}")
     assert caps.startswith("caps       order 1.00, slot 50.00")
     assert "by the desk: order_cap " in page.read_text() and str(tight) in page.read_text()
     document = msgspec.json.decode(run(state, *on_paper, "--config", tight, "--json").stdout)

@@ -79,7 +79,7 @@ def test_a_stake_above_the_cap_trades_nothing_and_says_so(state: State, tmp_path
     tight.write_text("[risk]\norder_max_usd = 7\n")
     of = ("--release", "r1", "--param", "stake_usd=5,20", *store)
     usual = json.loads(_swept(state, *of, "--json").stdout)
-    assert usual["caps"].endswith("of the default settings")
+    assert usual["caps"].endswith("from the default settings")
     assert all(row["chosen"]["orders"] > 0 for row in usual["rows"])
     document = json.loads(_swept(state, *of, "--config", str(tight), "--json").stdout)
     chosen = {row["parameters"]["stake_usd"]: row["chosen"] for row in document["rows"]}
@@ -88,7 +88,7 @@ def test_a_stake_above_the_cap_trades_nothing_and_says_so(state: State, tmp_path
     told = _swept(state, *of, "--config", str(tight)).stdout
     assert f"{chosen[20]['denied']['order_cap']:,} order_cap" in told
     assert "1 of 2 rows traded nothing: the desk would have denied every order" in told
-    assert "on paper under the desk's caps: order 7.00, slot 50.00, asset 100.00" in told and str(tight) in told
+    assert "on paper under these caps: order 7.00, slot 50.00, asset 100.00" in told and str(tight) in told
 
 
 def test_caps_are_of_accounts_on_paper(state: State, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_what_the_desk_would_deny_stands_in_the_table() -> None:
     text = as_text(found)
     rows = {line.split("stake_usd=")[1][0]: line for line in text.splitlines() if "stake_usd=" in line}
     assert "1,203 mostly order_cap" in rows["2"] and "  7 order_cap  " in rows["3"] and "order_cap" not in rows["1"]
-    assert "on paper under the desk's caps: order 1.00; of a file" in text
+    assert "on paper under these caps: order 1.00; of a file" in text
     assert "wishes that a desk with these caps denies, in all rows: order_cap 1,207, cash 2" in text
     assert "1 of 3 rows traded nothing: the desk would have denied every order that they wished" in text
     document = as_json(found)
