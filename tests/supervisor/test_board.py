@@ -44,7 +44,7 @@ def test_an_operators_pause_closes_entries() -> None:
 
 
 def test_every_halt_has_a_word_that_a_replay_knows() -> None:
-    """A tick says why entries are closed, and by that word alone an account on paper knows that no exit leaves either."""
+    """By it alone, on the tick, an account on paper knows that not even an exit leaves."""
     words = set()
     for entry in (
         e.Control(1, False, "uid:1", "news", halted=True, op="op"),
