@@ -282,7 +282,10 @@ class RehearsalDesk:
             _end("rehearsal venue", venue, EOF_S if ready else 0.0)
             code = _NAMES.get(venue.returncode, "UNAVAILABLE")
             said = _complaints(self.state.root / "venue.log", before, COMPLAINT) or "the rehearsal venue said nothing"
-            raise CannotRun(code, said, _SCENARIO if "--scenario" in said else _VENUE_HINTS.get(code, "")) from None
+            raise _not_begun(code, said) from None
+        if not where.get("ok", True):
+            _end("rehearsal venue", venue, EOF_S)
+            raise _not_begun(where["code"], where["message"])
         return where
 
     def _write_settings(self) -> None:
@@ -334,6 +337,11 @@ class RehearsalDesk:
     def _tail(self, name: str) -> str:
         lines = _text(self.state.root / name).strip().splitlines()
         return lines[-1][:400] if lines else ""
+
+
+def _not_begun(code: str, said: str) -> CannotRun:
+    """What the venue has against what it was asked, and what to do about it."""
+    return CannotRun(code, said, _SCENARIO if "--scenario" in said else _VENUE_HINTS.get(code, ""))
 
 
 _NAMES: Final = {EXIT[name]: name for name in ("USAGE", "NOINPUT", "UNAVAILABLE", "IOERR", "CONFIG")}

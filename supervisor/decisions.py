@@ -10,12 +10,12 @@ from shared import entries as e
 from shared import messages as m
 from shared import wire
 from shared.clock import NS
+from shared.exposure import judge_successor
+from shared.risk import INTENTS_MAX, Denied
 from supervisor import admission, slotstate
 from supervisor.board import Board
 from supervisor.dispatch import Dispatch
 from supervisor.effects import CancelOrder, Moment, Submit
-from supervisor.orders import same_way
-from supervisor.risk import Denied
 from supervisor.turns import Turns
 
 
@@ -123,8 +123,8 @@ class Decisions:
         asked_start_s = self.turns.shown_start_s.get(decided.slot)
         if window is None or window.start_s != asked_start_s or board.at_ns >= window.end_s * NS:
             return Denied("no_window", "the window closed meanwhile")
-        if leg >= admission.MAX_INTENTS:
-            return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")
+        if leg >= INTENTS_MAX:
+            return Denied("too_many_intents", f"a decision may hold {INTENTS_MAX}")
         conditions = admission.Conditions(
             window=window,
             limits=board.limits,
@@ -157,14 +157,9 @@ class Decisions:
         return ruling
 
     def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
-        """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
+        """Judged with the orders that this decision could not take back."""
         orders = self.board.accounts.orders
-        if isinstance(wish, m.Cancel):
-            return None
-        for order_id in stay:
-            if order_id not in orders or same_way(orders[order_id], wish):
-                return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
-        return None
+        return None if isinstance(wish, m.Cancel) else judge_successor(wish, {each: orders.get(each) for each in stay})
 
     def _note(self, admitted: admission.Admitted, uid: str) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""

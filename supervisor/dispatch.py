@@ -16,12 +16,12 @@ from typing import Final, TypeVar
 from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
+from shared.exposure import same_way
+from shared.risk import Denied
 from supervisor.board import Board
 from supervisor.effects import Batch, CancelOrder, Effect, Submit
 from supervisor.lookups import Lookups
-from supervisor.orders import same_way
 from supervisor.pacing import CANCELS, ORDERS, pace
-from supervisor.risk import Denied
 from supervisor.turns import Turns
 from supervisor.venue.requests import BATCH_MAX, CANCELS_MAX, Answer
 

@@ -14,8 +14,10 @@ from dataclasses import replace
 from typing import Final
 
 from shared import entries as e
+from shared.amounts import MIN_IMMEDIATE_MICRO
 from shared.clock import NS
 from shared.messages import Place
+from shared.risk import Denied
 from shared.units import MICRO, cost_of, show_micro
 from supervisor import admission
 from supervisor.board import Board
@@ -25,8 +27,6 @@ from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
 from supervisor.orders import Order
 from supervisor.positions import Position
-from supervisor.risk import Denied
-from supervisor.venue.requests import MIN_IMMEDIATE_MICRO
 
 AGAIN_S: Final = 1.0
 """Real seconds between two tries to cancel the same order, or to sell in the same slot."""

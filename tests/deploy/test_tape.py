@@ -112,7 +112,7 @@ def test_a_part_is_cut_and_is_a_tape(desk: Path, tmp_path: Path) -> None:
     assert "  begins   with the keyframe " in result.stdout
     assert run("check", "--tape", tmp_path / "part").exit_code == 0
     again = run(*arguments)
-    assert again.exit_code == 16
+    assert again.exit_code == 74
     assert "nothing is overwritten" in again.stderr
 
 

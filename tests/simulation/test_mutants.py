@@ -19,6 +19,7 @@ from kit.weather import BUSY, CALM, ROUGH, Weather
 from msgspec import structs
 
 from shared import entries as e
+from shared.risk import Denied
 from supervisor import executions as executions_room
 from supervisor import operations as operations_room
 from supervisor import rollout, slotstate, verbs
@@ -34,7 +35,6 @@ from supervisor.executions import Executions
 from supervisor.handover import Handover
 from supervisor.lookups import Lookups
 from supervisor.operations import Operations
-from supervisor.risk import Denied
 from supervisor.staff import Staff
 from supervisor.tuning import Tuning
 from supervisor.turns import Turns

@@ -12,8 +12,8 @@ from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk,
 from shared import entries as e
 from shared import messages as m
 from shared import wire
+from shared.risk import INTENTS_MAX
 from supervisor import effects as fx
-from supervisor.admission import MAX_INTENTS
 from supervisor.gates import EXCUSED
 from supervisor.slotstate import Flight
 from supervisor.venue.requests import Answer, VenueOrder
@@ -237,8 +237,8 @@ def test_each_leg_is_judged_with_the_legs_before_it() -> None:
 def test_no_decision_holds_more_wishes_than_the_bound() -> None:
     """The rest is refused, whatever it is."""
     still = asked()
-    still.answer(*[buy(470_000 - 10_000 * leg, 5) for leg in range(MAX_INTENTS + 1)])
-    assert len(still.wanted(fx.Submit)) == MAX_INTENTS
+    still.answer(*[buy(470_000 - 10_000 * leg, 5) for leg in range(INTENTS_MAX + 1)])
+    assert len(still.wanted(fx.Submit)) == INTENTS_MAX
     assert last(still).denied == ("8 too_many_intents: a decision may hold 8",)
 
 

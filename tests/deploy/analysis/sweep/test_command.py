@@ -73,6 +73,33 @@ def test_the_number_of_processes_changes_no_byte(state: State, tmp_path: Path) -
     assert told[0] == told[1] and "stake_usd=2" in told[0]
 
 
+def test_a_stake_above_the_cap_trades_nothing_and_says_so(state: State, tmp_path: Path) -> None:
+    """The desk would have denied every order of it; under its usual caps the same set trades."""
+    tight, store = tmp_path / "tight.toml", ("--store", str(tmp_path / "s.jsonl"))
+    tight.write_text("[risk]\norder_max_usd = 7\n")
+    of = ("--release", "r1", "--param", "stake_usd=5,20", *store)
+    usual = json.loads(_swept(state, *of, "--json").stdout)
+    assert usual["caps"].endswith("from the default settings")
+    assert all(row["chosen"]["orders"] > 0 for row in usual["rows"])
+    document = json.loads(_swept(state, *of, "--config", str(tight), "--json").stdout)
+    chosen = {row["parameters"]["stake_usd"]: row["chosen"] for row in document["rows"]}
+    assert (chosen[20]["orders"], chosen[20]["fills"], chosen[20]["net_micro"]) == (0, 0, 0)
+    assert set(chosen[20]["denied"]) == {"order_cap"} and chosen[5]["orders"] > 0
+    told = _swept(state, *of, "--config", str(tight)).stdout
+    assert f"{chosen[20]['denied']['order_cap']:,} order_cap" in told
+    assert "1 of 2 rows traded nothing: the desk would have denied every order" in told
+    assert "on paper under these caps: order 7.00, slot 50.00, asset 100.00" in told and str(tight) in told
+
+
+def test_caps_are_of_accounts_on_paper(state: State, tmp_path: Path) -> None:
+    """Settings with faults are refused before anything is replayed, and so are any beside recorded fills."""
+    faulty = tmp_path / "faulty.toml"
+    faulty.write_text("[risk]\nordr_max_usd = 3\n")
+    refused = _swept(state, "--release", "r1", "--config", str(faulty))
+    assert refused.exit_code == 78 and "did you mean" in refused.stderr
+    assert _swept(state, "--release", "r1", "--fills", "recorded", "--config", str(faulty)).exit_code == 2
+
+
 def test_a_split_reports_on_days_that_did_not_choose(state: State, tmp_path: Path) -> None:
     """Two pieces choose, the third is held out."""
     of = ("--release", "r1", *GRID, "--store", str(tmp_path / "s.jsonl"), "--split")
@@ -146,5 +173,5 @@ def test_recorded_days_are_swept_as_tapes_are(state: State, tmp_path: Path) -> N
 
 def test_help_is_short_and_says_what_codes_mean() -> None:
     """As every verb's does."""
-    said = CliRunner().invoke(sweep, ["--help"]).output
+    said = " ".join(CliRunner().invoke(sweep, ["--help"]).output.split())  # lines end where the terminal does
     assert "130 interrupted" in said and "--param" in said
