@@ -496,7 +496,10 @@ class App:
     # --- people ---
 
     async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
-        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes."""
+        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes.
+
+        What came true earlier in this turn of the loop is in the records by then: who is told looks there next.
+        """
         generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
@@ -504,6 +507,8 @@ class App:
             self._file_wish()
         if self.journal.next != written:
             await self.journal.durable()
+        else:
+            self.journal.flush()
         return reply
 
     def _file_wish(self) -> None:
