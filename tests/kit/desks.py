@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
@@ -109,15 +109,15 @@ class Deployed(NamedTuple):
 
 
 class Desk(RehearsalDesk):
-    """A rehearsal desk with the handles a test needs. Args: plain, settings: TOML, over the rehearsal's own."""
+    """A rehearsal desk with the handles a test needs. Args: layers: TOML over the rehearsal's own, the last wins."""
 
-    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None, plain: str = "") -> None:
-        (root / "plain.toml").write_text(plain)
-        (root / "test.toml").write_text(settings)
+    def __init__(self, root: Path, layers: Sequence[str], speed: float, meddler: Meddler | None) -> None:
+        configs = tuple(root / f"layer-{number}.toml" for number in range(len(layers)))
+        for path, layer in zip(configs, layers, strict=True):
+            path.write_text(layer)
         self.root, self.meddler, self.said = root, meddler, list[str]()
         self.under: list[str] = []
         """What the next supervisor is started under: a command that becomes the one that follows it."""
-        configs = (root / "plain.toml", root / "test.toml")
         super().__init__(State(root / "s"), World(None, speed), configs, self.said.append)
         self._checkouts = 0
 
@@ -363,16 +363,19 @@ def a_desk(
     opened: bool = True,
     tape_mib: int = 0,
     careful: bool = False,
+    unhurried: bool = False,
     start: Callable[[Desk], None] = Desk.start,
 ) -> Iterator[Desk]:
     """A desk that decides, with orders and positions if `opened`, and nothing of it afterwards.
 
     Args: unruly: how its first release misbehaves. tape_mib: room for the tape, on a disk of its own; 0 for ours.
-    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself.
+    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself. unhurried: with the limits of
+    UNHURRIED, where its settings say nothing else.
     start: how it is brought up.
     """
     root = Path(tempfile.mkdtemp(prefix="fs-"))
-    desk = Desk(root, settings, speed, meddler, "" if careful else PLAIN)
+    layers = [*([] if careful else [PLAIN]), *([UNHURRIED] if unhurried else []), settings]
+    desk = Desk(root, layers, speed, meddler)
     try:
         desk.state.root.mkdir(mode=0o700)
         desk.state.tape.mkdir(mode=0o700)
