@@ -79,7 +79,7 @@ def test_a_frame_beyond_the_bound_costs_the_connection_and_no_more() -> None:
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_nothing_else() -> None:
     """The fault is named, ticks are answered, what is held is kept; with room again it mends, and a deploy passes."""
-    with a_desk(tape_mib=TAPE_MIB) as desk:
+    with a_desk(tape_mib=TAPE_MIB, unhurried=True) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         with full(desk.state.tape):
             status = desk.until(lambda s: s["tape"] != "ok", "word of the full disk")

@@ -37,7 +37,7 @@ def dicing(desk: Desk) -> Path:
 
 def test_a_release_that_does_not_repeat_itself_is_rejected_before_it_trades() -> None:
     """The operator is told the first tick on which it contradicts itself; one that does repeat itself goes on."""
-    with a_desk(careful=True) as desk:
+    with a_desk(careful=True, unhurried=True) as desk:
         blue, first = desk.worker(), desk.ask("status").data["release"]["hash"]
         desk.until_open()
         *_, (code, reply, _, _) = desk.tries(desk.release(strategy=dicing(desk)))
