@@ -36,7 +36,7 @@ MUTE_FOR_LONG: Final = f"{TWO_ASSETS}[venue]\nblind_s = 600\nreconcile_s = 600\n
 
 def test_a_fill_that_was_not_told_is_found_when_the_channel_is_back() -> None:
     """The user channel is mute while a resting order fills, then breaks: the fill is booked once, the cash right."""
-    with Meddler() as meddler, a_desk(meddler=meddler, settings=MUTE_FOR_LONG) as desk:
+    with Meddler() as meddler, a_desk(meddler=meddler, settings=MUTE_FOR_LONG, unhurried=True) as desk:
         meddler.stall("user")
         told = filled(desk)
         untold = eventually(lambda: filled(desk) - told, "a fill nobody told us of")
@@ -81,7 +81,7 @@ def alarms(desk: Desk, name: str) -> int:
 
 def test_a_user_channel_that_answers_pings_and_tells_nothing_is_not_believed() -> None:
     """Orders are taken and it says no word of them: entries close, it is connected anew, and the desk trades on."""
-    with a_desk(settings=BLIND_SOON) as desk:
+    with a_desk(settings=BLIND_SOON, unhurried=True) as desk:
         steer(desk.where, "POST", "", {"kind": "silence", "channel": "user", "for_s": 0})
         eventually(lambda: alarms(desk, "user_feed_blind"), "the alarm")
         gaps = eventually(lambda: [gap for gap in desk.said_by(e.Gap) if gap.what == "user"], "a new connection")
@@ -95,7 +95,7 @@ def test_a_user_channel_that_answers_pings_and_tells_nothing_is_not_believed() -
 
 def test_a_heartbeat_that_is_not_taken_closes_entries_until_one_is() -> None:
     """One alarm; no bid is placed meanwhile; it is over before the venue gives us up."""
-    with a_desk() as desk:
+    with a_desk(unhurried=True) as desk:
         before = alarms(desk, "heartbeat_missed")
         steer(desk.where, "POST", "", {"kind": "refuse", "route": "heartbeat", "status": 500, "for_s": 0})
         eventually(lambda: alarms(desk, "heartbeat_missed") > before, "the alarm")
