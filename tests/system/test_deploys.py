@@ -58,6 +58,7 @@ def test_rollback_gives_the_slots_back_at_once_and_to_any_release() -> None:
 def test_abort_puts_back_what_has_passed() -> None:
     """A slot without a market passes at once, the others wait; an abort gives it back, and nothing is skipped."""
     with a_desk(settings='[slots]\nassets = ["BTC", "SPX"]\n', unhurried=True) as desk:
+        desk.until(lambda s: s["slots"]["owned"] == 2, "both slots of BTC with a market, and a tick to have read")
         blue = active(desk)
         op = desk.begin_deploy(desk.release("waits_while_flipping()"))
         desk.until(lambda s: s["operation"] and s["operation"]["flips"] == 2, "two slots to pass")
