@@ -508,7 +508,8 @@ class App:
         if self.journal.next != written:
             await self.journal.durable()
         else:
-            self.journal.flush()
+            with contextlib.suppress(JournalFailed):  # the end of this turn finds that as well, and ends the reign
+                self.journal.flush()
         return reply
 
     def _file_wish(self) -> None:
