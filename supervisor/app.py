@@ -205,6 +205,7 @@ class App:
         if not self._exit:
             await self._wait_until(self._quiet, deadline)
             with self._turn():
+                self.desk.turns.own_up()
                 accounts = self.desk.board.accounts
                 snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
                 self.desk.board.write(snapshot)
