@@ -209,6 +209,7 @@ class App:
         if not self._exit:
             await self._wait_until(self._quiet, deadline)
             with self._turn():
+                self.desk.turns.own_up()
                 accounts = self.desk.board.accounts
                 snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
                 self.desk.board.write(snapshot)
@@ -509,7 +510,8 @@ class App:
     async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
         """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes.
 
-        What was wished by file until now was wished before it.
+        What was wished by file until now was wished before it. What came true earlier in this turn of the loop is in
+        the records by then: who is told looks there next.
         """
         self._read_control()
         generation, written = self.desk.board.accounts.generation, self.journal.next
@@ -519,6 +521,9 @@ class App:
             self._file_wish()
         if self.journal.next != written:
             await self.journal.durable()
+        else:
+            with contextlib.suppress(JournalFailed):  # the end of this turn finds that as well, and ends the reign
+                self.journal.flush()
         return reply
 
     def _file_wish(self) -> None:

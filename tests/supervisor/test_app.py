@@ -26,7 +26,7 @@ from shared.clock import NS, Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Tape, Venue
 from shared.entries import Alarm, Control, Entry, Gap, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
-from shared.messages import Pulse, Reply
+from shared.messages import Pulse, Reply, Request
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
@@ -38,6 +38,7 @@ from supervisor.app import _CARRY_OUT, AWAY_S, App
 from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
 from supervisor.gateway import KEPT_WARM, WARM
+from supervisor.verbs import Caller
 
 PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
@@ -229,6 +230,19 @@ def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeyp
         assert not pausing.done()
         disk.set_result(None)
         assert (await pausing).ok
+
+    rehearsing(state, act, release=False)
+
+
+def test_what_an_answer_tells_is_in_the_journal_already(state: State) -> None:
+    """Also what came true in the same turn of the loop, which hands its records over only at its end."""
+
+    async def act(app: App) -> None:
+        with app._turn():
+            app.desk.board.alarm("seen", "somebody should look")
+        reply = await app._on_request(Caller(0, 1, ""), Request("status"))
+        assert reply.data["counters"]["alarm:seen"] == 1
+        assert "seen" in {alarm.name for alarm in said(state, Alarm)}
 
     rehearsing(state, act, release=False)
 

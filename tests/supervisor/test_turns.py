@@ -228,6 +228,32 @@ def test_nothing_raises_a_tick_once_the_reign_ends() -> None:
     assert ticks(still) == before
 
 
+def test_what_was_shown_and_not_answered_when_the_reign_ends_is_owned_up_to() -> None:
+    """As the next reign would; an answer that comes all the same does not count, and the next reign owes the rest."""
+    still = a_trading_desk(ticks=Ticks(deadline_s=20))
+    still.to_s(30)
+    still.jump(5)
+    still.jump(5)
+    still.desk.turns.close()
+    still.do(lambda now: still.desk.turns.own_up())
+    still.answer()
+    assert outcomes(still)[-2:] == [(30, "HOLD"), (35, "outage")]
+    assert [refused.reason for refused in still.said(e.Refused)] == ["not_outstanding"]
+    still.restart()
+    assert outcomes(still)[-2:] == [(35, "outage"), (40, "outage")]
+
+
+def test_a_tick_that_a_death_left_behind_is_owned_up_to_when_the_reign_ends() -> None:
+    """It was shown, and waits for an owner that does not come any more."""
+    still = a_trading_desk()
+    still.to_s(30)
+    still.jump(5)
+    still.lose(still.state().owner)
+    still.desk.turns.close()
+    still.do(lambda now: still.desk.turns.own_up())
+    assert outcomes(still)[-1] == (35, "outage")
+
+
 def test_an_event_after_a_windows_end_raises_nothing_in_it() -> None:
     """Even where the whole window is one snipe window."""
     still = a_trading_desk(ticks=Ticks(snipe_5m_s=300))
