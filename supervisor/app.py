@@ -527,11 +527,7 @@ class App:
         return reply
 
     def _file_wish(self) -> None:
-        """Let the control file wish what is in force; a disk without room costs the file, not the desk.
-
-        What stands there and was not read yet is read first: nobody's wish is written over unread.
-        """
-        self._read_control()
+        """Let the control file wish what is in force; a disk without room costs the file, not the desk."""
         accounts = self.desk.board.accounts
         values = accounts.parameters.values if accounts.parameters is not None else None
         wish = Wish(accounts.generation, accounts.paused, accounts.pause_reason, bool(accounts.halted), values)
@@ -588,7 +584,15 @@ class App:
         self.desk.tuning.on_durable(self._now(), effect.op)
         change = self.desk.tuning.known(effect.op)
         if change is None or not change.generation:
-            self._file_wish()
+            asyncio.get_running_loop().call_soon(self._file_once_read)
+
+    def _file_once_read(self) -> None:
+        """File what is in force, what stands there and nobody has read yet being followed first.
+
+        Not while a turn's effects are carried out: what the wish publishes has its place behind all of them.
+        """
+        self._read_control()
+        self._file_wish()
 
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)

@@ -218,6 +218,26 @@ def test_a_wish_that_nobody_has_read_yet_is_not_written_over(state: State, monke
     assert [(wish.generation, wish.paused) for wish in said(state, Control)] == [(1, True), (5, True), (6, False)]
 
 
+def test_parameters_that_are_filed_write_over_no_wish_that_nobody_has_read(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is followed first, and behind everything of the turn that is being carried out: no frame overtakes another."""
+    monkeypatch.setattr(app_room, "CONTROL_S", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()) as app:
+            replace_file(state.control, msgspec.json.encode(Wish(5, True, "news")))
+            with app._turn():
+                app.desk.board.effects.append(fx.Enacted("a change"))
+                app.desk.board.publish(Pulse())
+            await until(lambda: app.desk.board.accounts.generation == 5)
+            assert msgspec.json.decode(state.control.read_bytes(), type=Wish).paused
+
+    asyncio.run(scenario())
+    numbers = [decode_streamed(frame).seq for _, frame in read(state.tape, "tape")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wish that was taken holds after a power cut; who only looks waits for no disk."""
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import pytest
@@ -269,9 +270,11 @@ def test_a_channel_pings_where_the_venue_wants_it(monkeypatch: pytest.MonkeyPatc
 def test_a_channel_ends_when_it_is_told_to_while_frames_pour_in(after: int) -> None:
     """A cancel that meets a frame is not lost: wherever in the stream it comes, also from the frame's own handler."""
 
-    async def act(floor: Floor, socket: ServerConnection, number: int) -> None:
+    async def act(floor: Floor, connection: ServerConnection, number: int) -> None:
+        line = connection.transport.get_extra_info("socket")
+        line.setsockopt(SOL_SOCKET, SO_SNDBUF, 1 << 16)  # else megabytes are sent before the loop goes on
         while True:
-            await socket.send("x" * 200)
+            await connection.send("x" * 200)
 
     async def scenario(inside: bool) -> None:
         async with channel_floor(act) as floor:
