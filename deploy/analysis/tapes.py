@@ -14,7 +14,7 @@ from typing import Final
 
 from deploy.analysis.places import Place
 from shared import messages as m
-from shared.records import Damaged, Segment, first_number, linked, segments
+from shared.records import PACKED, Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
 from shared.wire import BadFrame, decode_streamed
 
@@ -99,10 +99,18 @@ class Verdict:
 
 def parts(folder: Path) -> list[Part]:
     """Every segment that holds a frame, oldest first. Raises: NoTape; Damaged, BadFrame, OSError."""
-    found = [Part(path, entry, path.stat().st_size) for path, entry in entries(folder)]
+    found = [Part(path, entry, _disk_bytes(path)) for path, entry in entries(folder)]
     if not found:
         raise NoTape(f"{folder} holds no tape")
     return [part for part in found if part.entry.records]
+
+
+def _disk_bytes(path: Path) -> int:
+    """A segment's bytes on the disk; it may have been packed since it was listed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return path.with_suffix(PACKED).stat().st_size
 
 
 def frames(folder: Path, begin: Place | None = None, end: Place | None = None) -> Iterator[tuple[bytes, m.Streamed]]:

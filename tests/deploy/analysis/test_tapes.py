@@ -16,7 +16,7 @@ from deploy.analysis.places import Place
 from deploy.analysis.tapes import Gap, Gaps, NoTape, check, frames, gaps, parts
 from shared.messages import Event, FeedGap, Keyframe, Pulse, Streamed, TermBegan
 from shared.records import PACKED, Appender, Damaged, Segment, first_number, linked, segments
-from shared.tape_index import KIND, PRUNED, SUFFIX, describe
+from shared.tape_index import KIND, PRUNED, SUFFIX, Entry, describe, entries
 from shared.wire import BadFrame, encode
 from supervisor.tending import Policy, tend
 
@@ -128,6 +128,23 @@ def test_a_segment_that_is_indexed_after_it_was_read_is_sound(tmp_path: Path, mo
     verdict = check(folder)
     assert verdict.sound, verdict.faults
     assert verdict.frames == frames_before < stream.seq
+
+
+def test_a_segment_that_is_packed_after_it_was_listed_has_its_bytes_told(
+    tape: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those it has by then."""
+    folder = copied(tape, tmp_path)
+
+    def packed_meanwhile(folder: Path) -> Iterator[tuple[Path, Entry]]:
+        listed = list(entries(folder))
+        list(tend(folder, Policy(plain_s=1, keep_days=1, keep_mib=1_000)))
+        yield from listed
+
+    monkeypatch.setattr(tapes, "entries", packed_meanwhile)
+    told, now = parts(folder), {path.stem: path for path in segments(folder)}
+    assert PACKED in {path.suffix for path in now.values()}
+    assert [part.disk_bytes for part in told] == [now[part.path.stem].stat().st_size for part in told]
 
 
 def test_what_cannot_be_believed_is_named(tape: Stream, tmp_path: Path) -> None:
