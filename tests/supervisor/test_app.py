@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import signal
 import sys
 import tempfile
 import threading
@@ -24,9 +26,9 @@ from kit.venue import running_venue
 
 from shared.clock import NS, Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Tape, Venue
-from shared.entries import Alarm, Control, Entry, Gap, Release, Term
+from shared.entries import Alarm, Control, Entry, Gap, OutcomeOf, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
-from shared.messages import Pulse, Reply, Request
+from shared.messages import Pulse, Reply, Request, Tick
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
@@ -364,6 +366,25 @@ def test_no_outcome_reaches_the_kernel_before_the_frame_it_read(state: State, mo
 
     rehearsing(state, act, release=True)
     assert not early
+
+
+def test_a_tick_that_nobody_answers_has_its_outcome_when_the_reign_ends(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean stop waits a moment for what is owed; no tick is left to a next reign, which may never come."""
+    monkeypatch.setattr("supervisor.app.STOP_S", 0.2)
+
+    async def act(app: App) -> None:
+        await until(lambda: app.desk.decisions.taken)
+        for worker in app.workers._processes.values():
+            os.kill(worker.popen.pid, signal.SIGSTOP)
+        turns, seq = app.desk.turns, app.desk.board.seq
+        await until(lambda: any(slot.outstanding and turns.tick_seq[n] > seq for n, slot in turns.slots.items()))
+
+    rehearsing(state, act, release=True)
+    frames = [decode_streamed(frame).event for _, frame in read(state.tape, "tape")]
+    shown = {(event.slot, event.tick) for event in frames if isinstance(event, Tick)}
+    assert shown <= {(outcome.slot, outcome.tick) for outcome in said(state, OutcomeOf)}
 
 
 def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None:
