@@ -190,9 +190,9 @@ _AGAIN: Final = "the same command again goes on with what is left"
 
 
 def _connected(address: str) -> tuple[Any, tuple[type[Exception], ...]]:
-    """A client of the scheduler, and all that it raises when that has gone, by what it was doing then. Raises: CannotRun.
+    """A client of the scheduler, and all that it raises when that has gone, by what it was doing then.
 
-    The client has no type that could be checked: Dask has few.
+    The client has no type that could be checked: Dask has few. Raises: CannotRun.
     """
     try:
         distributed = import_module("distributed")

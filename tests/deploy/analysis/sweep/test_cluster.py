@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,8 +21,10 @@ from kit.releases import ROOT
 from kit.sweeps import a_held_sweep
 from kit.tapes import Market, Stream
 
+from deploy.analysis.sweep.cluster import Cluster as OnCluster
 from deploy.foresight import main
 from deploy.release import Stager
+from deploy.running import CannotRun
 from shared.paths import State
 
 pytestmark = pytest.mark.system
@@ -115,6 +119,40 @@ def test_where_no_scheduler_is_nothing_is_waited_for(
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         result = _swept(state, "--param", "mode=off", "--cluster", address, "--store", str(tmp_path / "s.jsonl"))
         assert result.exit_code == 69 and address in result.stderr
+
+
+class _Gone:
+    """A client whose scheduler has gone, as Dask has it: a call says so in its own way, and the last one in another."""
+
+    def __init__(self, error: Exception, last: Exception) -> None:
+        self._error, self._last = error, last
+
+    def nthreads(self) -> dict[str, int]:
+        raise self._error
+
+    def cancel(self, futures: list[object]) -> None:
+        raise self._last
+
+    def close(self) -> None:
+        return
+
+
+def test_a_scheduler_is_missed_however_that_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It depends on what was asked of it just then; what our own disk says is something else."""
+    dask: Any = import_module("distributed")
+    closed = dask.client.ClosedClientError("Client is closed. Can't send cancel-keys message.")
+    late, lost = OSError("Timed out trying to connect"), CancelledError("scheduler-connection-lost")
+
+    def swept(error: Exception) -> None:
+        monkeypatch.setattr(dask, "Client", lambda *_, **__: _Gone(error, closed))
+        list(OnCluster("tcp://127.0.0.1:1", 0).run([]))
+
+    for error in (dask.comm.CommClosedError("in <TCP (closed)>"), closed, late, TimeoutError(), lost):
+        with pytest.raises(CannotRun, match=r"the scheduler at tcp://127\.0\.0\.1:1 has gone") as caught:
+            swept(error)
+        assert caught.value.code == "UNAVAILABLE"
+    with pytest.raises(OSError, match="Input/output error"):
+        swept(OSError(5, "Input/output error"))
 
 
 def test_without_dask_the_command_says_what_to_type(
