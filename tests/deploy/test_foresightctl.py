@@ -115,7 +115,9 @@ class TestOnADesk:
         said = [desk.ctl(verb, "--reason", "news") for verb in ("pause", "pause", "resume", "resume")]
         assert [code for code, _ in said] == [0, 0, 0, 0]
         assert [answer["changed"] for _, answer in said] == [True, False, True, False]
-        assert [answer["trading"]["state"] == "PAUSED" for _, answer in said] == [True, True, False, False]
+        states = [answer["trading"]["state"] for _, answer in said]
+        assert states[:2] == ["PAUSED", "PAUSED"]
+        assert set(states[2:]) <= {"TRADING", "DEGRADED"}, states
         paused, resumed = desk.said_by(e.Control)[-2:]
         assert (paused.paused, resumed.paused, paused.reason) == (True, False, "news")
         assert paused.actor.startswith("uid:")
