@@ -26,6 +26,7 @@ from deploy.rehearsal import matching
 from deploy.rehearsal.accounts import taker_fee
 from deploy.rehearsal.days import Fee
 from shared import messages as m
+from shared.amounts import MIN_IMMEDIATE_MICRO
 from shared.clock import NS
 from shared.exposure import Conditions, judge, judge_cancel, judge_successor
 from shared.risk import HALTS, INTENTS_MAX, Best, Denied, quote
@@ -34,8 +35,6 @@ from shared.units import MICRO
 
 TRAVEL_MS: Final = 50
 """Market time from a decision to the venue, for orders and cancels: ten times what a nearby machine needs."""
-MARKETABLE_MIN_MICRO: Final = MICRO
-"""The least a buy that trades at once is worth."""
 _MS: Final = 1_000_000
 _IMMEDIATE: Final = frozenset({"FAK", "FOK"})
 
@@ -227,7 +226,7 @@ class Paper:
         if wish.post_only and crosses:
             return "post-only would trade"
         worth_micro = wish.size_micro * wish.price_micro // MICRO
-        if crosses and wish.side == "BUY" and worth_micro < MARKETABLE_MIN_MICRO:
+        if crosses and wish.side == "BUY" and worth_micro < MIN_IMMEDIATE_MICRO:
             return "below a dollar"
         if wish.kind not in _IMMEDIATE and wish.size_micro < terms.min_size_micro:
             return "below the minimum"
