@@ -6,18 +6,17 @@ It asks the venue's own control and prints what it says. Nothing else has such a
 from __future__ import annotations
 
 import http.client
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
 import msgspec
 
+from deploy import refusal
 from deploy.rehearsal.faults import KINDS, Argument, Kind, shown
-from shared.outcomes import EXIT
 from shared.paths import State, default_state
 
 DEFAULT_VENUE: Final = "http://127.0.0.1:8440"
@@ -37,7 +36,13 @@ class _Unanswered(Exception):
 @click.option("--end", metavar="NUMBER|all", help="End a fault, or all of them.")
 @click.option("--venue", help=f"Address of the venue; default: that of the desk, else {DEFAULT_VENUE}.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="State folder of the desk whose venue is meant.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print the venue's answer as it is.")
+@click.option(
+    "-j",
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the venue's answer as it is.",
+)
 def fault(
     kind: str | None,
     arguments: tuple[str, ...],
@@ -67,12 +72,12 @@ def fault(
     try:
         status, said = _ask(address, *asked)
     except _Unanswered as error:
-        _fail("UNAVAILABLE", [f"{error}; name a running one with --venue or --state-dir"])
+        refusal.end("foresight fault", "UNAVAILABLE", f"{error}; name a running one with --venue or --state-dir")
+    if status != 200:
+        refusal.end("foresight fault", _CODES.get(status, "INTERNAL"), "\n".join(said["errors"]), data=said)
     if as_json:
         click.echo(msgspec.json.encode(said).decode())
-        sys.exit(EXIT[_CODES.get(status, "OK" if status == 200 else "INTERNAL")])
-    if status != 200:
-        _fail(_CODES.get(status, "INTERNAL"), said["errors"])
+        return
     faults = said.get("faults", [said.get("fault")])
     click.echo("\n".join(map(_told, faults)) or "no fault began yet")
 
@@ -131,12 +136,6 @@ def _venue_of(state: State) -> str | None:
         return str(settings["venue"]["clob"])
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError):
         return None
-
-
-def _fail(code: str, lines: Sequence[str]) -> NoReturn:
-    for line in lines:
-        click.echo(f"foresight fault: {line}", err=True)
-    sys.exit(EXIT[code])
 
 
 def _told(fault: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ import msgspec
 from deploy import client
 from deploy.analysis.verify import Verdict, verify
 from deploy.ranges import FiniteRange
+from deploy.refusal import end
 from deploy.running import ROOT, CannotRun, RehearsalDesk, World
 from shared.clock import NS, SystemClock
 from shared.fingerprint import LOCK, PACKAGES
@@ -98,11 +99,9 @@ def rehearse(
     try:
         verdict = rehearsal.run()
     except CannotRun as error:
-        click.echo(error.lines("foresight rehearse"), err=True)
-        sys.exit(EXIT[error.code])
+        end("foresight rehearse", error.code, str(error), error.hint)
     except KeyboardInterrupt:
-        click.echo(f"foresight rehearse: stopped; what was recorded is in {state.root}", err=True)
-        sys.exit(EXIT["INTERRUPTED"])
+        end("foresight rehearse", "INTERRUPTED", f"stopped; what was recorded is in {state.root}")
     good = verdict.verified and all(deployed.exit == 0 for deployed in rehearsal.deployed)
     click.echo(rehearsal.as_json(verdict, good).decode() if as_json else rehearsal.as_text(verdict, good))
     sys.exit(EXIT["OK"] if good else EXIT["INTERNAL"])

@@ -307,14 +307,15 @@ def run_alone(command: list[str], folder: Path, within_s: float) -> tuple[int | 
         )
         try:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (SAID_MAX, SAID_MAX))
-            resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_max_s, cpu_max_s))  # also when we are killed
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_max_s, cpu_max_s + 1))  # also when we are killed
             ended = ends_within(process.pid, within_s)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
         out.seek(0)
         err.seek(0)
-        return code if ended else None, out.read(SAID_MAX), err.read(SAID_MAX).decode(errors="replace")
+        in_time = ended and code != -signal.SIGXCPU  # where we were kept waiting, its limit came first
+        return code if in_time else None, out.read(SAID_MAX), err.read(SAID_MAX).decode(errors="replace")
 
 
 def ends_within(pid: int, seconds: float) -> bool:

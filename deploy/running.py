@@ -282,7 +282,10 @@ class RehearsalDesk:
             _end("rehearsal venue", venue, EOF_S if ready else 0.0)
             code = _NAMES.get(venue.returncode, "UNAVAILABLE")
             said = _complaints(self.state.root / "venue.log", before, COMPLAINT) or "the rehearsal venue said nothing"
-            raise CannotRun(code, said, _SCENARIO if "--scenario" in said else _VENUE_HINTS.get(code, "")) from None
+            raise _not_begun(code, said) from None
+        if not where.get("ok", True):
+            _end("rehearsal venue", venue, EOF_S)
+            raise _not_begun(where["code"], where["message"])
         return where
 
     def _write_settings(self) -> None:
@@ -336,6 +339,11 @@ class RehearsalDesk:
         return lines[-1][:400] if lines else ""
 
 
+def _not_begun(code: str, said: str) -> CannotRun:
+    """What the venue has against what it was asked, and what to do about it."""
+    return CannotRun(code, said, _SCENARIO if "--scenario" in said else _VENUE_HINTS.get(code, ""))
+
+
 _NAMES: Final = {EXIT[name]: name for name in ("USAGE", "NOINPUT", "UNAVAILABLE", "IOERR", "CONFIG")}
 
 
@@ -367,9 +375,16 @@ def _end(name: str, process: subprocess.Popen[bytes], seconds: float) -> str:
 
 def _python(module: str) -> list[str]:
     """A module as a process that ends when we do, however we end."""
+    return tied([sys.executable, "-m", module], "TERM")
+
+
+def tied(command: list[str], number: str) -> list[str]:
+    """A command that is sent this signal when the thread that has started it ends; as it is where setpriv is missing.
+
+    Args: number: its name, like TERM.
+    """
     setpriv = shutil.which("setpriv")
-    tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
-    return [*tied, sys.executable, "-m", module]
+    return [setpriv, "--pdeathsig", number, *command] if setpriv else command
 
 
 def _toml(document: dict[str, Any]) -> bytes:

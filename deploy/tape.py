@@ -24,6 +24,7 @@ from deploy.analysis.places import EXAMPLES, Place, PlaceType
 from deploy.analysis.tapes import Gap, Part
 from deploy.meter import Meter
 from deploy.ranges import Duration, stamp
+from deploy.refusal import end
 from shared.clock import NS
 from shared.config import WARM_UP_S
 from shared.messages import Streamed
@@ -55,7 +56,7 @@ def _verb(command: Callable[..., None]) -> Callable[..., None]:
         except (tapes.NoTape, cutting.NotOnTape) as error:
             _fail("NOINPUT", str(error), "foresight tape info --tape FOLDER, one that holds segments")
         except Exists as error:
-            _fail("PRECONDITION", f"{error} is there already, and nothing is overwritten", "name another folder")
+            _fail("IOERR", f"{error} is there already, and nothing is overwritten", "name another folder")
         except tapes.UNREADABLE as error:
             _fail("IOERR", f"the tape cannot be believed: {error}", f"keep {source} as it is, and fetch its backup")
         except (OSError, CannotWrite) as error:
@@ -134,8 +135,8 @@ def cut(
 ) -> None:
     """Write a part of a tape into the new folder TARGET, which every command takes for a tape.
 
-    Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
-    not written.
+    Exit codes: 0 written; 66 nothing of the tape is in that part; 74 it cannot be read, or
+    TARGET cannot be written or is there already.
     """
     begin, end = _fixed(source, from_place), _fixed(source, to_place)
     with _told("cutting", source, end) as seen:
@@ -163,8 +164,8 @@ def export(
 ) -> None:
     """Write a tape as tables into the new folder TARGET, one file for each kind of event.
 
-    Exit codes: 0 written; 16 TARGET is there already; 66 nothing of the tape is in that part; 74 it cannot be read, or
-    not written.
+    Exit codes: 0 written; 66 nothing of the tape is in that part; 74 it cannot be read, or
+    TARGET cannot be written or is there already.
     """
     begin, end = _fixed(source, from_place), _fixed(source, to_place)
     with _told("exporting", source, end) as seen:
@@ -311,7 +312,4 @@ def _mib(size: int) -> str:
 
 
 def _fail(code: str, text: str, hint: str = "") -> NoReturn:
-    click.echo(f"foresight tape: {text}", err=True)
-    if hint:
-        click.echo(f"  next     {hint}", err=True)
-    sys.exit(EXIT[code])
+    end("foresight tape", code, text, hint)

@@ -11,8 +11,10 @@ import os
 from pathlib import Path
 
 
-def replace(path: Path, content: bytes, *, aside: Path, durable: bool, owner: tuple[int, int] | None = None) -> None:
-    """Put a file there, whole or not at all.
+def replace(
+    path: Path, content: bytes, *, aside: Path, durable: bool, owner: tuple[int, int] | None = None
+) -> os.stat_result:
+    """Put a file there, whole or not at all; the facts of that very file, whoever may have put another there since.
 
     Args: aside: where it is written first, a name in the same folder; what stands there is overwritten. durable:
     whether to wait for the disk. owner: its uid and gid where they are not ours. Raises: OSError: nothing has changed.
@@ -27,6 +29,7 @@ def replace(path: Path, content: bytes, *, aside: Path, durable: bool, owner: tu
                 os.fsync(fd)
             if owner is not None:
                 os.fchown(fd, *owner)
+            facts = os.fstat(fd)
         os.rename(aside, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -34,6 +37,7 @@ def replace(path: Path, content: bytes, *, aside: Path, durable: bool, owner: tu
         raise
     if durable:
         sync_folder(path.parent)
+    return facts
 
 
 def sync_folder(folder: Path) -> None:

@@ -61,9 +61,12 @@ def chain(before: bytes, payload: bytes) -> bytes:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segments of a folder, oldest first; one that is there in both forms is given as the plain one."""
-    found = {path.stem: path for path in folder.glob(f"*{PACKED}")}
-    found |= {path.stem: path for path in folder.glob(f"*{PLAIN}")}
+    """The segments of a folder, oldest first; one that is there in both forms is given as the plain one.
+
+    The plain ones are looked for first: one that is packed between the two looks is seen in one of them at least.
+    """
+    plain = {path.stem: path for path in folder.glob(f"*{PLAIN}")}
+    found = {path.stem: path for path in folder.glob(f"*{PACKED}")} | plain
     return [found[stem] for stem in sorted(found)]
 
 

@@ -14,9 +14,10 @@ from msgspec import structs
 
 from shared import entries as e
 from shared.clock import DAY_NS
-from shared.messages import OUTCOMES, Outcome
+from shared.exposure import at_cost, buys, may_charge, may_cost
+from shared.messages import OUTCOMES, Outcome, Place
 from shared.slots import parse_slot
-from shared.units import cost_of, up_to_cent
+from shared.units import cost_of
 from supervisor.claims import OVER, Claim, leave, move
 from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 from supervisor.positions import Moved, Position, apply_fill, confirm, put_back, set_aside, take_back
@@ -176,16 +177,15 @@ class Accounts:
         Args: slot: only of this slot; only of this asset when written "BTC/"; everything when empty. outcome: only of
         this one, in whatever slot; of both when empty.
         """
-        held = [p for p in self.positions.values() if p.slot.startswith(slot) and outcome in {"", p.outcome}]
-        return sum(p.cost_micro for p in held) + self.reserved(slot, outcome)
+        return at_cost(self.positions, slot, outcome) + self.reserved(slot, outcome)
 
     def reserved(self, slot: str = "", outcome: str = "") -> int:
         """What open buys would take out of the cash at their price; of a slot, an asset, an outcome or all."""
-        return sum(
-            self.may_cost(o)
-            for o in self.orders.values()
-            if o.side == "BUY" and o.state != "closed" and o.slot.startswith(slot) and outcome in {"", o.outcome}
-        )
+        return sum(map(self.may_cost, buys(self.open_orders(), slot, outcome)))
+
+    def charges(self, slot: str = "", outcome: str = "") -> int:
+        """The most that open buys may still be charged in fees; of a slot, an asset, an outcome or all."""
+        return sum(map(self.may_charge, buys(self.open_orders(), slot, outcome)))
 
     def owed(self) -> int:
         """What is ours and not yet collateral: winners that are not redeemed, pairs that are being merged."""
@@ -208,15 +208,13 @@ class Accounts:
         return (fill for fill in self.fills.values() if fill.status not in FINAL)
 
     def may_cost(self, order: Order) -> int:
-        """What an open buy can still take out of the cash, fees apart.
-
-        An immediate one is for a value in whole cents, of which its shares were rounded down: where it meets a better
-        price it buys more of them than it asked for.
-        """
-        if order.kind == "GTC":
-            return cost_of(order.open_micro, order.price_micro)
+        """What an open buy can still take out of the cash, fees apart."""
         paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
-        return max(0, up_to_cent(cost_of(order.size_micro, order.price_micro)) - paid)
+        return may_cost(order.kind, order.price_micro, order.size_micro, order.open_micro, paid)
+
+    def may_charge(self, order: Order) -> int:
+        """The most that an open buy can still be charged in fees."""
+        return max(0, order.charge_micro - sum(fill.fee_micro for fill in self.fills_of(order)))
 
     def fills_of(self, order: Order) -> list[e.Fill]:
         """Every fill of an order that was told, also those that failed."""
@@ -329,8 +327,17 @@ class Accounts:
             size_micro=entry.size_micro,
             kind=entry.kind,
             by=entry.by,
+            charge_micro=self._charge(entry),
         )
         self.version += 1
+
+    def _charge(self, entry: e.Placing) -> int:
+        """The most that an order's trades can be charged, by its market's terms."""
+        opened = self.windows.get((entry.slot, entry.start_s))
+        if opened is None:
+            return 0
+        wish = Place(entry.outcome, entry.side, entry.price_micro, entry.size_micro, entry.kind, entry.post_only)
+        return may_charge(wish, opened.terms)
 
     def _on_answered(self, entry: e.Answered) -> None:
         event = order_event(entry, self.orders.get(entry.order_id))

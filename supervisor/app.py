@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
@@ -33,6 +34,7 @@ from supervisor.arrivals import Arrivals
 from supervisor.board import WORDS_MAX
 from supervisor.claimer import Claimer
 from supervisor.control import ControlFile, ControlSocket, FileFault, Wish, write_status
+from supervisor.death import Death
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.errands import ERRANDS, Errands
@@ -83,6 +85,8 @@ class App:
         self._broken_off = False
         self._mirrored = -1
         self._snapshot_due = False
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
+        """A thread of its own: it waits for nobody's names to be looked up, and writes one snapshot after the other."""
         self._code = snapshots.own_code()
         self._ready = False
         self._fed = 0
@@ -181,7 +185,7 @@ class App:
                 await asyncio.sleep(1.0)
         self.signer.own(key.key)
         with self._turn() as now:
-            self.desk.dealing.on_balance(now, cash_micro)
+            self.desk.reconciling.on_balance(now, cash_micro)
             self.desk.standing.ask()
         venue = self.settings.venue
         self.user = UserChannel(venue.user_ws, key, self.arrivals.on_user_frame, self.arrivals.there("user"))
@@ -205,6 +209,7 @@ class App:
         if not self._exit:
             await self._wait_until(self._quiet, deadline)
             with self._turn():
+                self.desk.turns.own_up()
                 accounts = self.desk.board.accounts
                 snapshot = e.Snapshot(accounts.cash_micro, accounts.holdings(), accounts.resting())
                 self.desk.board.write(snapshot)
@@ -224,6 +229,9 @@ class App:
         with contextlib.suppress(JournalFailed):
             self.journal.close()
         self.ledger.close()
+        if self._tasks:  # begun since the others were ended: the snapshot that the next reign goes on from
+            await asyncio.wait(self._tasks, timeout=STOP_S)
+        self._keeper.shutdown(wait=False)
         log.info("reign_ended", term=self.desk.board.accounts.term, exit=self._exit)
 
     async def _end_tasks(self) -> None:
@@ -327,7 +335,8 @@ class App:
     async def _keep_snapshot(self, number: int, data: bytes) -> None:
         """The wait for the disk is a thread's; a disk without room costs the snapshot, not the desk."""
         try:
-            await asyncio.to_thread(snapshots.write, self.state.snapshots, number, data)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._keeper, snapshots.write, self.state.snapshots, number, data)
         except OSError as error:
             self.desk.board.count("snapshot_failed")
             log.warning("snapshot_failed", reason=error.strerror or str(error))
@@ -411,14 +420,17 @@ class App:
 
     async def _keep_reading_control(self) -> None:
         while True:
-            found = self.control_file.changed()
-            if isinstance(found, FileFault):
-                self._control_fault, self._waiting = found.text, None
-                with self._turn():
-                    self.desk.board.alarm("control_file", found.text)
-            elif (wish := found or self._waiting) is not None:
-                self._follow(wish)
+            self._read_control()
             await asyncio.sleep(CONTROL_S)
+
+    def _read_control(self) -> None:
+        found = self.control_file.changed()
+        if isinstance(found, FileFault):
+            self._control_fault, self._waiting = found.text, None
+            with self._turn():
+                self.desk.board.alarm("control_file", found.text)
+        elif (wish := found or self._waiting) is not None:
+            self._follow(wish)
 
     def _follow(self, wish: Wish) -> None:
         """Act on a wish whose generation is new; one from the past is ignored aloud.
@@ -496,7 +508,12 @@ class App:
     # --- people ---
 
     async def _on_request(self, caller: verbs.Caller, request: m.Request) -> m.Reply:
-        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes."""
+        """Answer; what it made us write is on the disk before the answer leaves, so that it holds whatever comes.
+
+        What was wished by file until now was wished before it. What came true earlier in this turn of the loop is in
+        the records by then: who is told looks there next.
+        """
+        self._read_control()
         generation, written = self.desk.board.accounts.generation, self.journal.next
         with self._turn() as now:
             reply = verbs.answer(verbs.Asked(self.desk, now, self.clock.wall_ns(), caller, request))
@@ -504,6 +521,9 @@ class App:
             self._file_wish()
         if self.journal.next != written:
             await self.journal.durable()
+        else:
+            with contextlib.suppress(JournalFailed):  # the end of this turn finds that as well, and ends the reign
+                self.journal.flush()
         return reply
 
     def _file_wish(self) -> None:
@@ -551,7 +571,7 @@ class App:
         try:
             self.workers.spawn(effect.uid, effect.release, known.lock)
         except CannotStart as error:
-            self.desk.operations.on_lost(self._now(), effect.uid, str(error))
+            self.desk.operations.on_lost(self._now(), effect.uid, Death(None, str(error)))
 
     def _end_trial(self, effect: fx.EndTrial) -> None:
         self.trial.end(effect.op)
@@ -564,7 +584,15 @@ class App:
         self.desk.tuning.on_durable(self._now(), effect.op)
         change = self.desk.tuning.known(effect.op)
         if change is None or not change.generation:
-            self._file_wish()
+            asyncio.get_running_loop().call_soon(self._file_once_read)
+
+    def _file_once_read(self) -> None:
+        """File what is in force, what stands there and nobody has read yet being followed first.
+
+        Not while a turn's effects are carried out: what the wish publishes has its place behind all of them.
+        """
+        self._read_control()
+        self._file_wish()
 
     def _kill(self, effect: fx.Kill) -> None:
         self.workers.kill(effect.uid)

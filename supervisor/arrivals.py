@@ -14,6 +14,7 @@ import structlog
 
 from shared import messages as m
 from shared.wire import NoCommonProtocol, common_protocol
+from supervisor.death import Death
 from supervisor.desk import Desk
 from supervisor.effects import Moment, Tell
 from supervisor.venue.frames import BadFrame
@@ -91,9 +92,9 @@ class Arrivals:
                 self._desk.board.lifelines.hear(now.mono_ns)
             for event in events:
                 if isinstance(event, TradeLeg):
-                    self._desk.dealing.on_leg(now, event)
+                    self._desk.executions.on_leg(now, event)
                 elif not isinstance(event, Ignored):
-                    self._desk.dealing.on_report(now, event)
+                    self._desk.executions.on_report(now, event)
             self._count_silent("user", events)
 
     def _count_silent(self, feed: str, events: Sequence[object]) -> None:
@@ -130,10 +131,10 @@ class Arrivals:
         with self._turn() as now:
             self._desk.operations.on_breach(now, uid, why)
 
-    def on_worker_lost(self, uid: str, why: str) -> None:
+    def on_worker_lost(self, uid: str, death: Death) -> None:
         """A worker's process is gone."""
         with self._turn() as now:
-            self._desk.operations.on_lost(now, uid, why)
+            self._desk.operations.on_lost(now, uid, death)
 
 
 _FROM_WORKER: Final[dict[type, Callable[[Desk], Callable[..., Any]]]] = {

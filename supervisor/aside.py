@@ -3,17 +3,15 @@
 No folder to write in, no ledger, no channel, low priority, bounds on time, memory and output. Leaves to `trial` and
 `inquiry` what is asked and what the answer means.
 
-What always holds: the loop waits for nothing here; a process that nobody waits for any more is ended by its pidfd, and
-one that a cut-off reign left behind by the next reign.
+What always holds: the loop waits for nothing here; a process that nobody waits for any more is ended, and one that a
+cut-off reign left behind by the next reign.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import resource
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +19,8 @@ from typing import Final
 
 from shared.config import Gates
 from shared.paths import State
-from supervisor.workers import SURROUNDINGS, confined, end_at_once, end_strays
+from supervisor.child import end_at_once, until_ended
+from supervisor.workers import SURROUNDINGS, confined, end_strays
 
 NICENESS: Final = 10
 """So far below everything that trades, whose own niceness is ours."""
@@ -36,13 +35,12 @@ class Aside:
 
     def __init__(self, state: State, limits: Gates, most_s: float, lock_of: Callable[[str], str]) -> None:
         self._state, self._limits, self._most_s, self._lock_of = state, limits, most_s, lock_of
-        self._loop = asyncio.get_running_loop()
-        self._pidfd: int | None = None
+        self._running: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
         """End what runs; whoever waits for it goes on."""
-        if self._pidfd is not None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._running is not None:
+            self._running.kill()  # nothing to one that has ended, and nobody else has its number until it is reaped
 
     async def run(
         self, release: str, arguments: list[str], output: Path, log: Path, *, until_s: float, seed: str = "0"
@@ -55,14 +53,14 @@ class Aside:
         started = self._start(release, arguments, output, log, seed)
         try:
             self._bound(started.pid)
-            pidfd = os.pidfd_open(started.pid)
         except OSError:
             end_at_once(started)
             raise
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until_s):
-                return await self._ended(started, pidfd)
-        return None
+        self._running = started
+        try:
+            return await until_ended(started, until_s)
+        finally:
+            self._running = None
 
     def _start(self, release: str, arguments: list[str], output: Path, log: Path, seed: str) -> subprocess.Popen[bytes]:
         command = confined(self._state, release, self._lock_of(release), arguments)
@@ -88,23 +86,6 @@ class Aside:
                 (resource.RLIMIT_CPU, round(self._most_s) + 1),
             ):
                 resource.prlimit(pid, what, (most, most))
-
-    async def _ended(self, started: subprocess.Popen[bytes], pidfd: int) -> int:
-        """Wait for the end of a process; when nobody waits any more it is ended."""
-        gone = asyncio.Event()
-        self._loop.add_reader(pidfd, gone.set)
-        self._pidfd = pidfd
-        try:
-            await gone.wait()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # nothing to one that has ended
-            await gone.wait()
-            self._pidfd = None
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
-            status = started.wait()
-        return status
 
 
 def end_left_behind(state: State) -> None:

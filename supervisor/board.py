@@ -16,14 +16,13 @@ from shared import entries as e
 from shared import messages as m
 from shared.clock import NS
 from shared.config import Settings
+from shared.risk import limits
 from shared.slots import Slot
-from shared.units import MICRO
 from supervisor.accounts import Accounts
 from supervisor.crew import Crew
 from supervisor.effects import Effect, Moment, Publish, Write, WriteFirst
 from supervisor.lanes import Lanes
 from supervisor.lifelines import Lifelines
-from supervisor.risk import Limits
 
 FEEDS: Final = ("market", "user", "prices")
 NO_DECISION: Final = msgspec.Raw(b"\xc0")
@@ -53,7 +52,7 @@ class Board:
         self.lanes = Lanes(settings)
         self.lane_of: dict[str, Slot] = {slot.name: slot for slot in self.lanes.slots}
         self.crew = Crew()
-        self.limits = _limits(settings)
+        self.limits = limits(settings.risk)
         self.feeds: dict[str, str] = dict.fromkeys(FEEDS, "not connected yet")
         self.lifelines = Lifelines(settings.venue.heartbeat_s + settings.venue.answer_s, settings.venue.blind_s)
         self.tape_fault = ""
@@ -174,22 +173,6 @@ class Board:
         if not self.accounts.opened:
             return "balance_unknown"
         return "" if standing is not None else "standing_unknown"
-
-
-def _limits(settings: Settings) -> Limits:
-    risk = settings.risk
-    return Limits(
-        order_micro=round(risk.order_max_usd * MICRO),
-        slot_micro=round(risk.slot_max_usd * MICRO),
-        asset_micro=round(risk.asset_max_usd * MICRO),
-        total_micro=round(risk.total_max_usd * MICRO),
-        day_loss_micro=round(risk.day_loss_max_usd * MICRO),
-        orders_per_minute=risk.orders_per_minute,
-        open_orders=risk.open_orders_max,
-        price_band_micro=risk.price_band_micro,
-        side_micro=round(risk.side_max_usd * MICRO),
-        cancels_per_minute=risk.cancels_per_minute,
-    )
 
 
 WORTH_TELLING: Final = (

@@ -223,7 +223,7 @@ class OwnRoad:
         newest, tip, limit, *known = await self._chain.sure(
             ("eth_getBlockByNumber", ["latest", False]),
             ("eth_maxPriorityFeePerGas", []),
-            ("eth_estimateGas", [outer]),
+            ("eth_estimateGas", [outer, "latest"]),  # not "pending": there what is outbid has been carried out
             *(("eth_getTransactionByHash", [hash_]) for hash_ in stuck),
         )
         bounds = Fees(self._settings.gas_max_gwei * GWEI, self._settings.tip_max_gwei * GWEI)

@@ -157,9 +157,8 @@ class ControlFile:
             os.close(fd)
 
     def write(self, wish: Wish) -> None:
-        """Put a wish there, whole or not at all."""
-        replace_file(self._path, msgspec.json.format(msgspec.json.encode(wish)) + b"\n")
-        facts = self._path.stat()
+        """Put a wish there, whole or not at all. One that somebody puts there right after it is news."""
+        facts = replace_file(self._path, msgspec.json.format(msgspec.json.encode(wish)) + b"\n")
         self._seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
 
     def _once(self, seen: tuple[int, int, int], found: Wish | FileFault) -> Wish | FileFault | None:
@@ -183,9 +182,9 @@ class ControlFile:
         return wish
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a control file there, whole or not at all; nobody waits for the disk. Raises: OSError."""
-    files.replace(path, content, aside=path.with_name(f".{path.name}.{os.getpid()}"), durable=False)
+def replace_file(path: Path, content: bytes) -> os.stat_result:
+    """Put a control file there, whole or not at all; its facts. Nobody waits for the disk. Raises: OSError."""
+    return files.replace(path, content, aside=path.with_name(f".{path.name}.{os.getpid()}"), durable=False)
 
 
 def write_status(path: Path, status: dict[str, Any]) -> None:

@@ -10,20 +10,20 @@ from shared import entries as e
 from shared import messages as m
 from shared import wire
 from shared.clock import NS
+from shared.exposure import judge_successor
+from shared.risk import INTENTS_MAX, Denied
 from supervisor import admission, slotstate
 from supervisor.board import Board
-from supervisor.dealing import Dealing
-from supervisor.effects import Moment, Submit, Withdraw
-from supervisor.orders import same_way
-from supervisor.risk import Denied
+from supervisor.dispatch import Dispatch
+from supervisor.effects import CancelOrder, Moment, Submit
 from supervisor.turns import Turns
 
 
 class Decisions:
     """The fencing point. `taken`: decisions of owners that counted, in this reign."""
 
-    def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
-        self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
+    def __init__(self, board: Board, turns: Turns, dispatch: Dispatch, signer: admission.Signer) -> None:
+        self.board, self.turns, self.dispatch, self.signer = board, turns, dispatch, signer
         self.taken = 0
         self._sent: deque[tuple[int, str]] = deque()
         self._cancelled: deque[tuple[int, str]] = deque()
@@ -73,7 +73,7 @@ class Decisions:
         by = self.board.by(uid, decided.epoch, decided.parameters)
         self.board.crew.update(uid, answered=self.board.crew.members[uid].answered + 1)
         entries: list[e.Entry] = []
-        requests: list[Submit | Withdraw] = []
+        requests: list[Submit | CancelOrder] = []
         denied: list[str] = []
         stay: list[str] = []
         for leg, wish in enumerate(decided.decision.intents):
@@ -89,7 +89,12 @@ class Decisions:
         self._conclude(by, decided, entries, requests, denied)
 
     def _conclude(
-        self, by: e.By, decided: m.Decided, entries: list[e.Entry], requests: list[Submit | Withdraw], denied: list[str]
+        self,
+        by: e.By,
+        decided: m.Decided,
+        entries: list[e.Entry],
+        requests: list[Submit | CancelOrder],
+        denied: list[str],
     ) -> None:
         """Write the tick's one outcome, with the intents before it, and send only what is on the disk."""
         outcome = e.OutcomeOf(
@@ -106,10 +111,10 @@ class Decisions:
         self.taken += 1
         if requests:
             self.board.apply(outcome)
-            self.board.write_first((*entries, outcome), self.dealing.send(requests))
+            self.board.write_first((*entries, outcome), self.dispatch.send(requests))
         else:
             self.board.write(outcome)
-        self.turns.refresh(decided.slot, self.dealing.cancelling)
+        self.dispatch.refresh(decided.slot)
         self.turns.step(decided.slot, slotstate.Done())
 
     def _rule_on(self, decided: m.Decided, leg: int, wish: m.Intent, by: e.By) -> admission.Admitted | Denied:
@@ -118,20 +123,20 @@ class Decisions:
         asked_start_s = self.turns.shown_start_s.get(decided.slot)
         if window is None or window.start_s != asked_start_s or board.at_ns >= window.end_s * NS:
             return Denied("no_window", "the window closed meanwhile")
-        if leg >= admission.MAX_INTENTS:
-            return Denied("too_many_intents", f"a decision may hold {admission.MAX_INTENTS}")
+        if leg >= INTENTS_MAX:
+            return Denied("too_many_intents", f"a decision may hold {INTENTS_MAX}")
         conditions = admission.Conditions(
             window=window,
             limits=board.limits,
             entries=board.entries_closed(window.slot),
             sent_last_minute=self._last_minute(self._sent),
-            cancelling=frozenset(self.dealing.cancelling),
+            cancelling=frozenset(self.dispatch.cancelling),
             cancelled_last_minute=self._last_minute(self._cancelled),
             halted=board.halted(window.slot.name),
         )
         if isinstance(wish, m.Cancel):
-            return self.dealing.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, conditions)
-        too_fast = self._too_fast(wish)
+            return self.dispatch.why_no_cancel() or admission.cancel(decided, wish, by, board.accounts, conditions)
+        too_fast = self.dispatch.why_no_order(post_only=wish.post_only)
         return too_fast or admission.place(decided, leg, wish, by, board.accounts, conditions, self.signer)
 
     def _shared(self, ruling: admission.Admitted | Denied, uid: str) -> admission.Admitted | Denied:
@@ -152,29 +157,16 @@ class Decisions:
         return ruling
 
     def _doubles(self, wish: m.Intent, stay: list[str]) -> Denied | None:
-        """An order that was to replace another, whose cancel was denied, would stand beside it or beside its fill."""
+        """Judged with the orders that this decision could not take back."""
         orders = self.board.accounts.orders
-        if isinstance(wish, m.Cancel):
-            return None
-        for order_id in stay:
-            if order_id not in orders or same_way(orders[order_id], wish):
-                return Denied("not_replaced", f"the cancel of {order_id[:10]} before it was denied")
-        return None
-
-    def _too_fast(self, wish: m.Place) -> Denied | None:
-        """What the venue would refuse is not sent; orders of this decision count as sent already."""
-        reason, detail = self.dealing.orders_pace.why_not(self.board.mono_ns, post_only=wish.post_only)
-        return Denied(reason, detail) if reason else None
+        return None if isinstance(wish, m.Cancel) else judge_successor(wish, {each: orders.get(each) for each in stay})
 
     def _note(self, admitted: admission.Admitted, uid: str) -> None:
         """From here on it counts as sent, so that the next leg of the same decision is judged with it."""
         self.board.apply(admitted.entry)
-        if isinstance(admitted.request, Withdraw):
-            self.dealing.cancelling.add(admitted.request.order_id)
-            self._cancelled.append((self.board.at_ns, uid))
-        elif isinstance(admitted.request, Submit):
-            self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
-            self._sent.append((self.board.at_ns, uid))
+        self.dispatch.admit(admitted.request)
+        recent = self._cancelled if isinstance(admitted.request, CancelOrder) else self._sent
+        recent.append((self.board.at_ns, uid))
 
     def _last_minute(self, recent: deque[tuple[int, str]]) -> int:
         """How many of these lie in the last minute of market time; older ones are forgotten."""

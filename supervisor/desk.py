@@ -1,8 +1,8 @@
 """The desk: all of the supervisor's decisions, without its hands. What arrived, who sees it, what goes out.
 
-The parts share one `Board` and meet in the slot's turn: markets raise ticks, decisions answer them, dealing follows the
-orders, handover passes slots on, operations say to whom. Nothing in any of them reads a clock, a file or a socket, so
-the whole desk can be run in one thread on a made-up clock.
+The parts share one `Board` and meet in the slot's turn: markets raise ticks, decisions answer them, dispatch lets what
+they wish for leave, executions say what became of it, handover passes slots on, operations say to whom. Nothing in any
+of them reads a clock, a file or a socket, so the whole desk can be run in one thread on a made-up clock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from shared.config import Settings, digest
 from supervisor.accounts import Accounts
 from supervisor.admission import Signer
 from supervisor.board import Board
+from supervisor.catching_up import CatchingUp
 from supervisor.claiming import Claiming
-from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
+from supervisor.dispatch import Dispatch
 from supervisor.effects import AskListing, Effect, Moment, Reconnect
+from supervisor.executions import Executions
 from supervisor.handover import Handover
+from supervisor.lookups import Lookups
 from supervisor.markets import Markets
 from supervisor.operations import Operations
 from supervisor.reconciling import Reconciling
@@ -46,13 +49,16 @@ class Desk:
         self.board.at_ns = max(at_ns, accounts.last_ns)
         self._taped_seq = seq
         self.turns = Turns(self.board)
-        self.dealing = Dealing(self.board, self.turns)
-        self.reconciling = Reconciling(self.board, self.dealing)
-        self.markets = Markets(self.board, self.turns, self.dealing)
+        self.lookups = Lookups(self.board)
+        self.dispatch = Dispatch(self.board, self.turns, self.lookups)
+        self.executions = Executions(self.board, self.lookups, self.dispatch)
+        self.catching_up = CatchingUp(self.board, self.executions)
+        self.reconciling = Reconciling(self.board, self.executions)
+        self.markets = Markets(self.board, self.turns, self.dispatch, self.catching_up)
         self.claiming = Claiming(self.board)
-        self.decisions = Decisions(self.board, self.turns, self.dealing, signer)
+        self.decisions = Decisions(self.board, self.turns, self.dispatch, signer)
         self.standing = Standing(self.board)
-        self.unwind = Unwind(self.board, self.turns, self.dealing, signer)
+        self.unwind = Unwind(self.board, self.dispatch, self.catching_up, signer)
         self.handover = Handover(self.board, self.turns)
         self.operations = Operations(self.board, self.turns, self.handover)
         self.tuning = Tuning(self.board, self.turns, self.operations)
@@ -87,7 +93,9 @@ class Desk:
             self.markets.begin(unseen_ns)
         for slot in board.lanes.slots:
             self.markets.tell(board.lanes.roll(slot, board.at_ns))
-        self.dealing.begin(unheard_ns)
+        self.dispatch.begin()
+        self.catching_up.begin(unheard_ns)
+        self.executions.begin()
         self.claiming.begin()
         self.operations.resume()
         if accounts.active is None and first is not None:
@@ -114,9 +122,9 @@ class Desk:
             board.effects.append(AskListing(window.slot, window.start_s, window.market))
         for uid, why in self.turns.expire():
             self.operations.fence(uid, why)
-        self.dealing.release()
-        self.dealing.ask_overdue()
-        self.dealing.recheck()
+        self.dispatch.pass_time()
+        self.lookups.pass_time()
+        self.catching_up.pass_time()
         self.reconciling.pass_time()
         self.standing.pass_time()
         self._watch_lifelines()

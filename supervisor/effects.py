@@ -52,7 +52,7 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
+class CancelOrder:
     """Send a cancel."""
 
     order_id: str
@@ -62,7 +62,7 @@ class Withdraw:
 class Batch:
     """Several orders, or several cancels, that leave as one request."""
 
-    legs: tuple[Submit, ...] | tuple[Withdraw, ...]
+    legs: tuple[Submit, ...] | tuple[CancelOrder, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ Effect = (
     | WriteFirst
     | Grant
     | Submit
-    | Withdraw
+    | CancelOrder
     | Batch
     | LookUp
     | CatchUp

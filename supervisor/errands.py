@@ -58,18 +58,18 @@ class Errands:
         sent_ns = self._clock.monotonic_ns()
         answer = await self._gateway.place(effect.body)
         with self._turn() as now:
-            self._desk.dealing.on_answer(now, effect.order_id, answer, self._since_us(sent_ns))
+            self._desk.executions.on_answer(now, effect.order_id, answer, self._since_us(sent_ns))
 
-    async def withdraw(self, effect: fx.Withdraw) -> None:
+    async def cancel(self, effect: fx.CancelOrder) -> None:
         """Send a cancel."""
         sent_ns = self._clock.monotonic_ns()
         answer = await self._gateway.cancel(effect.order_id)
         with self._turn() as now:
-            self._desk.dealing.on_cancel_answer(now, effect.order_id, answer, self._since_us(sent_ns))
+            self._desk.executions.on_cancel_answer(now, effect.order_id, answer, self._since_us(sent_ns))
 
     async def send(self, effect: fx.Batch) -> None:
         """Send several orders, or several cancels, as one; each is told with the others what became of it."""
-        sent_ns, dealing = self._clock.monotonic_ns(), self._desk.dealing
+        sent_ns, executions = self._clock.monotonic_ns(), self._desk.executions
         orders = {leg.order_id: leg.body for leg in effect.legs if isinstance(leg, fx.Submit)}
         ids = [leg.order_id for leg in effect.legs]
         answers = await (self._gateway.place_batch(orders) if orders else self._gateway.cancel_batch(ids))
@@ -77,9 +77,9 @@ class Errands:
             took_us = self._since_us(sent_ns)
             if orders:
                 for order_id, answer in zip(ids, answers, strict=True):
-                    dealing.on_answer(now, order_id, answer, took_us)
+                    executions.on_answer(now, order_id, answer, took_us)
             else:
-                dealing.on_cancel_answers(now, dict(zip(ids, answers, strict=True)), took_us)
+                executions.on_cancel_answers(now, dict(zip(ids, answers, strict=True)), took_us)
 
     def _since_us(self, sent_ns: int) -> int:
         """How long ago something was sent, never less: looked at in the turn that tells it, after the turn's moment.
@@ -101,7 +101,7 @@ class Errands:
             log.warning("lookup_failed", order=effect.order_id[:10], reason=str(error))
             return
         with self._turn() as now:
-            self._desk.dealing.on_lookup(now, effect.order_id, found, legs)
+            self._desk.executions.on_lookup(now, effect.order_id, found, legs)
 
     async def catch_up(self, effect: fx.CatchUp) -> None:
         """Fetch trades and resting orders until it works: what the user channel did not tell is not known otherwise."""
@@ -115,7 +115,7 @@ class Errands:
                 log.warning("catch_up_failed", reason=str(error))
             await asyncio.sleep(RETRY_S)
         with self._turn() as now:
-            self._desk.dealing.on_caught_up(now, legs, resting)
+            self._desk.catching_up.on_caught_up(now, legs, resting)
 
     async def reconcile(self, effect: fx.Reconcile) -> None:
         """Fetch what the venue has of ours; if that fails, the desk asks again the next time."""
@@ -212,7 +212,7 @@ class Errands:
 
 ERRANDS: Final[dict[type, Callable[[Errands, Any], Coroutine[Any, Any, None]]]] = {
     fx.Submit: Errands.place,
-    fx.Withdraw: Errands.withdraw,
+    fx.CancelOrder: Errands.cancel,
     fx.Batch: Errands.send,
     fx.LookUp: Errands.look_up,
     fx.CatchUp: Errands.catch_up,

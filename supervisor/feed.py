@@ -55,10 +55,6 @@ def through_whom(error: Exception) -> Whose:
     return "venue" if said else "network"
 
 
-def _ended(given_up: str) -> tuple[str, Whose]:
-    return (given_up, "ours") if given_up else ("closed by the venue", "venue")
-
-
 class Channel:
     """One WebSocket that is kept alive.
 
@@ -89,13 +85,15 @@ class Channel:
             self._steady, self._given_up = False, ""
             try:
                 await self._live()
-                fault, whose = _ended(self._given_up)
+                ended: tuple[str, Whose] = ("closed by the venue", "venue")
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
-                fault, whose = str(error) or type(error).__name__, through_whom(error)
+                ended = (str(error) or type(error).__name__, through_whom(error))
+            if self._given_up:  # whether the venue agreed to the end or had to be cut
+                ended = (self._given_up, "ours")
             if self._steady:
                 failures = 0
             self._socket = None
-            self._there(fault, whose)
+            self._there(*ended)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
 
@@ -109,8 +107,8 @@ class Channel:
 
     async def give_up(self, why: str) -> None:
         """Close this connection, if there is one, and say why: the next is made as after any other end."""
-        self._given_up = why
         if self._socket is not None:
+            self._given_up = why
             await self._socket.close()
 
     async def _live(self) -> None:

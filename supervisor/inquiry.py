@@ -16,7 +16,8 @@ import msgspec
 from shared.config import Settings
 from shared.paths import State
 from supervisor.aside import Aside
-from supervisor.workers import TRIAL, CannotStart, how_it_ended
+from supervisor.death import Death
+from supervisor.workers import TRIAL, CannotStart, last_line
 
 ANSWER_S: Final = 15.0
 """Real seconds a self-check may take; it starts, imports every room and decides once."""
@@ -55,4 +56,4 @@ def _refusal(log: Path, status: int) -> str:
     with log.open("rb") as file:
         said = file.read(_SAID_MAX).decode(errors="replace").splitlines()
     words = next((line.removeprefix(_REFUSES) for line in said if line.startswith(_REFUSES)), "")
-    return (words or f"its self-check failed: {how_it_ended(status, log)}")[:WORDS_MAX]
+    return (words or f"its self-check failed: {Death(status, output=last_line(log))}")[:WORDS_MAX]

@@ -11,7 +11,8 @@ from shared.clock import NS
 from shared.messages import OUTCOMES
 from shared.slots import Slot, parse_slot
 from supervisor.board import Board
-from supervisor.dealing import Dealing
+from supervisor.catching_up import CatchingUp
+from supervisor.dispatch import Dispatch
 from supervisor.effects import Moment, Refetch, Watch
 from supervisor.lanes import Told, Window
 from supervisor.turns import Turns
@@ -28,8 +29,8 @@ REFETCH_S: Final = 5.0
 class Markets:
     """Arrivals from discovery, market channel and price channel."""
 
-    def __init__(self, board: Board, turns: Turns, dealing: Dealing) -> None:
-        self.board, self.turns, self.dealing = board, turns, dealing
+    def __init__(self, board: Board, turns: Turns, dispatch: Dispatch, catching_up: CatchingUp) -> None:
+        self.board, self.turns, self.dispatch, self.catching_up = board, turns, dispatch, catching_up
         self.down_since_ns: dict[str, int] = {}
         self._why: dict[str, tuple[str, m.Whose]] = {}
         self._watched: frozenset[str] = frozenset()
@@ -110,7 +111,7 @@ class Markets:
             self._regain(feed)
         if feed == "user":
             self.board.lifelines.hear(self.board.mono_ns)
-            self.dealing.on_channel(there=not fault)
+            self.catching_up.on_channel(there=not fault)
         if feed == "market" and fault:
             self.tell(self.board.lanes.distrust(f"market channel: {fault}"))
 
@@ -119,7 +120,7 @@ class Markets:
         self.board.now(now)
         self.board.alarm("bad_frame", f"{feed}: {fault}")
         if feed == "user":
-            self.dealing.missed()
+            self.catching_up.missed()
         if feed == "market":
             self.tell(self.board.lanes.distrust("a frame of its channel could not be read"))
             for token in sorted(self.board.lanes.watched()):
@@ -146,7 +147,7 @@ class Markets:
         waiting = []
         for resolved in self._unresolved:
             ended_s = resolved.start_s + parse_slot(resolved.slot).window_s
-            if self.dealing.knows(ended_s * NS):
+            if self.catching_up.knows(ended_s * NS):
                 self._resolve(resolved)
             else:
                 waiting.append(resolved)
@@ -187,7 +188,7 @@ class Markets:
         owed = self.board.settings.claims.by != "off"
         self.board.write(e.Resolved(resolved.slot, resolved.start_s, resolved.winner, payout, owed))
         self.board.publish(resolved)
-        self.turns.refresh(resolved.slot, self.dealing.cancelling)
+        self.dispatch.refresh(resolved.slot)
 
     def _touched(self, event: MarketEvent) -> list[Window]:
         if isinstance(event, Changes):

@@ -15,13 +15,14 @@ from shared.clock import NS
 from supervisor import rollout, slotstate
 from supervisor.board import WORDS_MAX, Board
 from supervisor.crew import Member, not_staged
+from supervisor.death import Death
 from supervisor.effects import EndTrial, Kill, Moment, Tell, Try
 from supervisor.gates import Tried, Verdict
 from supervisor.handover import Cause, Handover
 from supervisor.judgement import Judgement
 from supervisor.operation import Operation, close_left_open, from_journal
 from supervisor.plan import Plan, SlotStanding, alone, make_rings, planned
-from supervisor.staff import FROM_OUTSIDE, Staff
+from supervisor.staff import Staff
 from supervisor.turns import Turns
 from supervisor.wait import Wait
 
@@ -250,10 +251,10 @@ class Operations:
         self.board.alarm("bad_frame", f"worker {uid}: {why}")
         self.fence(uid, why)
 
-    def on_lost(self, now: Moment, uid: str, why: str) -> None:
+    def on_lost(self, now: Moment, uid: str, death: Death) -> None:
         """A worker process is gone."""
         self.board.now(now)
-        self._lose(uid, why, by_itself=not why.startswith(FROM_OUTSIDE))
+        self._lose(uid, str(death), by_itself=not death.from_outside)
 
     def _lose(self, uid: str, why: str, *, by_itself: bool) -> None:
         """A worker is gone, or is treated as if it were: whoever follows it takes its place."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.entries import By
-from shared.messages import OrderKind, OrderState, Outcome, Place, Side
+from shared.messages import OrderKind, OrderState, Outcome, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Order:
     seen: frozenset[str] = frozenset()
     awaited: frozenset[str] = frozenset()
     reason: str = ""
+    charge_micro: int = 0
+    """The most that its trades can be charged in fees."""
 
     @property
     def open_micro(self) -> int:
@@ -48,11 +50,6 @@ class Order:
     def in_flight(self) -> bool:
         """Whether the venue owes us a word on it."""
         return self.state in {"pending", "matched"} or bool(self.awaited)
-
-
-def same_way(one: Order | Place, other: Order | Place) -> bool:
-    """Whether both are for the same: to buy Down is to sell Up, because mint and merge make one book of the two."""
-    return (one.side == other.side) == (one.outcome == other.outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 The venue has a bucket for a signer's orders and one for its cancels, and refuses what does not fit. Ours are the same
 size or smaller, are narrowed and emptied by what its answers say, and speak first: what does not pass is not sent. Its
 other refusals (a restart, post-only orders, no trading) are taken at their word for as long as it says, else for longer
-each time. Leaves to `decisions` and `dealing` what becomes of an order or a cancel that has to wait. Source: facts 3.7,
-3.8; what the venue's header of warnings says they do not tell, and it is not read.
+each time. Leaves to `dispatch` what becomes of an order or a cancel that has to wait. Source: facts 3.7, 3.8; what the
+venue's header of warnings says they do not tell, and it is not read.
 
 What always holds: a cost is taken whole or not at all; nobody waits longer than AWAY_MAX_S before the venue is asked
 again, because what it said may not hold any more.
@@ -157,12 +157,15 @@ class Pace:
         if sizes is None or not self.share or tier == self.tier:
             return
         self.bucket.there(mono_ns)  # what has grown until now grew by the rate before
-        self.tier, (rate, burst) = tier, (round(size * self.share * self.scale) for size in sizes)
+        self.tier, (rate, burst) = tier, (int(size * self.share * self.scale) for size in sizes)
         self.bucket.rate, self.bucket.burst = min(self.most[0], rate), min(self.most[1], burst)
 
 
 def pace(rate: int, burst: int, speed: float, share: int = ORDERS) -> Pace:
-    """A pace by the settings; in a rehearsal that runs fast it grows with its speed, as the venue's own do."""
+    """A pace by the settings; in a rehearsal that runs fast it grows with its speed, as the venue's own do.
+
+    Sizes are whole, so they are rounded down: half a token more than the venue's would be refused.
+    """
     scale = max(1.0, speed)
-    most = round(rate * scale), round(burst * scale)
+    most = int(rate * scale), int(burst * scale)
     return Pace(Bucket(*most), most=most, share=share, scale=scale)

@@ -20,8 +20,9 @@ from shared.units import show_micro, show_signed
 from supervisor import recovery
 from supervisor.accounts import Paid
 from supervisor.board import Board
-from supervisor.dealing import SETTLING_S, Dealing
-from supervisor.effects import Moment, Reconcile, Withdraw
+from supervisor.catching_up import SETTLING_S
+from supervisor.effects import CancelOrder, Moment, Reconcile
+from supervisor.executions import Executions
 from supervisor.recovery import Difference, Range, View
 from supervisor.venue.requests import Token
 
@@ -45,8 +46,8 @@ class Reconciling:
     `missing`: how much more cash the venue has than our books explain, as long as that counts.
     """
 
-    def __init__(self, board: Board, dealing: Dealing) -> None:
-        self.board, self.dealing = board, dealing
+    def __init__(self, board: Board, executions: Executions) -> None:
+        self.board, self.executions = board, executions
         self.rounds = self.differences = 0
         self.at_ns = 0
         self.foreign: dict[str, None] = {}
@@ -58,6 +59,12 @@ class Reconciling:
         self._asked_ns: int | None = None
         self._waiting = False
         self._turn = 0
+
+    def on_balance(self, now: Moment, cash_micro: int) -> None:
+        """The venue told our collateral: the first time it is taken over, and our own sums stand from then on."""
+        self.board.now(now)
+        if not self.board.accounts.opened:
+            self.board.write(e.Balance(cash_micro, True))
 
     def pass_time(self) -> None:
         """Begin a round when it is time; the first as soon as our cash is known."""
@@ -76,7 +83,7 @@ class Reconciling:
         if view is None:
             self.board.count("reconcile_failed")
             return
-        self.dealing.take_in(now, view.legs, {order.order_id for order in view.resting})
+        self.executions.on_lists(now, view.legs, {order.order_id for order in view.resting})
         self.rounds, self.at_ns = self.rounds + 1, self.board.at_ns
         strangers = self._strangers(view)
         view = self._with_known(view)
@@ -148,7 +155,7 @@ class Reconciling:
         self.board.write(e.Repair(order_id, "order", "it is closed in our books and rests at the venue: taken back"))
         cancel = e.Cancelling(order_id, order.slot, 0, "reconciliation", order.by)
         self.board.apply(cancel)
-        self.board.write_first((cancel,), (Withdraw(order_id),))
+        self.board.write_first((cancel,), (CancelOrder(order_id),))
 
 
 def missing_words(missing: Range) -> str:

@@ -15,12 +15,12 @@ from itertools import chain
 
 from shared import entries as e
 from shared.clock import NS
+from shared.risk import worst_paid
 from shared.slots import parse_slot
 from shared.units import cost_of, show_micro, show_usd
 from supervisor.accounts import Accounts, Paid
 from supervisor.claims import OVER, Claim
 from supervisor.orders import Order
-from supervisor.risk import worst_paid
 from supervisor.venue.requests import Token, VenueOrder
 from supervisor.venue.user import TradeLeg
 

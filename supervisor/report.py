@@ -91,12 +91,12 @@ def _reconciled(desk: Desk) -> dict[str, Any]:
 
 def _venue(desk: Desk) -> dict[str, Any]:
     """Whether the venue takes orders and cancels, and if not what it says; cancels that wait for their turn."""
-    dealing, now_ns = desk.dealing, desk.board.mono_ns
+    dispatch, now_ns = desk.dispatch, desk.board.mono_ns
     return {
-        "orders": dealing.orders_pace.status(now_ns),
-        "cancels": dealing.cancels_pace.status(now_ns),
-        "cancels_waiting": dealing.cancels_waiting,
-        "tier": dealing.orders_pace.tier,
+        "orders": dispatch.orders_pace.status(now_ns),
+        "cancels": dispatch.cancels_pace.status(now_ns),
+        "cancels_waiting": dispatch.cancels_waiting,
+        "tier": dispatch.orders_pace.tier,
     }
 
 

@@ -25,8 +25,6 @@ from supervisor.effects import Spawn, Tell
 Part = Literal["blue", "green", "standby", "old", "trailing"]
 POISON_S: Final = 120.0
 """Real seconds in which the next owner must die as the one before it did for their release to be the cause."""
-FROM_OUTSIDE: Final = "killed by SIGKILL"
-"""What is said of a worker that somebody else ended: that is not its release's doing."""
 _VARIABLE: Final = re.compile(r"w?\d[\w./-]*")
 """What differs between two deaths of one cause: numbers, and names with numbers in them."""
 PARTS: Final[tuple[Part, ...]] = ("blue", "green", "standby", "old", "trailing")

@@ -23,9 +23,10 @@ from shared.config import Settings
 from shared.paths import State
 from shared.records import segments
 from supervisor.aside import Aside, end_left_behind
+from supervisor.death import Death
 from supervisor.effects import Try
 from supervisor.gates import Tried
-from supervisor.workers import TRIAL, CannotStart, how_it_ended
+from supervisor.workers import TRIAL, CannotStart, last_line
 
 SEEDS: Final = ("0", "1")
 """Of the hash of strings, in the two replays; the first is every worker's."""
@@ -121,7 +122,7 @@ class Trial:
             return f"it wrote more than {self._limits.trial_output_mib} MiB"
         if status is None:
             return f"the trial was not done after {self._trial_s:g} s"
-        return how_it_ended(status, self._log(number)) if status else ""
+        return str(Death(status, output=last_line(self._log(number)))) if status else ""
 
     def _read(self, number: int) -> Tried:
         """What a replay that ended well has written: its decisions, and a summary in the last line."""

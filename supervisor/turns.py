@@ -79,6 +79,17 @@ class Turns:
         """No tick comes due any more, of whatever kind: the reign ends, and the next one owns up to what is owed."""
         self._closed = True
 
+    def own_up(self) -> None:
+        """The reign is over: what was shown and has no answer by now has none; who follows would say the same of it.
+
+        What waits was never shown, and is for the next reign to own up to; no answer counts any more.
+        """
+        for name, state in list(self.slots.items()):
+            shown = state.outstanding or (state.again if state.again in state.held else 0)
+            self.slots[name] = replace(state, outstanding=0, held=())
+            if shown:
+                self._skip(name, shown, "outage")
+
     def step(self, name: str, event: slotstate.SlotEvent) -> None:
         """Advance a slot and do what its table says."""
         if self._closed and isinstance(event, slotstate.Due):

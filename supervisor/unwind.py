@@ -1,6 +1,6 @@
-"""What the desk does by itself because a person said so: withdraw what rests, and close what is held, slot by slot.
+"""What the desk does by itself because a person said so: cancel what rests, and close what is held, slot by slot.
 
-A halt withdraws every order. A flatten takes slots from their releases until somebody resumes, withdraws their orders,
+A halt cancels every order. A flatten takes slots from their releases until somebody resumes, cancels their orders,
 and sells what they hold with immediate orders that reach no further than the price band. Each request names the
 operation it belongs to, and is durable before it leaves, as any other. What cannot be done now is said, and done when
 it can be: a book that is stale, an order that is unknown, a channel that would not tell of the fill. Leaves the wishes
@@ -14,22 +14,22 @@ from dataclasses import replace
 from typing import Final
 
 from shared import entries as e
+from shared.amounts import MIN_IMMEDIATE_MICRO
 from shared.clock import NS
 from shared.messages import Place
+from shared.risk import Denied
 from shared.units import MICRO, cost_of, show_micro
 from supervisor import admission
 from supervisor.board import Board
-from supervisor.dealing import Dealing
-from supervisor.effects import Submit, Withdraw
+from supervisor.catching_up import CatchingUp
+from supervisor.dispatch import Dispatch
+from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
 from supervisor.orders import Order
 from supervisor.positions import Position
-from supervisor.risk import Denied
-from supervisor.turns import Turns
-from supervisor.venue.requests import MIN_IMMEDIATE_MICRO
 
 AGAIN_S: Final = 1.0
-"""Real seconds between two tries to withdraw the same order, or to sell in the same slot."""
+"""Real seconds between two tries to cancel the same order, or to sell in the same slot."""
 STEP_MICRO: Final = 10_000
 """Shares of an immediate SELL have two decimals."""
 
@@ -37,8 +37,8 @@ STEP_MICRO: Final = 10_000
 class Unwind:
     """`waits`: for each slot that is being flattened and is not flat, what it waits for now."""
 
-    def __init__(self, board: Board, turns: Turns, dealing: Dealing, signer: admission.Signer) -> None:
-        self.board, self.turns, self.dealing, self.signer = board, turns, dealing, signer
+    def __init__(self, board: Board, dispatch: Dispatch, catching_up: CatchingUp, signer: admission.Signer) -> None:
+        self.board, self.dispatch, self.catching_up, self.signer = board, dispatch, catching_up, signer
         self.waits: dict[str, str] = {}
         self._tried_ns: dict[str, int] = {}
 
@@ -54,8 +54,8 @@ class Unwind:
         accounts = self.board.accounts
         for order in accounts.open_orders():
             cause, op = self._unwanted(order)
-            if cause and order.state == "open" and order.order_id not in self.dealing.cancelling:
-                self._withdraw(order, cause, op)
+            if cause and order.state == "open" and order.order_id not in self.dispatch.cancelling:
+                self._cancel(order, cause, op)
         self.waits = {slot: why for slot in accounts.flattening if (why := self._why_not_flat(slot))}
         for slot, op in list(accounts.flattening.items()):
             self._tell(slot, op)
@@ -72,12 +72,11 @@ class Unwind:
         barred = standing is not None and (standing.blocked or (standing.closed_only and order.side == "BUY"))
         return ("standing" if barred else ""), ""
 
-    def _withdraw(self, order: Order, cause: str, op: str) -> None:
+    def _cancel(self, order: Order, cause: str, op: str) -> None:
         if not self._again(order.order_id):
             return
-        self.dealing.cancelling.add(order.order_id)
         self._send(
-            e.Cancelling(order.order_id, order.slot, self._now_ms, cause, e.NOBODY, op), Withdraw(order.order_id)
+            e.Cancelling(order.order_id, order.slot, self._now_ms, cause, e.NOBODY, op), CancelOrder(order.order_id)
         )
 
     def _why_not_flat(self, slot: str) -> str:
@@ -123,13 +122,13 @@ class Unwind:
             return f"no order may be sent from {standing.place or 'here'}"
         if board.feeds["user"]:
             return f"the user channel would not tell of the fill: {board.feeds['user']}"
-        if not self.dealing.knows(board.at_ns):
+        if not self.catching_up.knows(board.at_ns):
             return "trades that nobody may have heard of are being asked for"
         if board.venue_fault:
             return f"the venue takes no orders: {board.venue_fault}"
-        reason, detail = self.dealing.orders_pace.why_not(board.mono_ns, post_only=False)
-        if reason:
-            return f"{reason}: {detail}"
+        refused = self.dispatch.why_no_order()
+        if refused is not None:
+            return str(refused)
         if book.stale:
             return f"the book of {held.outcome} is stale: {book.stale}"
         return "" if book.best("BUY") else f"nobody bids for {held.outcome}"
@@ -145,7 +144,6 @@ class Unwind:
         ruling = admission.admit(origin, wish, accounts, self._conditions(window), self.signer)
         if isinstance(ruling, Denied):
             return str(ruling)
-        self.dealing.orders_pace.bucket.take(1, self.board.mono_ns)
         self._send(ruling.entry, ruling.request)
         return (
             f"{show_micro(wish.size_micro)} {wish.outcome} are being sold at {show_micro(wish.price_micro)} or better"
@@ -162,13 +160,14 @@ class Unwind:
     def _conditions(self, window: Window) -> admission.Conditions:
         """How many orders there may be, and how often, bounds releases; these come one at a time and seldom."""
         limits = replace(self.board.limits, open_orders=len(self.board.accounts.open_orders()) + 1)
-        return admission.Conditions(window, limits, "", 0, frozenset(self.dealing.cancelling))
+        return admission.Conditions(window, limits, "", 0, frozenset(self.dispatch.cancelling))
 
-    def _send(self, entry: e.Placing | e.Cancelling, request: Submit | Withdraw) -> None:
+    def _send(self, entry: e.Placing | e.Cancelling, request: Submit | CancelOrder) -> None:
         """As a decision's: it counts from now on, and leaves in its turn when it is on the disk."""
+        self.dispatch.admit(request)
         self.board.apply(entry)
-        self.board.write_first((entry,), self.dealing.send((request,)))
-        self.turns.refresh(entry.slot, self.dealing.cancelling)
+        self.board.write_first((entry,), self.dispatch.send((request,)))
+        self.dispatch.refresh(entry.slot)
 
     def _tell(self, slot: str, op: str) -> None:
         """Say that a slot is flat, or that it is not any more: a fill may be told late."""

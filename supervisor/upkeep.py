@@ -7,9 +7,7 @@ time, and it ends with whoever waits for it; one that fails costs disk space, ne
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.config import Tape
+from supervisor.child import until_ended
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SURROUNDINGS: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
@@ -38,10 +37,10 @@ class Upkeep:
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> list[dict[str, Any]]:
-        """Let it be tended once; every act. Raises: NotTended."""
+        """Let it be tended once; every act: few enough lines to fit into a pipe. Raises: NotTended."""
         try:
             with self._start() as started:
-                await self._ended(started)
+                await until_ended(started, self._loop.time() + TENDED_MAX_S)
                 assert started.stdout is not None and started.stderr is not None
                 said, fault = started.stdout.read(), started.stderr.read()
         except OSError as error:
@@ -61,21 +60,3 @@ class Upkeep:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-
-    async def _ended(self, started: subprocess.Popen[bytes]) -> None:
-        """Wait for the end of a process; when nobody waits any more, or it takes too long, it is ended.
-
-        What it says fits into its pipes: a bounded number of short lines.
-        """
-        gone, pidfd = asyncio.Event(), os.pidfd_open(started.pid)
-        self._loop.add_reader(pidfd, gone.set)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TENDED_MAX_S):
-                    await gone.wait()
-        finally:
-            self._loop.remove_reader(pidfd)
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # nothing to one that has ended
-            os.close(pidfd)
-            started.wait()

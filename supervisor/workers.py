@@ -23,6 +23,8 @@ from typing import Final
 from shared import wire
 from shared.messages import FromWorker, LastWords, ToWorker
 from shared.paths import State
+from supervisor.child import end_at_once
+from supervisor.death import Death
 
 CELL: Final = Path(__file__).with_name("cell.py")
 READ_MAX: Final = 64
@@ -55,7 +57,7 @@ class Process:
 class Workers:
     """Args: heard: called with every message, (uid, pid, message). breached: with what no worker may send.
 
-    lost: called once when a process is gone, (uid, why).
+    lost: called once when a process is gone, (uid, death).
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Workers:
         state: State,
         heard: Callable[[str, int, FromWorker], None],
         breached: Callable[[str, str], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, Death], None],
     ) -> None:
         self._state, self._heard, self._breached, self._lost = state, heard, breached, lost
         self._loop = asyncio.get_running_loop()
@@ -188,7 +190,7 @@ class Workers:
         process.channel.close()
         os.close(process.pidfd)
         del self._processes[process.uid]
-        self._lost(process.uid, process.last_words or how_it_ended(status, process.folder / "output.log"))
+        self._lost(process.uid, Death(status, process.last_words, last_line(process.folder / "output.log")))
 
     def _forget_old(self) -> None:
         """Keep the scratch folders of the last few workers for people who look."""
@@ -226,29 +228,10 @@ def end_strays(where: str, said: bytes) -> None:
                 os.close(pidfd)
 
 
-def how_it_ended(status: int, log: Path) -> str:
-    """The end of a process as a person reads it, with the last line of its output."""
-    how = f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
-    tail = _tail(log)
-    return f"{how}; last output: {tail}" if tail else how
-
-
-def end_at_once(started: subprocess.Popen[bytes]) -> None:
-    """Kill a child and reap it."""
-    started.kill()
-    started.wait()
-
-
-def _signal_name(number: int) -> str:
+def last_line(log: Path) -> str:
+    """The last line of what a process said, as far as LOG_TAIL goes; empty where it said nothing."""
     try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has a number only
-        return f"signal {number}"
-
-
-def _tail(path: Path) -> str:
-    try:
-        lines = path.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip().splitlines()
+        lines = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
     return lines[-1] if lines else ""

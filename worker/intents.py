@@ -12,15 +12,12 @@ from typing import Final
 
 import msgspec
 
+from shared.amounts import MIN_IMMEDIATE_MICRO, BadSize, order_amounts
 from shared.messages import Account, BookSeen, Cancel, Intent, OrderView, Outcome, Place, Side, Terms
-from shared.units import CENT_MICRO, MICRO, OffGrid, cost_of, round_to_tick, taker_fee
+from shared.units import MICRO, OffGrid, cost_of, round_to_tick, taker_fee
 
 SHARE_STEP_MICRO: Final = 10_000
 """Sizes are hundredths of a share."""
-MARKETABLE_MIN_MICRO: Final = 1_000_000
-"""The venue takes no immediate order below one dollar."""
-BOUGHT_STEP_MICRO: Final = 100
-"""An immediate purchase is worth whole cents, and comes to ten-thousandths of a share."""
 ORDERS_MAX: Final = 6
 """Orders of one window that may be open at once."""
 _UNSETTLED: Final = frozenset({"pending", "unknown"})
@@ -48,10 +45,11 @@ def shares(budget_micro: int, price_micro: int, terms: Terms, *, taking: bool) -
 
 def takeable(size_micro: int, price_micro: int, terms: Terms) -> bool:
     """Whether the venue takes an immediate purchase: worth a dollar, and the minimum of shares once it is rounded."""
-    value = size_micro * price_micro // MICRO
-    bought = (value - value % CENT_MICRO) * MICRO // price_micro
-    enough = bought - bought % BOUGHT_STEP_MICRO >= terms.min_size_micro
-    return enough and cost_of(size_micro, price_micro) >= MARKETABLE_MIN_MICRO
+    try:
+        _, bought_micro = order_amounts("BUY", "FAK", price_micro, size_micro, terms.tick_micro)
+    except BadSize:
+        return False
+    return bought_micro >= terms.min_size_micro and cost_of(size_micro, price_micro) >= MIN_IMMEDIATE_MICRO
 
 
 def fee_per_share(price_micro: int, terms: Terms) -> int:

@@ -82,7 +82,7 @@ class Case(msgspec.Struct, frozen=True):
 def decide(view: View, tick: Tick) -> Decision:
     """The decision of one tick; never raises for anything the stream can say."""
     if view.parameters.mode == "off":
-        return _withdraw(tick, "mode is off", {})
+        return _cancel_bids(tick, "mode is off", {})
     scene = look(view, tick)
     if isinstance(scene, Blind):
         return _hold(scene.why, {})
@@ -90,9 +90,9 @@ def decide(view: View, tick: Tick) -> Decision:
     reasons = _numbers(evidence)
     shut = _first_shut(evidence, reasons)
     if shut:
-        return _withdraw(tick, shut, reasons)
+        return _cancel_bids(tick, shut, reasons)
     case = _best(evidence, tick)
-    return _withdraw(tick, "no asks", reasons) if case is None else _weigh(case, reasons)
+    return _cancel_bids(tick, "no asks", reasons) if case is None else _weigh(case, reasons)
 
 
 # --- the numbers and the gates --------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def _hold(why: str, reasons: Reasons) -> Decision:
     return _decision(f"hold: {why}", reasons, ())
 
 
-def _withdraw(tick: Tick, why: str, reasons: Reasons) -> Decision:
+def _cancel_bids(tick: Tick, why: str, reasons: Reasons) -> Decision:
     """No reason to be in the book: take back every bid that rests; hold when none does."""
     bids = resting(tick.account, "BUY")
     return _decision(f"cancel: {why}", reasons, cancels(bids)) if bids else _hold(why, reasons)

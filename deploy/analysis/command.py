@@ -9,6 +9,7 @@ import click
 
 from deploy import client
 from deploy.analysis import verify as judge
+from deploy.refusal import end
 from shared.outcomes import EXIT
 from shared.paths import PathTooLong, State, default_state
 
@@ -27,12 +28,10 @@ def verify(folder: Path | None, state_dir: Path | None, as_json: bool) -> None:
     try:
         verdict = judge.verify(state)
     except judge.NotThere as error:
-        click.echo(f"foresight verify: {error}", err=True)
-        click.echo("  next     foresight verify FOLDER, the --state-dir of a desk that has run", err=True)
-        sys.exit(EXIT["NOINPUT"])
+        hint = "foresight verify FOLDER, the --state-dir of a desk that has run"
+        end("foresight verify", "NOINPUT", str(error), hint)
     except OSError as error:
-        click.echo(f"foresight verify: {error.filename}: {error.strerror}", err=True)
-        sys.exit(EXIT["IOERR"])
+        end("foresight verify", "IOERR", f"{error.filename}: {error.strerror}")
     click.echo(judge.as_json(verdict).decode() if as_json else judge.as_text(verdict, state.root))
     if not verdict.verified and _runs(state):
         click.echo(

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from deploy.ranges import stamp
+from deploy.refusal import end
 from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.days import Listing, RecordedDay, averaged_here
 from deploy.rehearsal.layouts import read_day
@@ -112,9 +113,8 @@ def day(folder: Path, as_json: bool) -> None:
     try:
         found = examine(read_day(folder))
     except DayUnreadable as error:
-        click.echo(f"foresight day: {error}", err=True)
-        click.echo(f"  next     foresight day FOLDER, one that holds {MARKETS} and {PRICES} of a day", err=True)
-        sys.exit(EXIT["NOINPUT"])
+        hint = f"foresight day FOLDER, one that holds {MARKETS} and {PRICES} of a day"
+        end("foresight day", "NOINPUT", str(error), hint)
     click.echo(msgspec.json.encode(asdict(found)).decode() if as_json else _text(found))
     sys.exit(EXIT["OK"] if not found.mismatches else EXIT["INTERNAL"])
 

@@ -5,7 +5,6 @@ The recorded column is where the numbers of `crowd_shape.py` come from; the othe
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -16,11 +15,11 @@ import msgspec
 from deploy.analysis.crowded import watch
 from deploy.analysis.measures import Number, Observations, measure
 from deploy.analysis.observed import DataUnreadable, middles, observe
+from deploy.refusal import end
 from deploy.rehearsal.crowd import Odds
 from deploy.rehearsal.days import DAY_S, Day, Listing, RecordedDay
 from deploy.rehearsal.recordings import MARKETS, read_day
 from deploy.rehearsal.seeded import SeededDay
-from shared.outcomes import EXIT
 
 FIRST_S: Final = 1_794_960_000
 """Where the watched windows of the made-up day begin, midnight of 18 November 2026."""
@@ -41,8 +40,7 @@ def fit(data: Path, windows: int, seed: int, as_json: bool) -> None:
     try:
         recorded, notes = observe(data)
     except DataUnreadable as error:
-        click.echo(f"foresight fit: {error}; name the folder that holds the recorded data sets", err=True)
-        sys.exit(EXIT["NOINPUT"])
+        end("foresight fit", "NOINPUT", f"{error}; name the folder that holds the recorded data sets")
     crowd = {number.name: number for number in measure(watch_btc(data, windows, seed))}
     notes["following"] = following(data)
     rows = [(number, crowd.get(number.name)) for number in measure(recorded)]

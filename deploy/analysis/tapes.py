@@ -14,7 +14,7 @@ from typing import Final
 
 from deploy.analysis.places import Place
 from shared import messages as m
-from shared.records import Damaged, Segment, first_number, linked, segments
+from shared.records import PACKED, Damaged, Segment, first_number, linked, segments
 from shared.tape_index import KIND, PRUNED, Entry, entries, kept, newest, pruned
 from shared.wire import BadFrame, decode_streamed
 
@@ -99,10 +99,18 @@ class Verdict:
 
 def parts(folder: Path) -> list[Part]:
     """Every segment that holds a frame, oldest first. Raises: NoTape; Damaged, BadFrame, OSError."""
-    found = [Part(path, entry, path.stat().st_size) for path, entry in entries(folder)]
+    found = [Part(path, entry, _disk_bytes(path)) for path, entry in entries(folder)]
     if not found:
         raise NoTape(f"{folder} holds no tape")
     return [part for part in found if part.entry.records]
+
+
+def _disk_bytes(path: Path) -> int:
+    """A segment's bytes on the disk; it may have been packed since it was listed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return path.with_suffix(PACKED).stat().st_size
 
 
 def frames(folder: Path, begin: Place | None = None, end: Place | None = None) -> Iterator[tuple[bytes, m.Streamed]]:
@@ -135,14 +143,16 @@ def check(folder: Path) -> Verdict:
 
     Raises: NoTape; Damaged, BadFrame: it cannot be believed, and where; OSError.
     """
-    if not segments(folder):
+    listed = segments(folder)
+    if not listed:
         raise NoTape(f"{folder} holds no tape")
+    complete = {path.stem for path in listed[:-1]}
     verdict, order, folded = Verdict(), _Order(), Gaps()
     for segment in linked(folder, KIND):
         if not verdict.segments:
             _begins(folder, segment, verdict)
         verdict.segments, verdict.packed = verdict.segments + 1, verdict.packed + segment.packed
-        _check_segment(segment, order, folded)
+        _check_segment(segment, order, folded, indexed=segment.path.stem in complete)
         verdict.digest, verdict.torn_bytes = segment.chain.hex(), len(segment.leftover())
     verdict.frames, verdict.missing, verdict.gaps = order.frames, order.missing, len(folded.all())
     verdict.first_seq, verdict.first_ns = order.first
@@ -194,8 +204,12 @@ def _explains(event: m.Event) -> bool:
     return isinstance(event, m.FeedGap) and event.feed == "tape"
 
 
-def _check_segment(segment: Segment, order: _Order, folded: Gaps) -> None:
-    kinds, index = Counter[str](), kept(segment.path)
+def _check_segment(segment: Segment, order: _Order, folded: Gaps, *, indexed: bool) -> None:
+    """Take the frames of a segment. `indexed`: it was complete before it was read.
+
+    What still grew then may be complete by now, and have an index of more than was read.
+    """
+    kinds, index = Counter[str](), kept(segment.path) if indexed else None
     for _, payload in segment:
         frame = decode_streamed(payload)
         kinds[str(frame.event.__struct_config__.tag)] += 1

@@ -36,6 +36,8 @@ _SILENT: Final = frozenset({"silence", "feed_gap"})
 _FEEDS: Final = frozenset({"market", "user", "prices"})
 """The channels that all have to be there before an order is placed."""
 _NEVER_MS: Final = 2**62
+_GIVES_UP_S: Final = 2.0
+"""Real seconds a desk may take to notice that the user channel owes it a word for too long, and to close it."""
 
 
 _SETTLED: Final = frozenset({"CONFIRMED", "FAILED"})
@@ -194,10 +196,15 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
             verdict.fault("doubled", f"{slot} tick {tick} has {count} outcomes")
 
 
+def _settings(evidence: Evidence) -> Settings:
+    """Those of the desk's first reign."""
+    configuration = next(evidence.said(e.Configuration), None)
+    return msgspec.convert(configuration.values, Settings) if configuration is not None else Settings()
+
+
 def _owed(evidence: Evidence) -> Iterator[tuple[str, int]]:
     """Scheduled ticks of every window from when it could be evaluated to its end, computed from the calendar alone."""
-    configuration = next(evidence.said(e.Configuration), None)
-    settings = msgspec.convert(configuration.values, Settings) if configuration is not None else Settings()
+    settings = _settings(evidence)
     granted: dict[str, int] = {}
     opened: dict[tuple[str, int], int] = {}
     for line in evidence.lines:
@@ -339,9 +346,9 @@ def _follows(intent: e.Placing, order: dict[str, Any], people: frozenset[str]) -
 
 
 def _wished_by_people(evidence: Evidence) -> frozenset[str]:
-    """Orders that were placed, or withdrawn, under an operation that a person had begun for their slot by then.
+    """Orders that were placed, or cancelled, under an operation that a person had begun for their slot by then.
 
-    And those that were withdrawn because the venue had said that we may not trade as we did.
+    And those that were cancelled because the venue had said that we may not trade as we did.
     """
     halts, flats, barred, wished = set[str](), set[tuple[str, str]](), False, set[str]()
     for entry in evidence.said(e.Control, e.Flatten, e.Standing, e.Placing, e.Cancelling):
@@ -665,8 +672,12 @@ def _connections(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _parted(evidence: Evidence) -> Counter[str]:
-    """How often each channel was connected again after the venue ended it by a fault, or while it was silent."""
+    """How often each channel was connected again after the venue ended it by a fault, or while it was silent.
+
+    What the user channel did not say in a silence it never says: it may be given up for that a little later.
+    """
     silent, owed, again = _silences(evidence), Counter[str](), Counter[str]()
+    later_ms = {"user": _blind_ms(_settings(evidence))}
     for line in evidence.told("connect", "disconnect"):
         channel = line["channel"]
         if not line["agent"].startswith(AGENT):
@@ -674,10 +685,18 @@ def _parted(evidence: Evidence) -> Counter[str]:
         if line["kind"] == "connect":
             again[channel] += owed.pop(channel, 0)
         elif line["reason"].startswith("fault ") or any(
-            begun <= line["t_ms"] <= over for name, begun, over in silent if name in ("all", channel)
+            begun <= line["t_ms"] <= over + later_ms.get(channel, 0)
+            for name, begun, over in silent
+            if name in ("all", channel)
         ):
             owed[channel] = 1
     return again
+
+
+def _blind_ms(settings: Settings) -> int:
+    """How long after a silence its last missing word may cost the user channel, market milliseconds."""
+    speed = settings.clock.speed if settings.clock is not None else 1.0
+    return round((settings.venue.blind_s + _GIVES_UP_S) * speed * 1_000)
 
 
 def _silences(evidence: Evidence) -> list[tuple[str, int, int]]:

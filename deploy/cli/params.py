@@ -118,8 +118,8 @@ def set_values(
     """
     if not values and not unset:
         raise click.UsageError("name what is to change: foresightctl params set stake_usd=7 --reason TEXT")
-    context.needs(reason, "foresightctl params set stake_usd=7 --reason TEXT")
     args = {"values": dict(map(_pair, values)), "unset": list(unset)}
+    context.needs(reason, "foresightctl params set stake_usd=7 --reason TEXT")
     _change(context, "params_set", args, reason, expect_digest, dry_run, timeout_s)
 
 
@@ -134,8 +134,8 @@ def rollback(
     context: Context, version: str | None, reason: str, expect_digest: str, dry_run: bool, timeout_s: float
 ) -> None:
     """Let the values of the version before this one, or of any one before, be in force again as another version."""
-    context.needs(reason, "foresightctl params rollback --reason TEXT")
     args = {"version": _number(version)} if version else {}
+    context.needs(reason, "foresightctl params rollback --reason TEXT")
     _change(context, "params_rollback", args, reason, expect_digest, dry_run, timeout_s)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from deploy.client import Forbidden, Unavailable, ask, last_status
+from deploy.refusal import NOT_ASKED, document, refused
 from shared.clock import NS, SystemClock
 from shared.messages import Reply
 from shared.outcomes import EXIT
@@ -39,7 +40,7 @@ class Context:
         """Print an answer and end with its code."""
         reply = structs.replace(reply, hint=tuple(map(self.typed, reply.hint)))
         if self.as_json:
-            click.echo(msgspec.json.encode(reply).decode())
+            click.echo(document(reply))
         elif reply.ok:
             click.echo(text or reply.message)
         else:
@@ -61,20 +62,8 @@ class Context:
         op: str = "",
     ) -> NoReturn:
         """End with an error of our own. Args: trading: who trades; the desk is asked if nobody says."""
-        self.finish(
-            Reply(
-                ok=False,
-                exit=EXIT[code],
-                code=code,
-                message=message,
-                changed=False,
-                trading=trading or self.trading(),
-                generation=self._generation(),
-                op=op,
-                hint=hint,
-                data=data,
-            )
-        )
+        known, generation = trading or self.trading(), self._generation()
+        self.finish(refused(code, message, hint, trading=known, generation=generation, op=op, data=data))
 
     def needs(self, reason: str, example: str) -> None:
         """End unless somebody said why."""
@@ -126,7 +115,7 @@ class Context:
         """Who was trading when status.json was last written, with its age."""
         status = last_status(self.state.status)
         if status is None:
-            return {"state": "UNKNOWN", "age_s": None}
+            return NOT_ASKED
         return {**status.get("release", {}), "state": status.get("state", "UNKNOWN"), "age_s": age_s(status)}
 
 

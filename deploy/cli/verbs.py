@@ -6,12 +6,15 @@ Leaves what the verbs do to their rooms. What always holds: a verb is the comman
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.exceptions import NoSuchCommand
 
+from deploy.refusal import asked_for_document, document, refused
 from shared.outcomes import EXIT
+
+_DOCUMENT: Final = "deploy.cli.verbs: a document was asked for"
 
 
 class Verbs(click.Group):
@@ -32,12 +35,28 @@ class Verbs(click.Group):
         command: click.Command = getattr(import_module(self.rooms[cmd_name]), cmd_name)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_DOCUMENT] = asked_for_document(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does, but Ctrl-C while a verb is still being imported ends as a signal, not as a fault of ours."""
+        """As click does, but a command line that is wrong is a document for whoever asked with --json.
+
+        And Ctrl-C while a verb is still being imported ends as a signal, not as a fault of ours.
+        """
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if not ctx.meta[_DOCUMENT]:
+                raise
+            where = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            click.echo(document(refused("USAGE", error.format_message(), (f"{where} --help",))))
+            ctx.exit(EXIT["USAGE"])
         except KeyboardInterrupt:
-            click.echo("interrupted before anything was asked", err=True)
+            if ctx.meta[_DOCUMENT]:
+                click.echo(document(refused("INTERRUPTED", "interrupted before anything was asked")))
+            else:
+                click.echo("interrupted before anything was asked", err=True)
             ctx.exit(EXIT["INTERRUPTED"])
 
     def resolve_command(

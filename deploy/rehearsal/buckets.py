@@ -39,29 +39,34 @@ TIERS: Final = {
 }
 _SHARES: Final = {"order": 1, "cancel": 2}
 """How much of a tier each bucket has."""
+_NANO: Final = 10**9
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket in real time. rate: tokens a second. All or nothing: a cost above what is there takes nothing."""
+    """A token bucket in real time. rate: tokens a second. All or nothing: a cost above what is there takes nothing.
+
+    `left_nano`: what is there at `at_ns`, in whole 1e-9 tokens. Fractions that are added up are now and then a hair
+    short of the token that has come, and who asks for it at that very moment would be refused.
+    """
 
     rate: float
     burst: float
-    left: float
+    left_nano: int
     at_ns: int
 
-    def take(self, cost: float, now_ns: int) -> bool:
+    def take(self, cost: int, now_ns: int) -> bool:
         """Take `cost` tokens if they are there."""
-        self.left = min(self.burst, self.left + (now_ns - self.at_ns) / 1e9 * self.rate)
+        self.left_nano = min(int(self.burst * _NANO), self.left_nano + round((now_ns - self.at_ns) * self.rate))
         self.at_ns = now_ns
-        if cost > self.left:
+        if cost * _NANO > self.left_nano:
             return False
-        self.left -= cost
+        self.left_nano -= cost * _NANO
         return True
 
     def wait_s(self, cost: float) -> float:
         """Seconds until that many tokens are there."""
-        return max(0.0, (cost - self.left) / self.rate)
+        return max(0.0, (cost - self.left_nano / _NANO) / self.rate)
 
 
 class Buckets:
@@ -84,7 +89,7 @@ class Buckets:
         bucket = self._buckets.get((owner, what)) or self._new(owner, what, now_ns)
         enough = bucket.take(cost, now_ns)
         headers = {
-            "Poly-RateLimit-Remaining": str(int(bucket.left)),
+            "Poly-RateLimit-Remaining": str(bucket.left_nano // _NANO),
             "Poly-RateLimit-Reset": str(int(bucket.wait_s(bucket.burst)) + 1),
             "Poly-RateLimit-Tier": self._tier.name,
         }
@@ -96,10 +101,10 @@ class Buckets:
         """Take everything a signer has: his next requests are refused until his buckets fill again."""
         for what in _SHARES:
             bucket = self._buckets.get((owner, what)) or self._new(owner, what, now_ns)
-            bucket.left, bucket.at_ns = 0.0, now_ns
+            bucket.left_nano, bucket.at_ns = 0, now_ns
 
     def _new(self, owner: str, what: str, now_ns: int) -> Bucket:
         share = _SHARES[what] * self._scale
         rate, burst = self._tier.rate * share, self._tier.burst * share
-        self._buckets[owner, what] = Bucket(rate, burst, burst, now_ns)
+        self._buckets[owner, what] = Bucket(rate, burst, int(burst * _NANO), now_ns)
         return self._buckets[owner, what]

@@ -26,6 +26,7 @@ import uvloop
 from aiohttp import web
 
 from deploy.ranges import FiniteRange
+from deploy.refusal import end, named
 from deploy.rehearsal.bridged import BridgedDay
 from deploy.rehearsal.buckets import TIERS
 from deploy.rehearsal.days import DAY_S, Day, RecordedDay
@@ -177,9 +178,7 @@ def venue(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
     except Stopped as stopped:
-        for line in str(stopped).splitlines():
-            click.echo(f"foresight venue: {line}", err=True)
-        raise SystemExit(stopped.code) from stopped
+        end("foresight venue", named(stopped.code), str(stopped))
 
 
 def _scenario(path: Path | None) -> tuple[Planned, ...]:

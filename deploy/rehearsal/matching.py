@@ -193,7 +193,7 @@ class Book:
     def restore(self, wish: Wish, open_micro: int) -> None:
         """Rest an order that was here before a restart, last in its queue; the crowd's orders it crosses go."""
         for order in [order for order in self._opposite(wish) if order.account == CROWD]:
-            self._withdraw(order, order.open_micro)
+            self._reduce(order, order.open_micro)
         self._rest(wish, open_micro)
 
     def crosses(self, wish: Wish) -> bool:
@@ -203,7 +203,7 @@ class Book:
     def cancel(self, order_id: str) -> int:
         """Take an order out; the shares that were still open, 0 when it is not here."""
         order = self._orders.get(order_id)
-        return self._withdraw(order, order.open_micro) if order else 0
+        return self._reduce(order, order.open_micro) if order else 0
 
     def trim(self, bid: bool, up_micro: int, size_micro: int) -> None:
         """Take that much of the crowd's size away at a price, newest first: nobody's place in the queue gets better."""
@@ -212,7 +212,7 @@ class Book:
             if size_micro <= 0:
                 return
             if order.account == CROWD:
-                size_micro -= self._withdraw(order, min(size_micro, order.open_micro))
+                size_micro -= self._reduce(order, min(size_micro, order.open_micro))
 
     def crowd(self) -> dict[tuple[bool, int], int]:
         """Shares of the crowd by (is it a bid, price in Up terms), where it has any."""
@@ -280,7 +280,7 @@ class Book:
         return _Plan(takes, False)
 
     def _take(self, order: Resting, size_micro: int) -> Fill:
-        self._withdraw(order, size_micro)
+        self._reduce(order, size_micro)
         return Fill(
             order.order_id, order.account, order.outcome, order.side, order.up_micro, size_micro, order.open_micro
         )
@@ -292,7 +292,7 @@ class Book:
             self._half(order.bid).add(order)
             self._touched[order.bid, order.up_micro] = None
 
-    def _withdraw(self, order: Resting, size_micro: int) -> int:
+    def _reduce(self, order: Resting, size_micro: int) -> int:
         self._half(order.bid).reduce(order, size_micro)
         self._touched[order.bid, order.up_micro] = None
         if order.open_micro == 0:

@@ -8,66 +8,16 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from shared.messages import OrderKind, Side
-from shared.units import MICRO, WORD_MAX, parse_micro, parse_scaled
+from shared.units import WORD_MAX, parse_micro, parse_scaled
 from supervisor.venue.frames import SAID_MAX, UNREADABLE, BadFrame, an_id, sample
 from supervisor.venue.user import TradeLeg, legs_of
 
-_ROUNDING: Final = {  # tick -> decimals of size, of the computed amount; from the official clients
-    100_000: (2, 3),
-    10_000: (2, 4),
-    5_000: (2, 5),
-    2_500: (2, 6),
-    1_000: (2, 5),
-    100: (2, 6),
-}
 ANSWER_MAX: Final = 64 * 1024
 """The largest answer to an order that is read, in bytes; a usual one has some 300."""
-MIN_IMMEDIATE_MICRO: Final = 1_000_000
-"""A marketable order is worth at least a dollar, else the venue refuses it."""
-
-
 BARRED: Final = ("address banned", "address in closed only mode")
 """What is said to an account that may not trade any more, or only reduce. Source: facts 3.4."""
 PLACE_MAX: Final = 20
 """Letters kept of the name of a place: a country's two and a region's few."""
-_BOUGHT_STEP_MICRO: Final = 100
-"""Shares of an immediate BUY have at most four decimals."""
-
-
-class BadSize(ValueError):
-    """The size rounds to nothing, or the market's price grid is none the venue has."""
-
-
-def order_amounts(side: Side, kind: OrderKind, price_micro: int, size_micro: int, tick_micro: int) -> tuple[int, int]:
-    """What an order offers and what it asks for, in millionths: (maker amount, taker amount).
-
-    A resting order's size is in shares. An immediate BUY is in collateral with two decimals, and its shares are rounded
-    down, so that the price it offers is never below `price_micro`; to four decimals on every grid, because the venue
-    refuses a fifth although its own clients' tables allow it on fine ones.
-    Raises: BadSize. Source: the rounding tables of the official clients, and the venue's answers to market orders.
-    """
-    if tick_micro not in _ROUNDING:
-        raise BadSize(f"tick size {tick_micro} millionths is none the venue has")
-    if price_micro <= 0 or size_micro <= 0:
-        raise BadSize(f"no order has {size_micro} millionths of a share at {price_micro}")
-    size_step, amount_step = (10 ** (6 - decimals) for decimals in _ROUNDING[tick_micro])
-    if side == "BUY" and kind != "GTC":
-        collateral = _down(size_micro * price_micro // MICRO, size_step)
-        bought_step = max(amount_step, _BOUGHT_STEP_MICRO)
-        offered, asked = collateral, _down(collateral * MICRO // price_micro, bought_step)
-    else:
-        shares = _down(size_micro, size_step)
-        collateral = _down(shares * price_micro // MICRO, amount_step)
-        offered, asked = (collateral, shares) if side == "BUY" else (shares, collateral)
-    if offered <= 0 or asked <= 0:
-        raise BadSize(f"{size_micro} millionths of a share at {price_micro} round to nothing")
-    return offered, asked
-
-
-def _down(value: int, step: int) -> int:
-    return value - value % step
-
 
 Mode = Literal["", "too_many", "restarting", "post_only", "closed"]
 """How the venue is when it takes not all there is: too many requests of ours, no engine, post-only orders, none."""

@@ -69,12 +69,17 @@ class Trader:
         return int(self.client.get_server_time())
 
 
+def a_client(venue: Served) -> ClobClient:
+    """Another trader's, with a key of its own."""
+    client = ClobClient(venue.host, POLYGON, key=private(next(numbers)))
+    client.set_api_creds(client.create_or_derive_api_key())
+    return client
+
+
 @pytest.fixture
 def trader(venue: Served) -> Iterator[Trader]:
     """A new trader for each test: nobody's orders are in another one's way."""
-    number = next(numbers)
-    client = ClobClient(venue.host, POLYGON, key=private(number))
-    client.set_api_creds(client.create_or_derive_api_key())
+    client = a_client(venue)
     yield Trader(client, venue, venue.market())
     client.cancel_all()
 
@@ -189,8 +194,8 @@ def test_a_market_order_fills_and_its_trades_settle(trader: Trader) -> None:
     assert {trade["id"] for trade in trades} == set(bought["tradeIDs"])
     assert set(bought["transactionsHashes"]) == {trade["transaction_hash"] for trade in trades}
     assert all(trade["transaction_hash"] and trade["trader_side"] == "TAKER" for trade in trades)
-    one = trades[0]
-    assert client.get_trades(TradeParams(id=one["id"])) == [one]
+    one = trades[0]  # its status goes on meanwhile
+    assert [trade["id"] for trade in client.get_trades(TradeParams(id=one["id"]))] == [one["id"]]
     assert client.get_trades_paginated(TradeParams(market=one["market"]))["count"] == len(trades)
     assert client.get_trades(TradeParams(before=int(one["match_time"]) - 60)) == []
     owned = client.get_balance_allowance(BalanceAllowanceParams(AssetType.CONDITIONAL, token))
@@ -201,9 +206,17 @@ def test_a_market_order_fills_and_its_trades_settle(trader: Trader) -> None:
 
 
 def test_a_market_order_finds_its_own_price(trader: Trader) -> None:
-    """From the book, whose best level is last."""
-    args = MarketOrderArgs(token_id=trader.market.up, amount=2, side="BUY", order_type=OrderType.FOK)
-    assert trader.client.create_and_post_market_order(args)["status"] == "matched"
+    """From the book, whose best level is last; nobody moves it before the order comes.
+
+    Who buys Down at 0.60 and 0.55 offers Up at 0.40 and 0.45: six dollars need some of the dearer ones too.
+    """
+    quiet, other = trader.venue.unquoted(), a_client(trader.venue)
+    for price in (0.6, 0.55):
+        other.create_and_post_order(OrderArgs(token_id=quiet.down, price=price, size=10, side="BUY"))
+    args = MarketOrderArgs(token_id=quiet.up, amount=6, side="BUY", order_type=OrderType.FOK)
+    bought = trader.client.create_and_post_market_order(args)
+    assert (bought["status"], len(bought["tradeIDs"])) == ("matched", 2)
+    other.cancel_all()
 
 
 def test_a_fok_that_cannot_fill_and_a_fak_that_finds_nothing_are_killed(trader: Trader) -> None:
@@ -290,8 +303,7 @@ def test_heartbeats_chain(trader: Trader) -> None:
 
 def test_a_silent_client_loses_its_orders(trader: Trader) -> None:
     """Ten real seconds after its last heartbeat, when the venue next looks; those of others stay."""
-    other = ClobClient(trader.venue.host, POLYGON, key=private(next(numbers)))
-    other.set_api_creds(other.create_or_derive_api_key())
+    other = a_client(trader.venue)
     mine, kept = trader.rest(), other.create_and_post_order(trader.limit())["orderID"]
     armed = time.monotonic()
     trader.client.post_heartbeat()
@@ -314,8 +326,7 @@ def test_who_cancels_too_much_is_told_to_wait(trader: Trader) -> None:
 def test_a_new_account_may_be_held_to_its_deposit_wallet(tmp_path: Path) -> None:
     """An order of the address itself is refused, as production refuses it for new accounts."""
     with served(tmp_path / "record", "--deposit-wallets-only", "--tier", "gold") as strict:
-        client = ClobClient(strict.host, POLYGON, key=private(next(numbers)))
-        client.set_api_creds(client.create_or_derive_api_key())
+        client = a_client(strict)
         args = OrderArgs(token_id=strict.market().up, price=0.05, size=10, side="BUY")
         said = refused(lambda: client.create_and_post_order(args))
         assert said == (400, "maker address not allowed, please use the deposit wallet flow")

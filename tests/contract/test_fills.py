@@ -199,7 +199,7 @@ def hear_all(still: StillDesk, oracle: Oracle, matched: list[Match], words: list
         match = matched[number % len(matched)]
         oracle.hear(match, status)
         for leg in told(match, status, names_sides, listed):
-            still.do(still.desk.dealing.on_leg, leg)
+            still.do(still.desk.executions.on_leg, leg)
 
 
 def assert_equal(still: StillDesk, oracle: Oracle) -> None:

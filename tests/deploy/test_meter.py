@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from deploy import meter
 from deploy.meter import WIDTH, Meter, bar
+from shared.clock import NS, SystemClock
 
 
 class Terminal(io.StringIO):
@@ -17,6 +19,13 @@ class Terminal(io.StringIO):
         return True
 
 
+class _Stopped(SystemClock):
+    """No time passes between two words, however slow the machine is."""
+
+    def monotonic_ns(self) -> int:
+        return NS
+
+
 def written(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, **environ: str) -> str:
     """What a meter that is told twice writes."""
     monkeypatch.delenv("CI", raising=False)
@@ -24,9 +33,10 @@ def written(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, **environ: str
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stderr", stream)
-    with Meter("index") as meter:
-        meter.tell(0.5, "100 records")
-        meter.tell(0.6, "120 records")
+    monkeypatch.setattr(meter, "SystemClock", _Stopped)
+    with Meter("index") as told:
+        told.tell(0.5, "100 records")
+        told.tell(0.6, "120 records")
     return stream.getvalue()
 
 

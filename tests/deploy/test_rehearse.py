@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from kit.days import DATE, write_day
+from kit.days import DATE, WINDOW_S, write_day
 from kit.desk_socket import PlayedDesk, a_reply, a_status
 from kit.desks import PROMISES, processes_of
 from kit.rehearsals import rehearsed, was_slow
@@ -27,7 +27,7 @@ from deploy.running import World
 from shared.fingerprint import modules, release_hash
 from shared.paths import State
 
-DEPLOYS, MINUTES = 3, 6
+DEPLOYS, MINUTES, SPEED, MOST_S = 3, 6, 60, 240
 VERIFIED = {"ticks": 10, "outcomes": 10, "verified": True}
 
 
@@ -61,9 +61,9 @@ def a_deploy(exit_code: int = 0, code: str = "OK", fault: str = "") -> Deployed:
 @pytest.mark.system
 def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     """Release after release takes over a desk that trades, nothing is lost, and one document says so."""
-    day = write_day(tmp_path / DATE, windows=24)
-    options = ("--day", str(day), "--deploys", str(DEPLOYS), "--minutes", str(MINUTES), "--speed", "60")
-    state, ran = rehearsed(state.root, *options, most_s=240)
+    day = write_day(tmp_path / DATE, windows=MOST_S * SPEED // WINDOW_S)  # as long as it may take
+    options = ("--day", str(day), "--deploys", str(DEPLOYS), "--minutes", str(MINUTES), "--speed", str(SPEED))
+    state, ran = rehearsed(state.root, *options, most_s=MOST_S)
     assert ran.returncode == 0, ran.stderr
     (line,) = ran.stdout.splitlines()
     told = msgspec.json.decode(line)
@@ -74,7 +74,7 @@ def test_a_rehearsal_proves_itself(state: State, tmp_path: Path) -> None:
     assert [deployed["strategy"] for deployed in told["deployed"]] == ["breakout", "fade", "ladder"]
     assert {deployed["code"] for deployed in told["deployed"]} == {"OK"}
     assert told["flips"] == DEPLOYS * 18
-    assert (told["day"], told["minutes"], told["speed"], told["seed"]) == (str(day), MINUTES, 60, 1)
+    assert (told["day"], told["minutes"], told["speed"], told["seed"]) == (str(day), MINUTES, SPEED, 1)
     assert told["state_dir"] == str(state.root)
     for words in ("its records will be in", "deploy 3/3 ladder ", "entries paused; waiting", "judging the records"):
         assert words in ran.stderr

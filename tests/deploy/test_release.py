@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit.clocks import eventually
+from kit.clocks import PATIENCE_S, eventually
 from kit.releases import MAIN, ROOT, STRATEGY, a_checkout, another_checkout
 
-from deploy.release import Indexed, NotFound, Rejected, Stager, find, index
+from deploy import release
+from deploy.release import Indexed, NotFound, Rejected, Stager, ends_within, find, index
 from shared.fingerprint import modules, release_hash
 from shared.paths import State
 
@@ -198,6 +199,16 @@ def test_a_release_that_hangs_is_rejected_in_time(state: State, tmp_path: Path) 
     with pytest.raises(Rejected, match=r"self-check: no answer in 0\.5 s"):
         Stager(state, self_check_s=0.5).stage(str(checkout))
     assert left(state) == {".lock"}
+
+
+def test_a_release_that_hangs_is_told_so_by_a_stager_that_was_kept_waiting(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processor time it may use is up before we look at the clock again."""
+    monkeypatch.setattr(release, "ends_within", lambda pid, seconds: ends_within(pid, PATIENCE_S))
+    checkout = a_checkout(tmp_path / "a", {MAIN: "while True:\n    pass\n"})
+    with pytest.raises(Rejected, match=r"self-check: no answer in 0\.5 s"):
+        Stager(state, self_check_s=0.5).stage(str(checkout))
 
 
 def test_what_a_release_starts_ends_with_its_self_check(state: State, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from shared.paths import State
 
 pytestmark = pytest.mark.system
 SPEED = ("--speed", "20")
+LAST_WORDS = "Stop it with Ctrl-C; the same command goes on where it stopped."
+"""What it says last of how it began."""
 BTC = '[slots]\nassets = ["BTC"]\n'
 
 
@@ -43,8 +45,8 @@ class Run:
         return self._out.read_text()
 
     def began(self) -> None:
-        """Wait for the first decision."""
-        over = eventually(lambda: "decided first" in self.said or self.process.poll() is not None)
+        """Wait for the first decision, and for the last line of what is said of it."""
+        over = eventually(lambda: f"{LAST_WORDS}\n" in self.said or self.process.poll() is not None)
         assert over
         assert self.process.poll() is None, self.said
 
@@ -62,14 +64,17 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """What the desk says, once it says something."""
-        assert eventually(self._asked)
-        return dict(client.ask(self.state, "status").data)
+        said: list[dict[str, Any]] = []
 
-    def _asked(self) -> bool:
-        try:
-            return decides(client.ask(self.state, "status").data)
-        except client.Unavailable:
-            return False
+        def answers() -> bool:
+            try:
+                said.append(client.ask(self.state, "status").data)
+            except client.Unavailable:
+                return False
+            return decides(said[-1])
+
+        assert eventually(answers)
+        return said[-1]
 
 
 @contextmanager
@@ -113,7 +118,7 @@ def test_a_recorded_day_is_traded_until_ctrl_c_and_the_same_command_goes_on(
             f"Foresight rehearses on the recorded day {DATE}, 20 times as fast as life.",
             "  1 of 2 slots have a market",
             f"  venue http://127.0.0.1:{re.findall('127.0.0.1:([0-9]+)', first.said)[0]}   state {state.root}",
-            "Stop it with Ctrl-C; the same command goes on where it stopped.",
+            LAST_WORDS,
         ):
             assert line in first.said.splitlines()
         assert re.search(r"^  r1 [0-9a-f]{8} decided first, after \d+\.\d s$", first.said, re.MULTILINE)
@@ -217,7 +222,7 @@ def test_a_supervisor_that_is_killed_is_started_again(state: State, settings: Pa
         os.kill(run.status()["pid"], signal.SIGKILL)
         assert eventually(lambda: "the supervisor ended with -9; it is started again" in run.said)
         assert run.status()["term"] == 2
-        (venue,) = (p for p in processes_of(state.root) if "venue" in p.cmdline())
+        (venue,) = (p for p in processes_of(state.root) if "venue" in p.info["cmdline"])  # others may be gone by now
         venue.kill()
         assert run.ended() == 69
     assert "foresight run: the rehearsal venue ended with -9" in run.said

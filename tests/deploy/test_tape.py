@@ -112,7 +112,7 @@ def test_a_part_is_cut_and_is_a_tape(desk: Path, tmp_path: Path) -> None:
     assert "  begins   with the keyframe " in result.stdout
     assert run("check", "--tape", tmp_path / "part").exit_code == 0
     again = run(*arguments)
-    assert again.exit_code == 16
+    assert again.exit_code == 74
     assert "nothing is overwritten" in again.stderr
 
 
@@ -208,13 +208,24 @@ def test_progress_is_drawn_on_a_terminal_alone(desk: Path, tmp_path: Path, ci: s
 
 
 def test_ctrl_c_leaves_nothing_half_done(desk: Path, tmp_path: Path) -> None:
-    """130, a sentence, and no folder; whenever it comes after the first file was begun."""
+    """130, a sentence, and no folder; whenever it comes after the export was begun.
+
+    The folder is there once it is whole: then there was nothing left to interrupt.
+    """
     process, terminal = started(desk, tmp_path / "out")
-    assert eventually(lambda: list(tmp_path.glob(".out.new/*")) or process.poll() is not None)
+    assert eventually(lambda: any(tmp_path.iterdir()) or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     text = shown(terminal)
     process.communicate()
-    if process.returncode != 0:  # it was faster than we were
+    if (tmp_path / "out").exists():
+        assert run("export", tmp_path / "again", "--state-dir", desk).exit_code == 0
+        assert sizes(tmp_path / "out") == sizes(tmp_path / "again")
+    else:
         assert process.returncode == 130
         assert b"interrupted; nothing is left half done" in text
         assert not list(tmp_path.iterdir())
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """The files of an export."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,10 +60,17 @@ class Floor:
             self.note()
 
 
+def a_closed_door() -> socket.socket:
+    """A port of loopback that is ours, so that nobody else takes it, and at which nobody listens yet."""
+    door = socket.socket()
+    door.bind(("127.0.0.1", 0))
+    return door
+
+
 @asynccontextmanager
-async def channel_floor(act: Act | None = None, port: int = 0) -> AsyncIterator[Floor]:
-    """Serve on a port, a free one by default."""
-    floor = Floor(act)
-    async with serve(floor.serve, "127.0.0.1", port, ping_interval=None, close_timeout=0.2) as server:
+async def channel_floor(act: Act | None = None, door: socket.socket | None = None) -> AsyncIterator[Floor]:
+    """Serve on a free port, or at a door that was closed until now."""
+    floor, door = Floor(act), door or a_closed_door()
+    async with serve(floor.serve, sock=door, ping_interval=None, close_timeout=0.2) as server:
         floor.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         yield floor

@@ -77,7 +77,8 @@ class Cluster:
     def _address(said: Path) -> str:
         """What the scheduler's file says, once it is whole."""
         _, _, rest = said.read_text().partition('"address": "')
-        return rest.partition('"')[0]
+        address, whole, _ = rest.partition('"')
+        return address if whole else ""
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:

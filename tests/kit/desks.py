@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
@@ -50,7 +50,7 @@ STOP_S = 3.0
 AWAY_S = 1.5
 """How long a desk's pulse may be away before ticks can be lost by that alone: the time that a worker has to answer."""
 STOOD_STILL = frozenset({"deadline", "late", "no_market", "unknown_order"})
-"""What it costs that a process stood still: what came due is late, its window is over, or an answer waited too long."""
+"""What it costs that supervisor or venue stood still: what came due is late, its window over, or an answer waited."""
 POLL_S = 0.02
 TWO_ASSETS = '[slots]\nassets = ["BTC", "ETH"]\n'
 PLAIN = """\
@@ -86,6 +86,17 @@ What a test holds on purpose is not late. For tests that are about something els
 """
 
 
+EVEN = """\
+[ticks]
+fast_ms = 5000
+event_spacing_ms = 5000
+[venue]
+stale_s = 600
+"""
+"""A beat as slow at a window's end as everywhere: sixteen seconds of it can wait before a tick is late.
+
+Market seconds are short here: prices that are seen a second late are not stale.
+"""
 ATTEMPTS = 5
 """How often a deploy is asked for on a machine that is too slow for it."""
 GATES_OF_SPEED = frozenset({"latency", "late", "missing", "deadlines", "speed"})
@@ -109,15 +120,15 @@ class Deployed(NamedTuple):
 
 
 class Desk(RehearsalDesk):
-    """A rehearsal desk with the handles a test needs. Args: plain, settings: TOML, over the rehearsal's own."""
+    """A rehearsal desk with the handles a test needs. Args: layers: TOML over the rehearsal's own, the last wins."""
 
-    def __init__(self, root: Path, settings: str, speed: float, meddler: Meddler | None, plain: str = "") -> None:
-        (root / "plain.toml").write_text(plain)
-        (root / "test.toml").write_text(settings)
+    def __init__(self, root: Path, layers: Sequence[str], speed: float, meddler: Meddler | None) -> None:
+        configs = tuple(root / f"layer-{number}.toml" for number in range(len(layers)))
+        for path, layer in zip(configs, layers, strict=True):
+            path.write_text(layer)
         self.root, self.meddler, self.said = root, meddler, list[str]()
         self.under: list[str] = []
         """What the next supervisor is started under: a command that becomes the one that follows it."""
-        configs = (root / "plain.toml", root / "test.toml")
         super().__init__(State(root / "s"), World(None, speed), configs, self.said.append)
         self._checkouts = 0
 
@@ -286,11 +297,13 @@ class Desk(RehearsalDesk):
     def unpaid(self, verdict: Verdict, *paid: str) -> set[str]:
         """Reasons for skipped ticks that neither a test nor the machine has paid for.
 
-        Args: paid: reasons that what the test did may have. A machine that let the supervisor stand still pays for what
-        that costs, whatever the test did.
+        Args: paid: reasons that what the test did may have. A machine that let the supervisor or the venue stand still
+        pays for what that costs, whatever the test did.
         """
         left = verdict.skip_reasons.keys() - set(paid)
-        return left if not left <= STOOD_STILL or self.stood_still_s() <= AWAY_S else set()
+        if not left or not left <= STOOD_STILL:
+            return left
+        return set() if max(self.stood_still_s(), self.venue_stood_still_s()) > AWAY_S else left
 
     def stood_still_s(self, since: int = 0) -> float:
         """The longest time after a line of the journal in which the supervisor had no pulse, real seconds.
@@ -301,6 +314,15 @@ class Desk(RehearsalDesk):
         frames = (decode_streamed(payload) for _, payload in read(self.state.tape, "tape"))
         pulses_ns = [frame.at_ns for frame in frames if frame.at_ns >= from_ns and isinstance(frame.event, Pulse)]
         return max((after - before for before, after in pairwise(pulses_ns)), default=0) / NS / self.world.speed
+
+    def venue_stood_still_s(self, since: int = 0) -> float:
+        """The longest time after a line of the journal from an order's entry there to the venue's own, real seconds.
+
+        What the venue has written down at once, and we did not hear of, was not its standing still.
+        """
+        sent_ns = {line.entry.order_id: line.wall_ns for line in self.lines(e.Placing) if line.n > since}
+        taken_ns = ((line["order_id"], line["wall_ms"] * NS // 1_000) for line in self.venue_lines("order"))
+        return max((at_ns - sent_ns[order] for order, at_ns in taken_ns if order in sent_ns), default=0) / NS
 
     def settle(self) -> None:
         """Take every order back, and stop at a moment when no window is about to be paid out."""
@@ -363,16 +385,19 @@ def a_desk(
     opened: bool = True,
     tape_mib: int = 0,
     careful: bool = False,
+    unhurried: bool = False,
     start: Callable[[Desk], None] = Desk.start,
 ) -> Iterator[Desk]:
     """A desk that decides, with orders and positions if `opened`, and nothing of it afterwards.
 
     Args: unruly: how its first release misbehaves. tape_mib: room for the tape, on a disk of its own; 0 for ours.
-    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself.
+    careful: with trial, shadow, rings, bakes and a standby, as a desk has them by itself. unhurried: with the limits of
+    UNHURRIED and the beat of EVEN, where its settings say nothing else.
     start: how it is brought up.
     """
     root = Path(tempfile.mkdtemp(prefix="fs-"))
-    desk = Desk(root, settings, speed, meddler, "" if careful else PLAIN)
+    layers = [*([] if careful else [PLAIN]), *([UNHURRIED, EVEN] if unhurried else []), settings]
+    desk = Desk(root, layers, speed, meddler)
     try:
         desk.state.root.mkdir(mode=0o700)
         desk.state.tape.mkdir(mode=0o700)
@@ -423,6 +448,14 @@ def ended(process: psutil.Process) -> bool:
         return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:  # reaped between the two looks
         return True
+
+
+def runs(pid: int) -> bool:
+    """Whether there is a process of this number that has not ended, reaped or not."""
+    try:
+        return not ended(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

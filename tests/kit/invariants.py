@@ -22,7 +22,8 @@ from shared.clock import NS
 from shared.slots import schedule
 from shared.units import cost_of, taker_fee
 from supervisor import effects as fx
-from supervisor.dealing import LOOKUP_S, RECHECK_S
+from supervisor.catching_up import RECHECK_S
+from supervisor.lookups import LOOKUP_S
 from supervisor.slotstate import SlotState
 from supervisor.unwind import AGAIN_S
 
@@ -276,7 +277,7 @@ def _nothing_of_a_stopped_release(audit: Auditor, placing: e.Placing) -> str:
     return f"{placing} under {stopped}" if stopped and not placing.op else ""
 
 
-def _withdrawn_for_somebody(audit: Auditor, cancel: e.Cancelling) -> str:
+def _cancelled_for_somebody(audit: Auditor, cancel: e.Cancelling) -> str:
     """A cancel is a decision's, or names the halt or the flatten that is in force."""
     causes = {"halt": audit.record.halted, "flatten": audit.record.taken.get(cancel.slot, "")}
     known = cancel.cause == "decision" or (cancel.op and cancel.op == causes.get(cancel.cause))
@@ -284,7 +285,7 @@ def _withdrawn_for_somebody(audit: Auditor, cancel: e.Cancelling) -> str:
 
 
 def _stopped_orders_end(audit: Auditor, passed: TimePassed) -> str:
-    """Where it was stopped, no order rests for longer than two tries to withdraw it take."""
+    """Where it was stopped, no order rests for longer than two tries to cancel it take."""
     sim, record = audit.sim, audit.record
     patience_ns = int((2 * (AGAIN_S + sim.settings.venue.answer_s) + SLACK_S) * NS)
     accounts, left = sim.desk.board.accounts, dict[tuple[int, str], int]()
@@ -331,10 +332,10 @@ def _durable_before_sent(audit: Auditor, submit: fx.Submit) -> str:
     return ""
 
 
-def _durable_before_withdrawn(audit: Auditor, withdraw: fx.Withdraw) -> str:
+def _durable_before_cancelled(audit: Auditor, cancel: fx.CancelOrder) -> str:
     """A cancel leaves after one of that order is durable; another may have been written since, and wait for its own."""
-    durable = f"cancel {withdraw.order_id}" in audit.durable
-    return "" if durable else f"the cancel of {withdraw.order_id} left before it was durable"
+    durable = f"cancel {cancel.order_id}" in audit.durable
+    return "" if durable else f"the cancel of {cancel.order_id} left before it was durable"
 
 
 def _fill_of_an_intent(audit: Auditor, fill: e.Fill) -> str:
@@ -593,7 +594,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I6 one order a leg", e.Placing, _one_order_a_leg),
     ("I6 one order a leg", Arrived, _one_arrival),
     ("I7 durable before sent", fx.Submit, _durable_before_sent),
-    ("I7 durable before sent", fx.Withdraw, _durable_before_withdrawn),
+    ("I7 durable before sent", fx.CancelOrder, _durable_before_cancelled),
     ("I7 durable before sent", e.Fill, _fill_of_an_intent),
     ("I8 unknown blocks", m.Tick, _nothing_shown_while_unknown),
     ("I8 unknown blocks", TurnEnded, _unknown_blocks_and_counts),
@@ -619,7 +620,7 @@ CHECKS: Final[tuple[tuple[str, type, Check], ...]] = (
     ("I17 one reign", e.Line, _one_reign),
     ("I18 no silent slot", TimePassed, _no_slot_is_silent),
     ("I19 stopped is stopped", e.Placing, _nothing_of_a_stopped_release),
-    ("I19 stopped is stopped", e.Cancelling, _withdrawn_for_somebody),
+    ("I19 stopped is stopped", e.Cancelling, _cancelled_for_somebody),
     ("I19 stopped is stopped", TimePassed, _stopped_orders_end),
     ("I19 stopped is stopped", AtRest, _stopped_slots_rest),
     ("I20 one set at a time", m.Tick, _names_what_is_in_force),

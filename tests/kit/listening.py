@@ -27,7 +27,7 @@ class Listening:
         self.still = a_trading_desk()
         desk = self.still.desk
         self.events = 0
-        for room, name in ((desk.dealing, "on_leg"), (desk.dealing, "on_report"), (desk.markets, "on_prices")):
+        for room, name in ((desk.executions, "on_leg"), (desk.executions, "on_report"), (desk.markets, "on_prices")):
             self._spy(room, name)
         self._spy(desk.board.lanes, "market_event")
         self.arrivals = Arrivals(desk, self._turn, own_key=lambda: key, welcome=lambda protocol: _NOBODY)

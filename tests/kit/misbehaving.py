@@ -188,10 +188,14 @@ async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
 
 @asynccontextmanager
 async def a_client(where: dict[str, Any]) -> AsyncIterator[Client]:
-    """A client; every fault it began is over afterwards."""
+    """A client; afterwards every fault it began is over, and no order of its rests.
+
+    An order left behind would be filled or end with its window in the middle of another test, and be told of there.
+    """
     async with ClientSession() as http:
         client = Client(where, Path(where["record"]).parent, http)
         try:
             yield client
         finally:
             await client.ask("DELETE", "/control/faults")
+            assert (await client.keyed("DELETE", "/cancel-all"))[0] == 200

@@ -11,6 +11,8 @@ import httpx
 POLYGON = 137
 PRIVATE = "0x" + "11" * 32
 """A throwaway key; its address is the one of the recorded signing vectors."""
+WAIT_S = 60.0
+"""For an answer: the five seconds that are usual are less than a busy machine may keep the venue from its turn."""
 
 
 def private(number: int) -> str:
@@ -21,7 +23,7 @@ def private(number: int) -> str:
 @contextmanager
 def own_connections(helpers: Any) -> Iterator[None]:
     """Both clients keep one connection pool per process, as a global: give it a new one, and close that at the end."""
-    before, helpers._http_client = helpers._http_client, httpx.Client(http2=True)
+    before, helpers._http_client = helpers._http_client, httpx.Client(http2=True, timeout=WAIT_S)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from deploy.rehearsal.days import Listing
 from deploy.rehearsal.floor import Rules
 from deploy.rehearsal.migrated import MigratedDay
 from deploy.rehearsal.seeded import SeededDay
+from shared.amounts import order_amounts
 from shared.clock import SystemClock
 from shared.config import Credentials, Exchange, Settings, Venue
 from shared.messages import Place
@@ -22,7 +23,7 @@ from supervisor.adapters import Adapter, choose
 from supervisor.admission import Draft
 from supervisor.gateway import Gateway
 from supervisor.venue.discovery import Market
-from supervisor.venue.requests import Answer, order_amounts
+from supervisor.venue.requests import Answer
 
 LATER_S: Final = SEEDED_MS // 300_000 * 300 + 600
 """A window that has not begun: its market is quoted and will be."""

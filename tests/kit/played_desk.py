@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from kit.deaths import KILLED
 from kit.still_desk import CASH, StillDesk, a_listing, buy, loaded
 
 from shared import entries as e
@@ -20,7 +21,8 @@ from shared.clock import NS
 from shared.config import Deploy
 from supervisor import effects as fx
 from supervisor.accounts import rebuild
-from supervisor.dealing import RECHECK_S
+from supervisor.catching_up import RECHECK_S
+from supervisor.death import Death
 from supervisor.gates import Tried
 from supervisor.judgement import LOOK_S
 from supervisor.rollout import RefusedEvent
@@ -96,7 +98,7 @@ class PlayedDesk(StillDesk):
         self.seen: Counter[str] = Counter()
         self.begin()
         self.feeds()
-        self.do(self.desk.dealing.on_balance, CASH)
+        self.do(self.desk.reconciling.on_balance, CASH)
         self.may_trade()
         self.calm(15)
 
@@ -223,7 +225,7 @@ class PlayedDesk(StillDesk):
         again = fate == "badly" if isinstance(effect, fx.CatchUp) else fate == "not"
         if fate != "not" and not again:
             _RUN[type(effect)](self, effect, fate == "well")
-        elif isinstance(effect, fx.CatchUp | fx.Submit | fx.Withdraw | fx.Try):
+        elif isinstance(effect, fx.CatchUp | fx.Submit | fx.CancelOrder | fx.Try):
             self.errands.append(effect)
 
     def _run_listing(self, effect: fx.AskListing, well: bool) -> None:
@@ -246,15 +248,15 @@ class PlayedDesk(StillDesk):
         status = "live" if sold.rests else "matched"
         trades = tuple(leg.trade_id for leg in sold.legs)
         answer = Answer("accepted", status, effect.order_id, trades) if well else Answer("unknown", reason="no answer")
-        self.do(self.desk.dealing.on_answer, effect.order_id, answer, 900)
+        self.do(self.desk.executions.on_answer, effect.order_id, answer, 900)
 
-    def _run_withdraw(self, effect: fx.Withdraw, well: bool) -> None:
+    def _run_cancel(self, effect: fx.CancelOrder, well: bool) -> None:
         sold = self.sold.get(effect.order_id)
         rested, done = sold is not None and sold.rests, Answer("rejected", reason="already canceled or matched")
         if sold is not None and rested:
             sold.rests, done = False, Answer("accepted", order_id=effect.order_id)
         answer = done if well else Answer("unknown", reason="no answer")
-        self.do(self.desk.dealing.on_cancel_answer, effect.order_id, answer, 700)
+        self.do(self.desk.executions.on_cancel_answer, effect.order_id, answer, 700)
 
     def _run_lookup(self, effect: fx.LookUp, well: bool) -> None:
         sold, found, legs = self.sold.get(effect.order_id), None, list[TradeLeg]()
@@ -264,13 +266,13 @@ class PlayedDesk(StillDesk):
             size, token = placing.size_micro, placing.token_id
             found = VenueOrder(effect.order_id, token, placing.side, placing.price_micro, size, matched, sold.rests)
         if well:
-            self.do(self.desk.dealing.on_lookup, effect.order_id, found, legs)
+            self.do(self.desk.executions.on_lookup, effect.order_id, found, legs)
 
     def _run_catch_up(self, effect: fx.CatchUp, well: bool) -> None:
         legs = [leg for sold in self.sold.values() for leg in sold.legs]
         resting = {order_id for order_id, sold in self.sold.items() if sold.rests}
         if well:
-            self.do(self.desk.dealing.on_caught_up, legs, resting)
+            self.do(self.desk.catching_up.on_caught_up, legs, resting)
 
     def fill(self, order_id: str, *, told: bool = True) -> None:
         """A resting order is filled whole. `told`: over the user channel; else the desk has to find it."""
@@ -280,7 +282,7 @@ class PlayedDesk(StillDesk):
         leg = TradeLeg(f"t{order_id[:20]}", order_id, placing.token_id, placing.side, price, size, False, "CONFIRMED")
         sold.legs.append(leg)
         if told:
-            self.do(self.desk.dealing.on_leg, leg)
+            self.do(self.desk.executions.on_leg, leg)
 
     # --- workers ---
 
@@ -308,7 +310,7 @@ class PlayedDesk(StillDesk):
                 tick = frame.event
                 if self.deadly and tick.owner == puppet.uid and puppet.uid in self.puppets:
                     self.deadly -= 1
-                    self.die(puppet.uid, "exit 1: it raised")
+                    self.die(puppet.uid, Death(1, "it raised"))
                     return
                 intents = (buy(shares=5),) if tick.tick // 500 % 4 < 2 else ()
                 decision = m.Decision(intents, {"edge": len(intents)})
@@ -320,17 +322,17 @@ class PlayedDesk(StillDesk):
         """A worker does what it was told first."""
         message = puppet.told.pop(0)
         if isinstance(message, m.Retire):
-            self.die(puppet.uid, "asked to go")
+            self.die(puppet.uid, Death(0))
         elif isinstance(message, m.Attest):
             release = self.accounts.releases[puppet.release]
             said = loaded(release) if honest else (*loaded(release)[:1], m.Loaded("shared.units", "other", 900))
             self.do(self.desk.operations.on_attested, puppet.uid, m.Attested(release.release, said))
 
-    def die(self, uid: str, why: str = "killed by SIGKILL") -> None:
+    def die(self, uid: str, death: Death = KILLED) -> None:
         """A worker process is gone; what it had not said before may still arrive."""
         puppet = self.puppets.pop(uid)
         self.ghosts += [puppet] if puppet.warm else []
-        self.do(self.desk.operations.on_lost, uid, why)
+        self.do(self.desk.operations.on_lost, uid, death)
 
     def go_wild(self) -> None:
         """Green does what no candidate may, aloud: what crossed goes back, unless a person wanted to decide."""
@@ -479,7 +481,7 @@ _DO: Final[dict[type, Callable[[PlayedDesk, Any], None]]] = {
     fx.Kill: PlayedDesk._do_kill,
     fx.Tell: PlayedDesk._do_tell,
     fx.Submit: PlayedDesk._do_submit,
-    fx.Withdraw: PlayedDesk._do_errand,
+    fx.CancelOrder: PlayedDesk._do_errand,
     fx.Batch: PlayedDesk._do_batch,
     fx.LookUp: PlayedDesk._do_errand,
     fx.CatchUp: PlayedDesk._do_errand,
@@ -487,7 +489,7 @@ _DO: Final[dict[type, Callable[[PlayedDesk, Any], None]]] = {
     fx.Try: PlayedDesk._do_errand,
 }
 _RUN: Final[dict[type, Callable[[PlayedDesk, Any, bool], None]]] = {
-    fx.Withdraw: PlayedDesk._run_withdraw,
+    fx.CancelOrder: PlayedDesk._run_cancel,
     fx.LookUp: PlayedDesk._run_lookup,
     fx.CatchUp: PlayedDesk._run_catch_up,
     fx.AskListing: PlayedDesk._run_listing,

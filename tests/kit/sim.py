@@ -335,7 +335,7 @@ _CARRY_OUT: Final[dict[type, Callable[[Sim, Any], None]]] = {
     fx.AskRelease: lambda sim, effect: sim.workers.ask(effect),
     fx.Enacted: Sim._enacted,
     fx.Submit: lambda sim, effect: sim.venue.submit(effect),
-    fx.Withdraw: lambda sim, effect: sim.venue.withdraw(effect),
+    fx.CancelOrder: lambda sim, effect: sim.venue.cancel(effect),
     fx.LookUp: lambda sim, effect: sim.venue.look_up(effect),
     fx.CatchUp: lambda sim, effect: sim.venue.catch_up(effect),
     fx.Reconcile: lambda sim, effect: sim.venue.reconcile(effect),

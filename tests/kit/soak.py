@@ -51,6 +51,8 @@ TROUBLE_S: Final = 8.0
 """Between two troubles, on the average: a fault of the venue, or the death of the supervisor."""
 DEATHS: Final = 0.25
 """Of the troubles, so many are deaths."""
+DEATHS_LEAST: Final = 2
+"""A run that is to meet everything goes on until the supervisor died so often; chance spares it now and then."""
 REST_S: Final = 900.0
 """In which every window is resolved and every trade settled, once nothing goes wrong any more; mostly much sooner."""
 ANSWER_S: Final = 1.0
@@ -200,12 +202,11 @@ class Soak:
     # --- living ---
 
     async def live(self, orders: int, every_fault: bool) -> None:
-        """Post so many orders, or more until every fault began; let everything settle; judge. Raises: Broken."""
+        """Post so many orders, or more until it met everything; let everything settle; judge. Raises: Broken."""
         self.reign.begin()
         trouble = asyncio.ensure_future(self._trouble())
         looking = asyncio.ensure_future(self._look())
-        awaited = self.faults if every_fault else ()
-        while self.counts["orders posted"] < orders or any(not self.counts[fault_name(*fault)] for fault in awaited):
+        while self.counts["orders posted"] < orders or (every_fault and not self._met_everything()):
             await self._pass(1.0)
         trouble.cancel()
         self.house.exchange.floor.mischief.end_all()
@@ -217,6 +218,11 @@ class Soak:
         self.reign.die()
         self.judge.judge()
         assert not self.house.faults
+
+    def _met_everything(self) -> bool:
+        """Whether every fault of the venue began, and the supervisor died often enough."""
+        deaths = sum(count for name, count in self.counts.items() if name.startswith("supervisor: "))
+        return deaths >= DEATHS_LEAST and all(self.counts[fault_name(*fault)] for fault in self.faults)
 
     async def _pass(self, seconds: float) -> None:
         """Let time pass, unless something broke. Raises: what broke."""
@@ -314,7 +320,10 @@ def made_up_loop() -> Iterator[MadeUpLoop]:
 
 
 def lived(seed: int, orders: int, folder: Path, *, every_fault: bool = True, faults: Faults = FAULTS) -> Counter[str]:
-    """Live one run, until every fault of the venue began if wanted; say what it went through. Raises: Broken."""
+    """Live one run, if wanted until it met every fault of the venue and deaths; say what it went through.
+
+    Raises: Broken.
+    """
 
     async def live() -> Counter[str]:
         soak = Soak(seed, folder, loop, faults)

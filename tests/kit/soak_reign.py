@@ -174,7 +174,7 @@ class Reign:
             except (VenueRefused, BadFrame):
                 await asyncio.sleep(JOIN_S)
         signer.own(key.key)
-        self.hear(self.desk.dealing.on_balance, cash_micro)
+        self.hear(self.desk.reconciling.on_balance, cash_micro)
         with self.turn():
             self.desk.standing.ask()
         venue, there = self.soak.settings.venue, self.arrivals.there

@@ -12,7 +12,7 @@ from typing import Final
 from kit.toy_workers import ToyWorkers
 
 from shared import messages as m
-from supervisor.admission import MAX_INTENTS
+from shared.risk import INTENTS_MAX
 
 SHARES: Final = (5, 20)
 MICRO: Final = 1_000_000
@@ -27,7 +27,7 @@ class GreedyWorkers(ToyWorkers):
 
     def _wishes(self, tick: m.Tick) -> Iterator[m.Intent]:
         wishes = [*self._cancels(tick), *(self._orders(tick) if self.trading else ())]
-        yield from wishes[:MAX_INTENTS]
+        yield from wishes[:INTENTS_MAX]
 
     def _cancels(self, tick: m.Tick) -> Iterator[m.Cancel]:
         share = CANCELS if self.trading else 1.0
@@ -47,7 +47,7 @@ class GreedyWorkers(ToyWorkers):
         if not bid or not ask:
             return
         held = sum(p.size_micro for p in tick.account.positions if p.outcome == outcome)
-        for _ in range(MAX_INTENTS):
+        for _ in range(INTENTS_MAX):
             size = chance.randint(*SHARES) * MICRO
             if held >= size and self.sim.chancy(SELLS):
                 held -= size

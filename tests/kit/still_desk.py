@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from kit.deaths import GAVE_UP
 from kit.signer import NamingSigner
 from msgspec import structs
 
@@ -21,6 +22,7 @@ from shared.messages import Level, Outcome
 from shared.slots import parse_slot
 from supervisor import effects as fx
 from supervisor.accounts import Accounts, rebuild
+from supervisor.death import Death
 from supervisor.desk import Desk
 from supervisor.effects import Moment
 from supervisor.operation import Operation
@@ -213,7 +215,7 @@ class StillDesk:
         """The venue answers every question about our trades; nothing of ours rests."""
         for effect in [want for want in self.wants if isinstance(want, fx.CatchUp)]:
             self.wants.remove(effect)
-            self.do(self.desk.dealing.on_caught_up, list(legs), set())
+            self.do(self.desk.catching_up.on_caught_up, list(legs), set())
 
     def open(self, name: str = BTC, start_s: int = START_S, **listing: Any) -> None:
         """The venue lists a window's market."""
@@ -262,9 +264,9 @@ class StillDesk:
         said = loaded(release) if modules is None else modules
         self.do(self.desk.operations.on_attested, uid, m.Attested(release.release, said))
 
-    def lose(self, uid: str, why: str = "killed") -> None:
+    def lose(self, uid: str, death: Death = GAVE_UP) -> None:
         """A worker process is gone."""
-        self.do(self.desk.operations.on_lost, uid, why)
+        self.do(self.desk.operations.on_lost, uid, death)
 
     def employ(self, uid: str) -> None:
         """A worker greets and is ready at once."""
@@ -330,7 +332,7 @@ def a_trading_desk(*assets: str, **settings: Any) -> StillDesk:
     still.begin()
     still.feeds()
     still.caught_up()
-    still.do(still.desk.dealing.on_balance, CASH)
+    still.do(still.desk.reconciling.on_balance, CASH)
     still.may_trade()
     green = still.desk.operations.green
     still.employ(green)

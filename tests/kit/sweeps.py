@@ -1,9 +1,13 @@
-"""Cells and results for tests of sweeps that replay nothing, and a process that says what it is told to say."""
+"""Cells and results for tests of sweeps that replay nothing, and a process that says what it is told to say.
+
+And a sweep that is held in the middle, so that it has not ended by the time a test interrupts it.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from deploy.analysis.replay import Job, Result
@@ -56,3 +60,29 @@ for line in sys.stdin:
     {lines}
 """
     return [sys.executable, "-c", program]
+
+
+_HELD: Final = """
+import sys, time
+from pathlib import Path
+from deploy.analysis.sweep import cluster, pool
+from deploy.foresight import main
+gates, kept = Path(sys.argv.pop(1)), 0
+def held(heard):
+    def hear(self):
+        global kept
+        for answer in heard(self):
+            yield answer
+            kept += 1
+            while not (gates / str(kept)).exists():
+                time.sleep(0.01)
+    return hear
+for kind in (cluster.Cluster, pool.Pool):
+    kind._heard = held(kind._heard)
+main()
+"""
+
+
+def a_held_sweep(gates: Path, *arguments: str) -> list[str]:
+    """`foresight sweep` that goes no further once a cell is kept, until the file of its number is in a folder: 1, 2."""
+    return [sys.executable, "-c", _HELD, str(gates), "sweep", *arguments]

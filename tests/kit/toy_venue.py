@@ -104,7 +104,7 @@ class ToyVenue:
         for feed in FEEDS:
             self.down.add(feed)
             self.sim.during(self.sim.chance.randrange(50 * MS), self._feed, feed, "")
-        self.sim.during(60 * MS, self.sim.hear, self.sim.desk.dealing.on_balance, OPENING_CASH)
+        self.sim.during(60 * MS, self.sim.hear, self.sim.desk.reconciling.on_balance, OPENING_CASH)
         told = self.sim.desk.standing.on_told
         self.sim.during(70 * MS, self.sim.hear, told, Where(blocked=False, place="IE"), False, "")
 
@@ -211,7 +211,7 @@ class ToyVenue:
 
     def _reply(self, order_id: str, answer: Answer, delay_ns: int = 0) -> None:
         arrives_ns = delay_ns or self.sim.chance.randrange(MS, 20 * MS)
-        self.sim.during(arrives_ns, self.sim.hear, self.sim.desk.dealing.on_answer, order_id, answer, 900)
+        self.sim.during(arrives_ns, self.sim.hear, self.sim.desk.executions.on_answer, order_id, answer, 900)
 
     def _match(self, order: RestingOrder, part: float) -> list[str]:
         placing = order.placing
@@ -249,7 +249,7 @@ class ToyVenue:
 
     def _leg(self, leg: TradeLeg) -> None:
         if "user" not in self.down:
-            self.sim.hear(self.sim.desk.dealing.on_leg, leg)
+            self.sim.hear(self.sim.desk.executions.on_leg, leg)
 
     def _report(self, order: RestingOrder) -> None:
         state = "open" if order.open else "closed"
@@ -257,15 +257,15 @@ class ToyVenue:
 
     def _reported(self, report: OrderReport) -> None:
         if "user" not in self.down:
-            self.sim.hear(self.sim.desk.dealing.on_report, report)
+            self.sim.hear(self.sim.desk.executions.on_report, report)
 
     # --- cancels and questions ---
 
-    def withdraw(self, effect: fx.Withdraw) -> None:
+    def cancel(self, effect: fx.CancelOrder) -> None:
         """A cancel is on the wire, and may get lost there."""
         sim = self.sim
         if sim.chancy(sim.weather.order_lost):
-            sim.during(sim.answer_ns, sim.hear, sim.desk.dealing.on_cancel_answer, effect.order_id, NO_ANSWER, 700)
+            sim.during(sim.answer_ns, sim.hear, sim.desk.executions.on_cancel_answer, effect.order_id, NO_ANSWER, 700)
         else:
             sim.later(sim.chance.randrange(MS, 20 * MS), self._cancel, effect.order_id, sim.reign)
 
@@ -279,7 +279,7 @@ class ToyVenue:
         if self.sim.chancy(self.sim.weather.answer_lost):
             answer = NO_ANSWER
         if reign == self.sim.reign:
-            self.sim.during(10 * MS, self.sim.hear, self.sim.desk.dealing.on_cancel_answer, order_id, answer, 700)
+            self.sim.during(10 * MS, self.sim.hear, self.sim.desk.executions.on_cancel_answer, order_id, answer, 700)
 
     def look_up(self, effect: fx.LookUp) -> None:
         """What has the venue of an order?"""
@@ -288,7 +288,7 @@ class ToyVenue:
     def _look_up(self, order_id: str) -> None:
         order = self.orders.get(order_id)
         found = self._as_listed(order) if order is not None else None
-        self.sim.hear(self.sim.desk.dealing.on_lookup, order_id, found, self.settled_legs(order_id))
+        self.sim.hear(self.sim.desk.executions.on_lookup, order_id, found, self.settled_legs(order_id))
 
     def catch_up(self, effect: fx.CatchUp) -> None:
         """Every trade of ours since then, and what rests."""
@@ -321,7 +321,7 @@ class ToyVenue:
     def _catch_up(self, since_s: int) -> None:
         legs = self._legs_since(since_s)
         resting = {order_id for order_id, order in self.orders.items() if self._rests(order)}
-        self.sim.hear(self.sim.desk.dealing.on_caught_up, legs, resting)
+        self.sim.hear(self.sim.desk.catching_up.on_caught_up, legs, resting)
 
 
 def _winner(slot: str, start_s: int) -> Outcome:

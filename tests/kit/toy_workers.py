@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from kit.deaths import KILLED, LEFT_BEHIND
 from msgspec import structs
 
 from shared import messages as m
 from shared.clock import NS
 from supervisor import effects as fx
+from supervisor.death import Death
 from supervisor.gates import Tried
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class ToyWorkers:
         """A process is started, or cannot be."""
         sim = self.sim
         if sim.chancy(sim.weather.spawn_fails):
-            sim.desk.operations.on_lost(sim.now(), effect.uid, "cannot start")
+            sim.desk.operations.on_lost(sim.now(), effect.uid, Death(None, "cannot start"))
             return
         self._pid += 1
         worker = ToyWorker(effect.uid, effect.release, self.kinds[effect.release], self._pid)
@@ -125,7 +127,7 @@ class ToyWorkers:
     def kill(self, uid: str) -> None:
         """SIGKILL, and the word of it."""
         if self.living.pop(uid, None) is not None:
-            self.sim.during(MS, self.sim.hear, self.sim.desk.operations.on_lost, uid, "killed by SIGKILL")
+            self.sim.during(MS, self.sim.hear, self.sim.desk.operations.on_lost, uid, KILLED)
 
     def end_of_file(self) -> None:
         """The supervisor is gone: every worker sees it and ends."""
@@ -157,7 +159,7 @@ class ToyWorkers:
         """One of them is killed; what it had said by then is heard first."""
         if self.living:
             worker = self.living.pop(self.sim.chance.choice(sorted(self.living)))
-            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "killed by SIGKILL")
+            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, KILLED)
 
     def stall(self) -> None:
         """One of them sleeps, for a moment or for ever."""
@@ -215,12 +217,12 @@ class ToyWorkers:
         while worker.inbox and self.living.get(worker.uid) is worker:
             self._take(worker, worker.inbox.popleft())
         if self.living.pop(worker.uid, None) is not None:
-            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 0")
+            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, Death(0))
 
     def _give_up(self, worker: ToyWorker) -> None:
         """What it missed is nowhere: it ends, and somebody who begins at a keyframe takes its place."""
         del self.living[worker.uid]
-        self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "exit code 3: the tape ends before the stream")
+        self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, LEFT_BEHIND)
 
     def _set_at(self, seq: int) -> str:
         """The parameters that whoever has read the stream up to a frame has."""
@@ -266,7 +268,7 @@ class ToyWorkers:
         worker.decided += 1
         if worker.decided == _CRASHES_AT.get(worker.kind):
             del self.living[worker.uid]
-            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, "an exception in decide")
+            self.sim.hear(self.sim.desk.operations.on_lost, worker.uid, Death(1, "an exception in decide"))
         else:
             assert isinstance(item.event, m.Tick)
             self._answer(worker, item.seq, item.event)

@@ -22,6 +22,8 @@ from shared.clock import SystemClock
 NOW_MS = (START_S + 20) * 1_000
 DAY = a_day()
 SLUG = f"btc-updown-5m-{START_S}"
+STILL = 1e-9
+"""A speed at which no market moves while a test looks at it twice."""
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """One slot and the right to decide for it, as a model: two workers, a supervisor that forgets, a disk, a venue.
 
 What the supervisor does with its slot is the code's own: `slotstate.step` and `admits`, `handover.may_cross` and
-`orders.step`; and when it begins again it makes of its journal what `turns` and `dealing` make of it. Around them is a
-world that is worse than the real one:
+`orders.step`; and when it begins again it makes of its journal what `turns` and `executions` make of it. Around them
+is a world that is worse than the real one:
 
 * a worker that comes back has the name it had, so that no fence can depend on names that are never used twice;
 * what a worker said before it, or the supervisor, died is heard all the same, however late;
@@ -32,8 +32,10 @@ from supervisor import handover, orders, slotstate
 from supervisor.accounts import Accounts
 from supervisor.board import NO_DECISION, Board
 from supervisor.crew import Member
-from supervisor.dealing import Dealing
+from supervisor.dispatch import Dispatch
 from supervisor.effects import Moment, Write
+from supervisor.executions import Executions
+from supervisor.lookups import Lookups
 from supervisor.slotstate import SlotState
 from supervisor.turns import Turns
 
@@ -177,7 +179,8 @@ def resumed(disk: Disk, due: int) -> Resumed:
     board.now(Moment(_at_ms(due) * 1_000_000, 0))
     turns = Turns(board)
     turns.begin({})
-    Dealing(board, turns).begin(0)
+    lookups = Lookups(board)
+    Executions(board, lookups, Dispatch(board, turns, lookups)).begin()
     known = tuple(order.state if (order := accounts.orders.get(str(tick))) else None for tick in _numbers(disk.orders))
     written = [effect.entry for effect in board.effects if isinstance(effect, Write)]
     owed = (entry.tick for entry in written if isinstance(entry, e.OutcomeOf))

@@ -17,8 +17,8 @@ from kit.still_desk import R2, R3
 
 from shared import entries as e
 from shared import messages as m
-from supervisor import dealing, handover, operations, rollout, slotstate
 from supervisor import effects as fx
+from supervisor import executions, handover, operations, rollout, slotstate
 from supervisor.board import Board
 from supervisor.decisions import Decisions
 from supervisor.effects import Moment
@@ -270,7 +270,7 @@ MUTANTS: Final = {
     "shown to a third owner": (slotstate, "step", lambda slot, event: STEP(replace(slot, again=0), event)),
     "unknown does not block": (slotstate, "step", unblocked),
     "unknown taken for failed": (
-        dealing,
+        executions,
         "_state_by",
         lambda answer: "open" * (answer.verdict == "accepted") or "closed",
     ),

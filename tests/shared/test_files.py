@@ -17,7 +17,8 @@ def test_a_file_is_replaced_and_is_its_owners_alone(tmp_path: Path, durable: boo
     path, aside = tmp_path / "status.json", tmp_path / "status.json.new"
     path.write_bytes(b"old")
     aside.write_bytes(b"left behind by one that was killed")
-    replace(path, b"new", aside=aside, durable=durable)
+    facts = replace(path, b"new", aside=aside, durable=durable)
+    assert os.path.samestat(facts, path.stat())
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
     assert os.listdir(tmp_path) == ["status.json"]
 

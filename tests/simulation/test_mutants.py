@@ -19,18 +19,22 @@ from kit.weather import BUSY, CALM, ROUGH, Weather
 from msgspec import structs
 
 from shared import entries as e
-from supervisor import dealing, rollout, slotstate, verbs
+from shared.risk import Denied
+from supervisor import executions as executions_room
 from supervisor import operations as operations_room
+from supervisor import rollout, slotstate, verbs
 from supervisor.accounts import Accounts
 from supervisor.board import Board
+from supervisor.catching_up import CatchingUp
 from supervisor.crew import RESPAWN_S, Crew
-from supervisor.dealing import Dealing
 from supervisor.decisions import Decisions
 from supervisor.desk import Desk
+from supervisor.dispatch import Dispatch
 from supervisor.effects import Grant, Moment
+from supervisor.executions import Executions
 from supervisor.handover import Handover
+from supervisor.lookups import Lookups
 from supervisor.operations import Operations
-from supervisor.risk import Denied
 from supervisor.staff import Staff
 from supervisor.tuning import Tuning
 from supervisor.turns import Turns
@@ -124,7 +128,7 @@ def halt_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def stopped_orders_left(patch: pytest.MonkeyPatch) -> None:
     """What rests is left to rest when somebody stops the desk."""
-    patch.setattr(Unwind, "_withdraw", lambda unwind, order, cause, op: None)
+    patch.setattr(Unwind, "_cancel", lambda unwind, order, cause, op: None)
 
 
 def outcome_written_twice(patch: pytest.MonkeyPatch) -> None:
@@ -187,21 +191,21 @@ def unknown_not_reserved(patch: pytest.MonkeyPatch) -> None:
 
 def doubt_never_asked_about(patch: pytest.MonkeyPatch) -> None:
     """Nobody asks the venue what became of an order."""
-    patch.setattr(Dealing, "ask_overdue", lambda dealing: None)
-    patch.setattr(Dealing, "recheck", lambda dealing: None)
+    patch.setattr(Lookups, "pass_time", lambda lookups: None)
+    patch.setattr(CatchingUp, "pass_time", lambda catching_up: None)
 
 
 def fill_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """A trade that is told again is written down again."""
-    on_leg = Dealing.on_leg
+    on_leg = Executions.on_leg
 
-    def again(dealing: Dealing, now: Moment, leg: Any) -> None:
-        known = dealing.board.accounts.fills.get((leg.trade_id, leg.order_id))
+    def again(executions: Executions, now: Moment, leg: Any) -> None:
+        known = executions.board.accounts.fills.get((leg.trade_id, leg.order_id))
         if known is not None and leg.status == "MATCHED":
-            dealing.board.write(known)
-        on_leg(dealing, now, leg)
+            executions.board.write(known)
+        on_leg(executions, now, leg)
 
-    patch.setattr(Dealing, "on_leg", again)
+    patch.setattr(Executions, "on_leg", again)
 
 
 def failed_fill_kept(patch: pytest.MonkeyPatch) -> None:
@@ -212,7 +216,7 @@ def failed_fill_kept(patch: pytest.MonkeyPatch) -> None:
 
 def fee_forgotten(patch: pytest.MonkeyPatch) -> None:
     """What a taker pays is not counted: the venue has less of our cash than we think."""
-    patch.setattr(dealing, "taker_fee", lambda *_: 0)
+    patch.setattr(executions_room, "taker_fee", lambda *_: 0)
 
 
 def order_placed_twice(patch: pytest.MonkeyPatch) -> None:
@@ -359,12 +363,12 @@ def failures_shared(patch: pytest.MonkeyPatch) -> None:
 
 def replacement_at_once(patch: pytest.MonkeyPatch) -> None:
     """An order that replaces another does not wait for its end."""
-    patch.setattr(Dealing, "_replaced", lambda dealing, order_id, cancels: {})
+    patch.setattr(Dispatch, "_replaced", lambda dispatch, order_id, cancels: {})
 
 
 def replacement_whatever_became_of_the_cancel(patch: pytest.MonkeyPatch) -> None:
     """It waits for the answer, and leaves whatever that says."""
-    patch.setattr(Dealing, "_why_not", lambda dealing, waiting: "")
+    patch.setattr(Dispatch, "_why_not", lambda dispatch, waiting: "")
 
 
 @dataclass(frozen=True)

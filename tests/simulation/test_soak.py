@@ -19,15 +19,16 @@ from typing import Final
 
 import pytest
 from kit.mutants import intent_not_durable
-from kit.soak import FAULTS, LATE_WORDS, Faults, fault_name, lived
+from kit.soak import DEATHS_LEAST, FAULTS, LATE_WORDS, Faults, fault_name, lived
 from kit.soak_judge import AT_RISK, DURABLE_FIRST, NOTHING_IN_DOUBT, POSTED_ONCE, SAME_FILLS, SAME_MONEY, Broken
 
 from shared import entries as e
-from supervisor import dealing as dealing_room
+from supervisor import executions as executions_room
 from supervisor.accounts import Accounts
 from supervisor.admission import Draft, Signed
-from supervisor.dealing import Dealing
+from supervisor.catching_up import CatchingUp
 from supervisor.effects import Moment
+from supervisor.executions import Executions
 from supervisor.gateway import Gateway
 from supervisor.prepared import PreparedSigner
 from supervisor.venue.requests import Answer
@@ -88,7 +89,7 @@ def test_thousands_of_orders_leave_both_books_the_same(seed: int, tmp_path: Path
     counts = lived(seed, ORDERS, tmp_path)
     print(told(counts, began))
     assert not missing(counts, 1, *VENUE, *USUAL)
-    assert sum(counts[death] for death in DEATHS) >= 2
+    assert sum(counts[death] for death in DEATHS) >= DEATHS_LEAST
     assert sum(counts[fate] for fate in WIRE) >= 20
 
 
@@ -131,20 +132,20 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 def unknown_taken_for_failed(patch: pytest.MonkeyPatch) -> None:
     """An order without an answer is believed not to exist."""
-    state_by = dealing_room._state_by
-    patch.setattr(dealing_room, "_state_by", lambda answer: state_by(answer).replace("unknown", "closed"))
+    state_by = executions_room._state_by
+    patch.setattr(executions_room, "_state_by", lambda answer: state_by(answer).replace("unknown", "closed"))
 
 
 def fill_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """A trade that is told again is another trade."""
-    on_leg = Dealing.on_leg
+    on_leg = Executions.on_leg
 
-    def again(dealing: Dealing, now: Moment, leg: TradeLeg) -> None:
-        known = (leg.trade_id, leg.order_id) in dealing.board.accounts.fills
+    def again(executions: Executions, now: Moment, leg: TradeLeg) -> None:
+        known = (leg.trade_id, leg.order_id) in executions.board.accounts.fills
         other = replace(leg, trade_id=f"{leg.trade_id} again") if known and leg.status == "MATCHED" else leg
-        on_leg(dealing, now, other)
+        on_leg(executions, now, other)
 
-    patch.setattr(Dealing, "on_leg", again)
+    patch.setattr(Executions, "on_leg", again)
 
 
 def failed_fill_kept(patch: pytest.MonkeyPatch) -> None:
@@ -202,24 +203,24 @@ def sent_again_without_an_answer(patch: pytest.MonkeyPatch) -> None:
 
 def silence_not_asked_after(patch: pytest.MonkeyPatch) -> None:
     """Nobody asks for what the user channel did not tell."""
-    patch.setattr(Dealing, "_catch_up", lambda dealing: None)
+    patch.setattr(CatchingUp, "_ask", lambda catching_up: None)
 
 
 def cancel_ends_an_order(patch: pytest.MonkeyPatch) -> None:
     """An order whose cancel is answered is closed, whatever it traded before."""
-    ended = Dealing._cancel_ended
+    ended = Executions._cancel_ended
 
-    def close(dealing: Dealing, order_id: str, answer: Answer, took_us: int) -> None:
-        ended(dealing, order_id, answer, took_us)
+    def close(executions: Executions, order_id: str, answer: Answer, took_us: int) -> None:
+        ended(executions, order_id, answer, took_us)
         if answer.verdict == "accepted":
-            dealing.board.write(e.Answered(order_id, "cancel", "closed", "canceled", took_us))
+            executions.board.write(e.Answered(order_id, "cancel", "closed", "canceled", took_us))
 
-    patch.setattr(Dealing, "_cancel_ended", close)
+    patch.setattr(Executions, "_cancel_ended", close)
 
 
 def fee_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A taker's fee is not counted."""
-    patch.setattr(dealing_room, "taker_fee", lambda *_: 0)
+    patch.setattr(executions_room, "taker_fee", lambda *_: 0)
 
 
 def report_ends_an_order(patch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.signer import NamingSigner
 from kit.still_desk import BTC, CASH, START_S, a_market, buy, tokens
-from kit.trading import BY, a_fill, a_placing, an_answer
+from kit.trading import BY, a_fill, a_placing, an_answer, an_opening
 
 from shared import entries as e
+from shared.exposure import exposure, opposite
 from shared.messages import Cancel, Decided, Decision, Level, OrderKind, Outcome, Place
+from shared.risk import Denied, Limits
 from shared.slots import parse_slot
 from supervisor.accounts import Accounts
-from supervisor.admission import Admitted, Conditions, Draft, Signed, cancel, exposure, opposite, place, quote
-from supervisor.effects import Submit, Withdraw
+from supervisor.admission import Admitted, Conditions, Draft, Signed, cancel, place, quote
+from supervisor.effects import CancelOrder, Submit
 from supervisor.lanes import Window
-from supervisor.risk import Denied, Limits
 
 LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000, 200_000_000, 240)
 DECIDED = Decided(BTC, START_S * 1_000 + 5_000, 118, 9, 0, "77ab", 50, Decision((), {}))
@@ -159,7 +160,7 @@ def test_what_is_offered_already_cannot_be_sold_again() -> None:
     other = ours(order_id="0xc", side="SELL", price_micro=600_000, size_micro=9_000_000, outcome="Down")
     accounts = told(*filled, offer, other)
     wish = Place("Up", "SELL", 600_000, 5_000_000, "GTC")
-    assert exposure(a_window(), wish, accounts, a_bench()).held_micro == 4_000_000
+    assert exposure(wish, parse_slot(BTC), START_S, accounts, 0).held_micro == 4_000_000
     assert reason(placed(wish, accounts)) == "uncovered_sell"
 
 
@@ -167,9 +168,24 @@ def test_exposure_counts_each_ring_of_the_caps() -> None:
     """This slot, this asset, everything; open buys take their money out of the cash."""
     elsewhere = [("BTC/15m", "0x1"), ("ETH/5m", "0x2")]
     accounts = told(ours(), *[ours(order_id=order, slot=slot) for slot, order in elsewhere])
-    found = exposure(a_window(), buy(), accounts, a_bench(sent_last_minute=7))
+    found = exposure(buy(), parse_slot(BTC), START_S, accounts, 7)
     assert (found.slot_micro, found.asset_micro, found.total_micro) == (5_000_000, 10_000_000, 15_000_000)
     assert (found.cash_micro, found.open_orders, found.orders_last_minute) == (CASH - 15_000_000, 3, 7)
+
+
+def test_what_orders_on_their_way_may_be_charged_is_as_good_as_spent() -> None:
+    """Until the fee is told, or the order is over: else two at once would pass a cap by the fee of one of them."""
+    taking = ours(kind="FAK")
+    entries = (an_opening(start_s=START_S), taking)
+    wish, lane = buy(), parse_slot(BTC)
+    for told_of, spent in (
+        (entries, 5_350_500),
+        ((*entries, a_fill(start_s=START_S, size_micro=10_000_000, fee_micro=175_000)), 5_350_500),
+        ((*entries, an_answer("closed")), 0),
+    ):
+        found = exposure(wish, lane, START_S, told(*told_of), 0)
+        assert (found.slot_micro, found.total_micro, found.side_micro) == (spent, spent, spent)
+        assert found.cash_micro == CASH - spent
 
 
 @pytest.mark.parametrize(
@@ -191,7 +207,7 @@ def test_our_own_orders_are_seen_across_both_tokens(
         ours(order_id=f"0x{n}", outcome=outcome, side=side, price_micro=price)
         for n, (outcome, side, price) in enumerate(resting)
     ]
-    assert opposite(a_window(), Place(*wish, 500_000, 5_000_000, "GTC"), told(*orders)) == meets
+    assert opposite(Place(*wish, 500_000, 5_000_000, "GTC"), told(*orders).open_orders()) == meets
 
 
 def test_an_order_that_our_own_would_meet_is_denied() -> None:
@@ -219,7 +235,7 @@ def test_a_cancel_of_an_open_order_is_admitted() -> None:
     """Under the order's own id."""
     admitted = cancel(DECIDED, Cancel(ORDER), BY, told(ours(), an_answer("open")), a_bench())
     assert isinstance(admitted, Admitted)
-    assert admitted == Admitted(e.Cancelling(ORDER, BTC, DECIDED.tick, "decision", BY), Withdraw(ORDER))
+    assert admitted == Admitted(e.Cancelling(ORDER, BTC, DECIDED.tick, "decision", BY), CancelOrder(ORDER))
 
 
 @pytest.mark.parametrize(

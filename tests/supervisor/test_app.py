@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -23,12 +26,13 @@ from kit.venue import running_venue
 
 from shared.clock import NS, Clock, SystemClock
 from shared.config import Credentials, Settings, Slots, Tape, Venue
-from shared.entries import Alarm, Entry, Gap, Release, Term
+from shared.entries import Alarm, Control, Entry, Gap, OutcomeOf, Release, Term
 from shared.fingerprint import code_hash, lock_hash, modules, release_hash
-from shared.messages import Pulse, Reply
+from shared.messages import Pulse, Reply, Request, Tick
 from shared.paths import State
 from shared.records import Appender, CannotWrite, read
 from shared.wire import decode_streamed
+from supervisor import app as app_room
 from supervisor import effects as fx
 from supervisor import journal, snapshots
 from supervisor.accounts import rebuild
@@ -36,10 +40,13 @@ from supervisor.app import _CARRY_OUT, AWAY_S, App
 from supervisor.control import Wish, replace_file
 from supervisor.errands import ERRANDS
 from supervisor.gateway import KEPT_WARM, WARM
+from supervisor.verbs import Caller
 
 PATIENCE_S = 180.0
 KEY = Credentials("0x" + "11" * 32)
 SPEED = 10.0
+THREADS_MAX = 32
+"""As many as a loop has for what would make it wait."""
 
 
 @pytest.fixture
@@ -105,11 +112,11 @@ async def until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def rehearsing(state: State, act: Callable[[App], Any], *, release: bool) -> None:
+def rehearsing(state: State, act: Callable[[App], Any], *, release: bool, speed: float = SPEED) -> None:
     """Let a desk trade at the rehearsal venue."""
 
     async def scenario() -> None:
-        async with running_venue(state.venue, speed=SPEED) as running:
+        async with running_venue(state.venue, speed=speed) as running:
             where = {name: url for name, url in running.where.items() if name in Venue.__struct_fields__}
             first = staged(state) if release else None
             async with a_desk(state, Venue(**where), running.venue.clock, first) as app:
@@ -160,7 +167,10 @@ def test_it_is_ready_once_a_tick_was_answered_and_alive_while_ticks_are(
 
 
 def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callable[[], list[str]]) -> None:
-    """A window is open and no release trades: the loop turns, the feeds work, and that is no life."""
+    """A window is open and no release trades: the loop turns, the feeds work, and that is no life.
+
+    The window is open all the while: between two of them there is nothing to decide. Its end is two minutes away.
+    """
 
     async def act(app: App) -> None:
         lanes = app.desk.board.lanes
@@ -170,7 +180,7 @@ def test_the_watchdog_is_not_fed_while_nobody_decides(state: State, told: Callab
         assert len(told()) == signs
         assert not any("READY=1" in line for line in told())
 
-    rehearsing(state, act, release=False)
+    rehearsing(state, act, release=False, speed=2.0)
 
 
 def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -> None:
@@ -195,6 +205,41 @@ def test_wishes_come_by_socket_and_by_file_and_the_newest_counts(state: State) -
     assert [alarm.name for alarm in said(state, Alarm)].count("control_file") == 2
 
 
+def test_a_wish_that_nobody_has_read_yet_is_not_written_over(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One comes by file and right after it one by socket: each is followed, in this order, and filed as it stands."""
+    monkeypatch.setattr(app_room, "CONTROL_S", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+            assert (await ask(state, "pause", reason="first")).generation == 1
+            replace_file(state.control, msgspec.json.encode(Wish(5, True, "news")))
+            assert (await ask(state, "resume")).generation == 6
+            assert msgspec.json.decode(state.control.read_bytes(), type=Wish).generation == 6
+
+    asyncio.run(scenario())
+    assert [(wish.generation, wish.paused) for wish in said(state, Control)] == [(1, True), (5, True), (6, False)]
+
+
+def test_parameters_that_are_filed_write_over_no_wish_that_nobody_has_read(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is followed first, and behind everything of the turn that is being carried out: no frame overtakes another."""
+    monkeypatch.setattr(app_room, "CONTROL_S", PATIENCE_S)
+
+    async def scenario() -> None:
+        async with answering() as venue, a_desk(state, venue.settings(), SystemClock()) as app:
+            replace_file(state.control, msgspec.json.encode(Wish(5, True, "news")))
+            with app._turn():
+                app.desk.board.effects.append(fx.Enacted("a change"))
+                app.desk.board.publish(Pulse())
+            await until(lambda: app.desk.board.accounts.generation == 5)
+            assert msgspec.json.decode(state.control.read_bytes(), type=Wish).paused
+
+    asyncio.run(scenario())
+    numbers = [decode_streamed(frame).seq for _, frame in read(state.tape, "tape")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wish that was taken holds after a power cut; who only looks waits for no disk."""
 
@@ -207,6 +252,19 @@ def test_an_answer_waits_until_what_it_says_is_on_the_disk(state: State, monkeyp
         assert not pausing.done()
         disk.set_result(None)
         assert (await pausing).ok
+
+    rehearsing(state, act, release=False)
+
+
+def test_what_an_answer_tells_is_in_the_journal_already(state: State) -> None:
+    """Also what came true in the same turn of the loop, which hands its records over only at its end."""
+
+    async def act(app: App) -> None:
+        with app._turn():
+            app.desk.board.alarm("seen", "somebody should look")
+        reply = await app._on_request(Caller(0, 1, ""), Request("status"))
+        assert reply.data["counters"]["alarm:seen"] == 1
+        assert "seen" in {alarm.name for alarm in said(state, Alarm)}
 
     rehearsing(state, act, release=False)
 
@@ -241,6 +299,22 @@ def test_a_start_goes_on_from_the_snapshot_of_the_last_reign(state: State) -> No
     (alarm,) = [alarm for alarm in said(state, Alarm) if alarm.name == "snapshot_damaged"]
     assert kept[-1].name in alarm.detail
     assert [line.term for line in journal.lines(state.journal) if isinstance(line.entry, Term)] == [1, 2]
+
+
+def test_a_reign_that_has_ended_has_kept_its_snapshot(state: State) -> None:
+    """Also where every thread that looks up names stands still: the network is gone, and somebody ends the desk."""
+    network = threading.Event()
+
+    async def scenario() -> list[Path]:
+        try:
+            async with answering() as venue, a_desk(state, venue.settings(), SystemClock()):
+                for _ in range(2 * THREADS_MAX):
+                    asyncio.get_running_loop().run_in_executor(None, network.wait, PATIENCE_S)
+            return list(state.snapshots.glob("*.snap"))
+        finally:
+            network.set()
+
+    assert asyncio.run(scenario())
 
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_opens_them_again(
@@ -294,6 +368,25 @@ def test_no_outcome_reaches_the_kernel_before_the_frame_it_read(state: State, mo
     assert not early
 
 
+def test_a_tick_that_nobody_answers_has_its_outcome_when_the_reign_ends(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean stop waits a moment for what is owed; no tick is left to a next reign, which may never come."""
+    monkeypatch.setattr("supervisor.app.STOP_S", 0.2)
+
+    async def act(app: App) -> None:
+        await until(lambda: app.desk.decisions.taken)
+        for worker in app.workers._processes.values():
+            os.kill(worker.popen.pid, signal.SIGSTOP)
+        turns, seq = app.desk.turns, app.desk.board.seq
+        await until(lambda: any(slot.outstanding and turns.tick_seq[n] > seq for n, slot in turns.slots.items()))
+
+    rehearsing(state, act, release=True)
+    frames = [decode_streamed(frame).event for _, frame in read(state.tape, "tape")]
+    shown = {(event.slot, event.tick) for event in frames if isinstance(event, Tick)}
+    assert shown <= {(outcome.slot, outcome.tick) for outcome in said(state, OutcomeOf)}
+
+
 def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None:
     """It gives a key and no balance, or takes other orders: meanwhile everything else that asks it goes on."""
 
@@ -313,7 +406,7 @@ def test_a_venue_that_cannot_be_joined_yet_is_joined_later(state: State) -> None
             await until(lambda: len(venue.asked_for("POST /v1/heartbeats")) > 1)
             await until(lambda: len(venue.asked_for("GET /time")) >= len(KEPT_WARM) * WARM)
             assert app.desk.board.accounts.cash_micro == int(json.loads(recording("balance"))["balance"])
-            assert venue.asked_for("GET /data/orders")
+            await until(lambda: venue.asked_for("GET /data/orders"))
             joining = [asked.path for asked in venue.asked if asked.path in {"/version", "/balance-allowance"}]
             assert joining[:3] == ["/version", "/version", "/balance-allowance"]
 

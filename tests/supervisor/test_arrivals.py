@@ -10,12 +10,13 @@ from unittest.mock import MagicMock, call
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.deaths import KILLED
 from kit.listening import FEEDS, Listening
 from kit.recordings import API_KEY, malformed, names, recording
 
 from shared import messages as m
 from supervisor.arrivals import _FROM_WORKER, KIND_MAX, KINDS_MAX, Arrivals
-from supervisor.dealing import RECHECK_S
+from supervisor.catching_up import RECHECK_S
 from supervisor.effects import CatchUp, Moment, Tell
 from supervisor.venue.market import parse_market_frame
 from supervisor.venue.prices import Price, parse_price_frame
@@ -77,13 +78,13 @@ def test_what_the_price_channel_says_of_itself_is_no_price() -> None:
 
 
 @pytest.mark.parametrize("name", names("user_"))
-def test_user_frames_are_told_to_dealing(name: str) -> None:
+def test_user_frames_are_told_to_executions(name: str) -> None:
     """Our legs of trades, and what became of our orders: each once and in order."""
     door = Door()
     door.arrivals.on_user_frame(recording(name))
     events = parse_user_frame(recording(name), API_KEY)
     told = [call.on_leg(NOW, e) if isinstance(e, TradeLeg) else call.on_report(NOW, e) for e in events]
-    assert door.desk.dealing.mock_calls == told
+    assert door.desk.executions.mock_calls == told
     assert door.turns == 1
 
 
@@ -101,7 +102,7 @@ def test_what_cannot_be_read_is_told_as_that_and_changes_nothing_else(frame: byt
         assert len(told) <= 1
         assert all(told)
     assert door.bad
-    assert not door.desk.dealing.mock_calls
+    assert not door.desk.executions.mock_calls
     assert not door.desk.markets.on_prices.mock_calls
 
 
@@ -136,16 +137,16 @@ def test_what_a_bad_user_frame_may_have_told_is_asked_for() -> None:
     assert still.wanted(CatchUp) == []
     listening.hear("user", b'{"event_type":7}')
     heard_ns = still.at_ns
-    assert not still.desk.dealing.knows(heard_ns)
+    assert not still.desk.catching_up.knows(heard_ns)
     still.jump(RECHECK_S + 0.1)
     assert len(still.wanted(CatchUp)) == 1
     still.jump(0.1)
     listening.hear("user", b"{")
     still.caught_up()
-    assert not still.desk.dealing.knows(still.at_ns), "the second came after the question"
+    assert not still.desk.catching_up.knows(still.at_ns), "the second came after the question"
     still.jump(RECHECK_S + 0.1)
     still.caught_up()
-    assert still.desk.dealing.knows(still.at_ns)
+    assert still.desk.catching_up.knows(still.at_ns)
 
 
 def test_a_feed_that_comes_and_goes_is_told_with_its_reason() -> None:
@@ -209,6 +210,6 @@ def test_breaches_and_deaths_are_told_with_their_reasons() -> None:
     """To operations."""
     door = Door()
     door.arrivals.on_breach("w1", "frame of 7 bytes")
-    door.arrivals.on_worker_lost("w1", "killed by SIGKILL")
-    told = [call.on_breach(NOW, "w1", "frame of 7 bytes"), call.on_lost(NOW, "w1", "killed by SIGKILL")]
+    door.arrivals.on_worker_lost("w1", KILLED)
+    told = [call.on_breach(NOW, "w1", "frame of 7 bytes"), call.on_lost(NOW, "w1", KILLED)]
     assert door.desk.operations.mock_calls == told

@@ -101,7 +101,7 @@ def test_one_that_is_stopped_ends_at_once() -> None:
         files = state.root / "out", state.root / "log"
         until_s = asyncio.get_running_loop().time() + 60
         running = asyncio.create_task(aside.run(RELEASE, [], *files, until_s=until_s))
-        while aside._pidfd is None:  # noqa: ASYNC110 - nothing tells of a start
+        while aside._running is None:  # noqa: ASYNC110 - nothing tells of a start
             await asyncio.sleep(0.01)
         aside.stop()
         return await running

@@ -9,10 +9,10 @@ from msgspec import structs
 from shared import entries as e
 from shared import messages as m
 from shared.config import Risk, load
+from shared.risk import HALTS, Limits
 from supervisor.accounts import Accounts
 from supervisor.board import RECENT_MAX, Board
 from supervisor.effects import Moment, Publish, Submit, Write, WriteFirst
-from supervisor.risk import Limits
 
 LANE = "BTC/5m"
 
@@ -41,6 +41,21 @@ def test_an_operators_pause_closes_entries() -> None:
     still.do(still.desk.pause, True, "uid:1000", "lunch")
     still.feeds("gone")
     assert closed(still) == "paused"
+
+
+def test_every_halt_has_a_word_that_a_replay_knows() -> None:
+    """By it alone, on the tick, an account on paper knows that not even an exit leaves."""
+    words = set()
+    for entry in (
+        e.Control(1, False, "uid:1", "news", halted=True, op="op"),
+        e.Flatten("op", (BTC,), "uid:1", "news"),
+        e.Standing(True, False, "XX"),
+    ):
+        still = a_trading_desk()
+        still.desk.board.apply(entry)
+        assert closed(still) == still.desk.board.halted(BTC)
+        words.add(closed(still))
+    assert words == HALTS
 
 
 @pytest.mark.parametrize("feed", ["market", "user", "prices"])
@@ -80,7 +95,7 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     still.feeds()
     still.price()
     assert closed(still) == "balance_unknown"
-    still.do(still.desk.dealing.on_balance, 1)
+    still.do(still.desk.reconciling.on_balance, 1)
     assert closed(still) == "standing_unknown"
     still.may_trade()
     assert closed(still) == ""

@@ -361,6 +361,21 @@ def test_our_own_wish_is_not_news(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_wish_that_follows_our_own_at_once_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's file takes the place of ours in the moment it is there: it is not taken for ours."""
+    looked_at, path = a_file(tmp_path)
+    theirs, rename = tmp_path / "theirs", os.rename
+    theirs.write_bytes(wish_text(generation=8))
+
+    def overtaken(*names: Path) -> None:
+        rename(*names)
+        rename(theirs, path)
+
+    monkeypatch.setattr(os, "rename", overtaken)
+    looked_at.write(Wish(7, False))
+    assert looked_at.changed() == Wish(8, True, "news")
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     """Where it cannot be put, the old one stands and nothing is left beside it."""
     path = tmp_path / "status.json"

@@ -12,8 +12,8 @@ from kit.still_desk import BTC, ETH, R1, R2, START_S, StillDesk, a_trading_desk,
 from shared import entries as e
 from shared import messages as m
 from shared import wire
+from shared.risk import INTENTS_MAX
 from supervisor import effects as fx
-from supervisor.admission import MAX_INTENTS
 from supervisor.gates import EXCUSED
 from supervisor.slotstate import Flight
 from supervisor.venue.requests import Answer, VenueOrder
@@ -195,14 +195,14 @@ def test_a_cancel_is_on_the_disk_before_it_leaves() -> None:
     still = asked()
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(5)
     still.slow_disk = True
     still.answer(m.Cancel(order))
     assert still.said(e.Cancelling) == [e.Cancelling(order, BTC, 1_784_851_220_000, "decision", last(still).by)]
-    assert still.wanted(fx.Withdraw) == []
+    assert still.wanted(fx.CancelOrder) == []
     still.sync()
-    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order)]
+    assert still.wanted(fx.CancelOrder) == [fx.CancelOrder(order)]
 
 
 def test_a_decision_of_which_nothing_is_allowed_is_a_hold_with_reasons() -> None:
@@ -237,25 +237,25 @@ def test_each_leg_is_judged_with_the_legs_before_it() -> None:
 def test_no_decision_holds_more_wishes_than_the_bound() -> None:
     """The rest is refused, whatever it is."""
     still = asked()
-    still.answer(*[buy(470_000 - 10_000 * leg, 5) for leg in range(MAX_INTENTS + 1)])
-    assert len(still.wanted(fx.Submit)) == MAX_INTENTS
+    still.answer(*[buy(470_000 - 10_000 * leg, 5) for leg in range(INTENTS_MAX + 1)])
+    assert len(still.wanted(fx.Submit)) == INTENTS_MAX
     assert last(still).denied == ("8 too_many_intents: a decision may hold 8",)
 
 
-def test_a_release_that_withdraws_without_end_is_stopped_and_heard_again_a_minute_later() -> None:
-    """Counted over all slots; the order it may not withdraw any more rests, and the gate counts the wish."""
+def test_a_release_that_cancels_without_end_is_stopped_and_heard_again_a_minute_later() -> None:
+    """Counted over all slots; the order it may not cancel any more rests, and the gate counts the wish."""
     still = asked()
     still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=1)
     still.answer(buy(470_000, 5), buy(460_000, 5))
     first, second = (submit.order_id for submit in still.wanted(fx.Submit)[-2:])
     for order in (first, second):
-        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+        still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(5)
     still.answer(m.Cancel(first), m.Cancel(second))
     assert last(still).denied == ("1 cancel_rate: 1 cancels in the last minute, the limit is 1",)
     assert "cancel_rate" not in EXCUSED
-    still.do(still.desk.dealing.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
-    still.do(still.desk.dealing.on_lookup, first, VenueOrder(first, "", "BUY", 0, 0, 0, False), [])
+    still.do(still.desk.executions.on_cancel_answer, first, Answer("accepted", order_id=first), 900)
+    still.do(still.desk.executions.on_lookup, first, VenueOrder(first, "", "BUY", 0, 0, 0, False), [])
     still.to_s(80)
     still.jump(5)
     still.answer(m.Cancel(second))
@@ -270,7 +270,7 @@ def test_orders_are_counted_over_a_minute_of_market_time() -> None:
     still.answer(buy(470_000, 5), name=ETH)
     assert last(still).denied == ("0 order_rate: 2 orders in the last minute, the limit is 2",)
     for placing in still.said(e.Placing):
-        still.do(still.desk.dealing.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
+        still.do(still.desk.executions.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
     still.to_s(76)
     still.price(asset="ETH")
     still.jump(5)
@@ -284,7 +284,7 @@ def test_a_wish_that_is_too_many_only_with_those_of_the_release_before_is_named_
     still.desk.board.limits = replace(still.desk.board.limits, orders_per_minute=2)
     still.answer(buy(470_000, 5), buy(460_000, 5))
     for placing in still.said(e.Placing):
-        still.do(still.desk.dealing.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
+        still.do(still.desk.executions.on_answer, placing.order_id, Answer("rejected", reason="no"), 9)
     green = still.deploy(R2)
     still.employ(green)
     still.jump(5)

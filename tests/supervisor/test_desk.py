@@ -21,9 +21,9 @@ def a_desk_that_holds() -> tuple[StillDesk, str]:
     still.jump(5)
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     leg = TradeLeg("t1", order, tokens(BTC)[0], "BUY", 470_000, 4_000_000, True, "MATCHED")
-    still.do(still.desk.dealing.on_leg, leg)
+    still.do(still.desk.executions.on_leg, leg)
     return still, order
 
 

@@ -60,7 +60,7 @@ def acted(
             if watched:
                 venue.answer = lambda asked: heard(noted(state, asked))  # type: ignore[method-assign]
             signatory = Signatory(Credentials(KEY))
-            return await direct._act(Settings(venue=venue.settings(2.0)), state, signatory, WISH), venue
+            return await direct._act(Settings(venue=venue.settings()), state, signatory, WISH), venue
 
     return asyncio.run(play())
 

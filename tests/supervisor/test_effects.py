@@ -57,10 +57,10 @@ def test_the_desk_wishes_for_every_kind() -> None:
     still.jump(1)
     still.answer(buy(460_000), buy(470_000))
     for order in [submit.order_id for submit in still.wanted(fx.Submit)]:
-        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+        still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.jump(1)
     still.answer(m.Cancel(order))
-    still.do(still.desk.dealing.on_cancel_answer, order, Answer("unknown"), 9)
+    still.do(still.desk.executions.on_cancel_answer, order, Answer("unknown"), 9)
     still.book(500_000, 490_000)
     still.desk.standing.ask()
     still.desk.board.lifelines.owe(still.mono_ns, still.mono_ns)

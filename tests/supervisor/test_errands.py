@@ -70,16 +70,16 @@ def test_an_orders_answer_is_told_with_how_long_it_took(verdict: Any) -> None:
     sent.gateway.place.return_value = answer
     sent.off(fx.Submit(ORDER, b"body"))
     sent.gateway.place.assert_awaited_once_with(b"body")
-    sent.desk.dealing.on_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
+    sent.desk.executions.on_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
 
 
 def test_a_cancels_answer_is_told_with_how_long_it_took() -> None:
     """Of that order."""
     sent, answer = Sent(), Answer("accepted", order_id=ORDER)
     sent.gateway.cancel.return_value = answer
-    sent.off(fx.Withdraw(ORDER))
+    sent.off(fx.CancelOrder(ORDER))
     sent.gateway.cancel.assert_awaited_once_with(ORDER)
-    sent.desk.dealing.on_cancel_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
+    sent.desk.executions.on_cancel_answer.assert_called_once_with(NOW, ORDER, answer, 3_000)
 
 
 @pytest.mark.parametrize("effect", [fx.Submit(ORDER, b"body"), fx.Batch((fx.Submit(ORDER, b"body"),))])
@@ -94,7 +94,7 @@ def test_an_order_was_sent_no_later_than_its_answer_says(effect: fx.Submit | fx.
 
     asked = sent.gateway, sent.discovery, sent.books.append, sent.replays, sent.inquiry
     asyncio.run(errands.ERRANDS[type(effect)](Errands(sent.desk, turn, clock, *asked), effect))
-    (now, _, _, took_us), _ = sent.desk.dealing.on_answer.call_args
+    (now, _, _, took_us), _ = sent.desk.executions.on_answer.call_args
     assert now.mono_ns - took_us * 1_000 <= 3_000_000, "the clock's first look, before it was sent"
 
 
@@ -114,7 +114,7 @@ def test_a_look_up_tells_what_was_found_of_order_and_trades() -> None:
     sent.gateway.look_up.return_value = (found, [leg])
     sent.off(fx.LookUp(ORDER))
     sent.gateway.look_up.assert_awaited_once_with(ORDER, CONDITION)
-    sent.desk.dealing.on_lookup.assert_called_once_with(NOW, ORDER, found, [leg])
+    sent.desk.executions.on_lookup.assert_called_once_with(NOW, ORDER, found, [leg])
 
 
 def test_a_look_up_that_failed_tells_nothing() -> None:
@@ -122,7 +122,7 @@ def test_a_look_up_that_failed_tells_nothing() -> None:
     sent = asking_about_an_order()
     sent.gateway.look_up.side_effect = VenueRefused("HTTP 500")
     sent.off(fx.LookUp(ORDER))
-    sent.desk.dealing.on_lookup.assert_not_called()
+    sent.desk.executions.on_lookup.assert_not_called()
 
 
 def test_nothing_is_looked_up_without_a_key_or_a_market() -> None:
@@ -146,7 +146,7 @@ def test_catching_up_goes_on_until_it_works(monkeypatch: pytest.MonkeyPatch) -> 
     sent.gateway.open_orders.side_effect = [VenueRefused("HTTP 502"), [resting]]
     sent.off(fx.CatchUp(5))
     assert [call.args for call in sent.gateway.trades.await_args_list] == [("after=5",)] * 4
-    sent.desk.dealing.on_caught_up.assert_called_once_with(NOW, ["new"], {ORDER})
+    sent.desk.catching_up.on_caught_up.assert_called_once_with(NOW, ["new"], {ORDER})
 
 
 def test_catching_up_waits_for_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_catching_up_waits_for_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
             await waiting
 
     asyncio.run(scenario())
-    sent.desk.dealing.on_caught_up.assert_called_once_with(NOW, [], set())
+    sent.desk.catching_up.on_caught_up.assert_called_once_with(NOW, [], set())
 
 
 def test_our_books_and_the_venues_are_asked_for_in_one_errand() -> None:

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import pytest
 from kit.answers import GOODBYE, Script, answering, ok, reply
-from kit.channels import Act, Floor, channel_floor
+from kit.channels import Act, Floor, a_closed_door, channel_floor
 from kit.recordings import API_KEY, CONDITION, DOWN, START_S, UP, recording
 from websockets.asyncio.server import ServerConnection
 
@@ -179,13 +180,13 @@ def test_a_venue_that_is_not_there_is_tried_until_it_is() -> None:
     """Each failed try is told with its reason."""
 
     async def scenario() -> Heard:
-        async with channel_floor() as floor:
-            url, port = floor.url, int(floor.url.rpartition(":")[2])
+        floor, door = Floor(), a_closed_door()
         heard = Heard(floor)
+        url = f"ws://127.0.0.1:{door.getsockname()[1]}"
         channel = Channel(url, greet=lambda: ["hello"], heard=heard.frame, there=heard.state)
         async with running(channel):
             await floor.until(lambda: len(heard.states) >= 2)
-            async with channel_floor(port=port) as back:
+            async with channel_floor(door=door) as back:
                 await floor.until(lambda: "" in heard.states)
                 await back.until(lambda: back.heard and back.heard[0])
         return heard
@@ -269,9 +270,11 @@ def test_a_channel_pings_where_the_venue_wants_it(monkeypatch: pytest.MonkeyPatc
 def test_a_channel_ends_when_it_is_told_to_while_frames_pour_in(after: int) -> None:
     """A cancel that meets a frame is not lost: wherever in the stream it comes, also from the frame's own handler."""
 
-    async def act(floor: Floor, socket: ServerConnection, number: int) -> None:
+    async def act(floor: Floor, connection: ServerConnection, number: int) -> None:
+        line = connection.transport.get_extra_info("socket")
+        line.setsockopt(SOL_SOCKET, SO_SNDBUF, 1 << 16)  # else megabytes are sent before the loop goes on
         while True:
-            await socket.send("x" * 200)
+            await connection.send("x" * 200)
 
     async def scenario(inside: bool) -> None:
         async with channel_floor(act) as floor:
@@ -314,6 +317,51 @@ def test_a_channel_that_is_given_up_comes_back() -> None:
     heard = asyncio.run(scenario())
     assert heard.states[:3] == ["", "it tells nothing", ""]
     assert heard.whose[1] == "ours"
+
+
+def test_a_channel_that_is_given_up_has_one_reason_whatever_the_venue_does() -> None:
+    """A venue that tells nothing may not agree to the end either: it is cut, and the reason stays ours."""
+
+    async def scenario() -> Heard:
+        reads_no_more = asyncio.Event()
+
+        async def deaf(floor: Floor, socket: ServerConnection, number: int) -> None:
+            await floor.until(lambda: floor.heard[number])
+            if number == 0:
+                socket.transport.pause_reading()
+                reads_no_more.set()
+
+        async with channel_floor(deaf) as floor:
+            heard = Heard(floor)
+            channel = a_channel(floor, heard)
+            async with running(channel):
+                await reads_no_more.wait()
+                await floor.until(lambda: heard.states)
+                await channel.give_up("it tells nothing")
+                await floor.until(lambda: len(floor.heard) == 2 and floor.heard[1])
+            return heard
+
+    heard = asyncio.run(scenario())
+    assert heard.states[:3] == ["", "it tells nothing", ""]
+    assert heard.whose[1] == "ours"
+
+
+def test_what_was_given_up_before_it_was_there_is_not_the_next_ones_end() -> None:
+    """Nothing was ended then: when the connection that was being made ends, its own reason is told."""
+
+    async def scenario() -> Heard:
+        async with channel_floor(close) as floor:
+            heard = Heard(floor)
+            channel = a_channel(floor, heard)
+            async with running(channel):
+                await asyncio.sleep(0)  # it begins to connect
+                await channel.give_up("too early")
+                await floor.until(lambda: len(heard.states) > 1)
+            return heard
+
+    heard = asyncio.run(scenario())
+    assert heard.states[:2] == ["", "closed by the venue"]
+    assert heard.whose[1] == "venue"
 
 
 def test_what_is_sent_while_nobody_is_there_is_dropped() -> None:

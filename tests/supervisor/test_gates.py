@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from shared import risk
 from shared.config import Expect, Gates
 from shared.units import MICRO
-from supervisor import risk
 from supervisor.comparing import Difference, Summary
 from supervisor.gates import (
     DIFFERENCES,

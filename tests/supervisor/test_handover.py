@@ -89,7 +89,7 @@ def test_no_slot_changes_hands_with_an_order_in_flight() -> None:
     assert still.state().phase == "quiescing"
     assert still.desk.handover.waiting() == {BTC: "1 requests are in flight"}
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     assert still.state().owner == green
 
 
@@ -118,9 +118,9 @@ def test_no_slot_changes_hands_with_an_order_unknown() -> None:
     still.ready(green)
     still.answer(buy())
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_answer, order, Answer("unknown", reason="timeout"), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("unknown", reason="timeout"), 900)
     assert still.desk.handover.waiting() == {BTC: "an order of it is unknown"}
-    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no"), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("rejected", reason="no"), 900)
     assert still.state().owner == green
 
 
@@ -130,8 +130,8 @@ def test_a_boundary_says_everything_that_stood_when_the_slot_crossed() -> None:
     still.jump(5)
     still.answer(buy(470_000))
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
-    still.do(still.desk.dealing.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
     still.employ(still.deploy())
     boundary, grant = still.journal[-3].entry, still.journal[-2].entry
     assert isinstance(boundary, e.Boundary)
@@ -350,7 +350,7 @@ def test_no_slot_moves_while_the_venue_takes_no_orders(away: str, why: str) -> N
     still.jump(5)
     still.answer(buy(480_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no", away=away), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("rejected", reason="no", away=away), 900)
     assert why in why_not(still)
     still.jump(30.5)
     still.price()
@@ -363,11 +363,11 @@ def test_drain_waits_for_resting_orders_and_market_close_for_positions() -> None
     still.jump(5)
     still.answer(buy(480_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     assert (why_not(still), why_not(still, "drain")) == ("", "orders of it rest")
     token = tokens(BTC)[0]
     leg = TradeLeg("t1", order, token, "BUY", 480_000, 10_000_000, True, "MATCHED")
-    still.do(still.desk.dealing.on_leg, leg)
+    still.do(still.desk.executions.on_leg, leg)
     assert (why_not(still, "drain"), why_not(still, "market-close")) == (
         "",
         "it holds a position until its window ends",

@@ -20,11 +20,11 @@ from py_order_utils.builders import OrderBuilder
 
 from deploy.rehearsal.posted import read_posted, struct_of
 from deploy.rehearsal.signatures import BEFORE_V2, order_hash, order_signer
+from shared.amounts import order_amounts
 from shared.config import Faults, Venue
 from shared.messages import Place
 from supervisor.admission import Draft
 from supervisor.legacy import CUT_OVER, FEE_BPS, LegacySigner
-from supervisor.venue.requests import order_amounts
 
 HERE = Venue(clob="http://127.0.0.1:9")
 

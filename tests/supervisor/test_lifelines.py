@@ -88,7 +88,7 @@ def test_a_user_channel_that_tells_nothing_closes_entries_and_is_connected_anew(
     still.jump(5)
     still.answer(buy(470_000))
     order_id = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", "live", order_id), 900)
+    still.do(still.desk.executions.on_answer, order_id, Answer("accepted", "live", order_id), 900)
     for _ in range(11):
         still.jump(1)
         still.price()

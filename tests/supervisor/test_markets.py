@@ -319,8 +319,8 @@ def a_desk_with_a_position() -> StillDesk:
     still.jump(5)
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
-    still.do(still.desk.dealing.on_leg, TradeLeg("t1", order, UP, "BUY", 470_000, 10_000_000, True, "CONFIRMED"))
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_leg, TradeLeg("t1", order, UP, "BUY", 470_000, 10_000_000, True, "CONFIRMED"))
     still.to_s(310)
     return still
 
@@ -345,7 +345,7 @@ def test_a_window_is_paid_only_once_every_trade_in_it_is_known() -> None:
     still.jump(1)
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.do(still.desk.markets.on_feed, "user", "closed by the venue")
     still.to_s(310)
     still.do(still.desk.markets.on_market, [MarketResolved("0x", UP)])
@@ -379,7 +379,7 @@ def test_a_resolved_windows_order_no_longer_blocks_its_slot() -> None:
     still.jump(1)
     still.answer(buy(470_000))
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("unknown", reason="timeout"), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("unknown", reason="timeout"), 900)
     assert still.state().blocked
     still.to_s(301)
     still.do(still.desk.markets.on_market, [MarketResolved("0x", DOWN)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from kit.deaths import CRASHED, KILLED
 from kit.still_desk import BTC, ETH, R1, R2, R3, START_S, StillDesk, a_trading_desk, buy, loaded
 from kit.trading import a_placing
 from msgspec import structs
@@ -16,6 +17,7 @@ from shared import messages as m
 from supervisor import effects as fx
 from supervisor.board import NO_DECISION
 from supervisor.crew import RESPAWN_S, STEADY_S
+from supervisor.death import Death
 from supervisor.gates import Tried
 from supervisor.operation import Operation
 from supervisor.operations import KEPT
@@ -123,14 +125,14 @@ def test_a_deploy_ends_with_the_new_release_trading_and_every_tick_decided() -> 
     still = retiring()
     assert still.accounts.active == e.Active(R2.release, "op1")
     assert still.wanted(fx.Tell)[-1] == fx.Tell(BLUE, m.Retire(f"{R2.release} took over"))
-    still.lose(BLUE, "exit 0")
+    still.lose(BLUE, Death(0))
     assert (operation(still).result, operation(still).flips, operation(still).fault) == ("OK", 2, "")
     assert (still.desk.operations.blue, still.desk.operations.green) == (GREEN, "")
     assert [step.phase for step in still.said(e.Step) if step.op == "op1"] == [
         *("spawning", "warming", "flipping", "attesting", "retiring", "idle", "done"),
     ]
     assert {outcome.kind for outcome in still.said(e.OutcomeOf)} == {"HOLD"}
-    assert still.said(e.Worker)[-1] == e.Worker(BLUE, R1.release, 100, "retired", "exit 0")
+    assert still.said(e.Worker)[-1] == e.Worker(BLUE, R1.release, 100, "retired", "exit code 0")
 
 
 def test_each_part_of_a_deploy_says_how_long_it_took() -> None:
@@ -165,7 +167,7 @@ def test_a_rollback_is_the_same_walk_under_the_next_epoch() -> None:
 def test_the_candidate_dies_before_the_first_boundary(phase: str) -> None:
     """Nothing changed: the active worker owns every slot under its own epoch."""
     still = PHASES[phase]()
-    still.lose(GREEN, "killed by SIGSEGV")
+    still.lose(GREEN, CRASHED)
     assert (operation(still).result, operation(still).flips) == ("GATE_FAILED", 0)
     assert operation(still).fault == f"its worker {GREEN} is gone: killed by SIGSEGV"
     assert still.owners() == {BLUE}
@@ -504,7 +506,7 @@ def test_the_old_worker_stays_until_the_new_one_has_answered_a_tick() -> None:
     still.do(still.desk.operations.on_attested, GREEN, m.Attested(R2.release, said))
     still.jump(1)
     assert operation(still).phase == "attesting"
-    still.lose(GREEN, "it cannot bear a live market")
+    still.lose(GREEN, Death(1, "it cannot bear a live market"))
     come_to_rest(still)
     assert operation(still).result == "ROLLED_BACK"
     assert still.owners() == {BLUE}
@@ -870,7 +872,7 @@ def test_a_breach_in_the_bake_takes_the_ring_back() -> None:
     assert sorted(state.epoch for state in still.desk.turns.slots.values()) == [1, 3]
 
 
-def withdraw_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[str]:
+def cancel_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[str]:
     """The owner of a slot takes so many orders of its own back on each tick; what risk said of it."""
     for number in range(ticks):
         still.jump(5)
@@ -884,8 +886,8 @@ def withdraw_on(still: StillDesk, name: str, ticks: int, each: int = 4) -> list[
             still.answer(name=slot, uid=GREEN if still.state(slot).owner == BLUE else BLUE)
         for order_id in ids:
             gone = Answer("accepted", order_id=order_id)
-            still.do(still.desk.dealing.on_cancel_answer, order_id, gone, 900)
-            still.do(still.desk.dealing.on_report, OrderReport(order_id, "closed", 0, "CANCELED"))
+            still.do(still.desk.executions.on_cancel_answer, order_id, gone, 900)
+            still.do(still.desk.executions.on_report, OrderReport(order_id, "closed", 0, "CANCELED"))
         still.hold()
     still.jump(0.2)
     return [word for outcome in still.said(e.OutcomeOf) for word in outcome.denied]
@@ -896,7 +898,7 @@ def test_a_build_that_cancels_without_end_is_stopped_by_the_cap_and_taken_back()
     still = in_bake()
     (name,) = operation(still).rings[0]
     still.desk.board.limits = replace(still.desk.board.limits, cancels_per_minute=6)
-    denied = withdraw_on(still, name, 5)
+    denied = cancel_on(still, name, 5)
     assert [cancel.cause for cancel in still.said(e.Cancelling)] == ["decision"] * 6
     assert len(denied) == 14 and all("cancel_rate: 6 cancels in the last minute" in word for word in denied)
     still.hold()
@@ -1059,7 +1061,7 @@ def test_the_active_worker_that_dies_in_the_bake_is_brought_back_beside_the_cand
     """The candidate keeps its ring; the other slots wait for another worker of their own release."""
     still = in_bake()
     first, second = (ring[0] for ring in operation(still).rings)
-    still.lose(BLUE, "killed by SIGKILL")
+    still.lose(BLUE, KILLED)
     still.jump(0.25)
     again = still.desk.operations.blue
     still.employ(again)

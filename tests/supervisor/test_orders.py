@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.trading import an_order
 
-from shared.messages import Outcome, Place, Side
-from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, same_way, step
+from supervisor.orders import Fills, Gone, Lives, Matched, Order, OrderEvent, Unanswered, Unfills, step
 
 EVENTS = st.one_of(
     st.builds(Lives, st.frozensets(st.sampled_from(["t1", "t2"]), max_size=2)),
@@ -82,14 +81,3 @@ def test_whatever_happens_the_count_is_of_the_fills(events: list[OrderEvent]) ->
 def test_an_immediate_order_that_matched_nothing_is_over(kind: str) -> None:
     """Nothing announced, nothing to wait for."""
     assert through(an_order(kind=kind), Matched()).state == "closed"
-
-
-@pytest.mark.parametrize(
-    ("outcome", "side", "same"),
-    [("Up", "BUY", True), ("Down", "SELL", True), ("Up", "SELL", False), ("Down", "BUY", False)],
-)
-def test_to_sell_down_is_to_buy_up(outcome: Outcome, side: Side, same: bool) -> None:
-    """The two tokens of a market are one book."""
-    up = an_order(outcome="Up", side="BUY")
-    assert same_way(up, an_order(outcome=outcome, side=side)) == same
-    assert same_way(Place(outcome, side, 1, 1, "GTC"), up) == same

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy.rehearsal import buckets
@@ -74,7 +74,12 @@ def test_a_clock_that_stands_or_steps_back_makes_no_tokens() -> None:
     assert bucket.there(after(0.1)) == 20
 
 
-@given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 15)), max_size=200), st.sampled_from([1.0, 60.0]))
+SPEEDS = st.sampled_from([1.0, 60.0]) | st.floats(0.1, 100)
+ASKED = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 15)), max_size=200)
+
+
+@given(ASKED, SPEEDS)
+@example([(0, 15)] * 4 + [(30, 1), (45, 2)], 1.0)  # a token at the very moment at which it is there
 def test_what_passes_our_bucket_passes_the_venues(asked: list[tuple[int, int]], speed: float) -> None:
     """Whenever and however many are asked for: the rehearsal venue's own arithmetic never refuses one."""
     venue, ours = Buckets(STANDARD, speed), pace(RATE, BURST, speed, ORDERS).bucket
@@ -202,3 +207,15 @@ def test_no_tier_widens_the_pace_beyond_the_settings() -> None:
     fast = pace(600, 900, 60.0, ORDERS)
     fast.hear(Answer("accepted", tier="standard"), T0)
     assert (fast.bucket.rate, fast.bucket.burst) == (RATE * 60, BURST * 60)
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.02, 2.01, 60.0])
+def test_a_pace_at_any_speed_is_no_wider_than_the_venues(speed: float) -> None:
+    """Sizes are whole: what a rehearsal's speed makes of them is rounded down."""
+    venue, slow, fast = Buckets(STANDARD, speed), pace(RATE, BURST, speed), pace(600, 900, speed)
+    venue.orders("me", 1, T0)
+    theirs = venue._buckets["me", "order"]
+    fast.hear(Answer("accepted", tier="standard"), T0)
+    for ours in (slow.bucket, fast.bucket):
+        assert ours.rate <= theirs.rate < ours.rate + 1
+        assert ours.burst <= theirs.burst < ours.burst + 1

@@ -60,7 +60,7 @@ def an_order(still: StillDesk) -> VenueOrder:
     still.jump(5)
     still.answer(buy(470_000))
     order_id = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", "live", order_id), 900)
+    still.do(still.desk.executions.on_answer, order_id, Answer("accepted", "live", order_id), 900)
     still.desk.board.lifelines.hear(still.mono_ns)
     return VenueOrder(order_id, tokens(BTC)[0], "BUY", 470_000, 10_000_000, 0, True)
 
@@ -71,9 +71,17 @@ def test_nothing_is_asked_before_our_cash_is_known() -> None:
     still.begin()
     still.jump(60)
     assert still.wanted(fx.Reconcile) == []
-    still.do(still.desk.dealing.on_balance, CASH)
+    still.do(still.desk.reconciling.on_balance, CASH)
     still.do(still.desk.on_time)
     assert len(still.wanted(fx.Reconcile)) == 1
+
+
+def test_the_first_balance_is_taken_over_and_later_ones_are_not() -> None:
+    """Our own sums stand."""
+    still = a_trading_desk()
+    assert still.accounts.cash_micro == CASH
+    still.do(still.desk.reconciling.on_balance, CASH - 1)
+    assert (still.accounts.cash_micro, len(still.said(e.Balance))) == (CASH, 1)
 
 
 def test_rounds_come_at_their_pace_and_one_at_a_time() -> None:
@@ -230,15 +238,15 @@ def test_an_order_that_outlived_our_books_is_taken_back() -> None:
     """It is ours, and closed in our books: the cancel is written down first, and what was done is told."""
     still = a_trading_desk()
     order = an_order(still)
-    still.do(still.desk.dealing.on_report, OrderReport(order.order_id, "closed", 0, "CANCELED"))
+    still.do(still.desk.executions.on_report, OrderReport(order.order_id, "closed", 0, "CANCELED"))
     kept = replace(NOTHING, resting=(order,))
     rounds(still, kept, PERSISTS - 1)
-    assert still.wanted(fx.Withdraw) == []
+    assert still.wanted(fx.CancelOrder) == []
     still.slow_disk = True
     rounds(still, kept)
-    assert (still.wanted(fx.Withdraw), still.said(e.Cancelling)[-1].cause) == ([], "reconciliation")
+    assert (still.wanted(fx.CancelOrder), still.said(e.Cancelling)[-1].cause) == ([], "reconciliation")
     still.sync()
-    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order.order_id)]
+    assert still.wanted(fx.CancelOrder) == [fx.CancelOrder(order.order_id)]
     assert [repair.order_id for repair in still.said(e.Repair)] == [order.order_id]
 
 
@@ -249,7 +257,7 @@ def test_foreign_orders_are_told_once_each_and_never_touched() -> None:
     rounds(still, replace(NOTHING, resting=(stranger,)), PERSISTS + 1)
     assert [reconciled.foreign for reconciled in still.said(e.Reconciled)] == [(stranger.order_id,), (), (), ()]
     assert alarms(still) == [f"this key has orders that are not ours: {stranger.order_id}"]
-    assert (still.wanted(fx.Withdraw), still.wanted(fx.LookUp), entries(still)) == ([], [], "")
+    assert (still.wanted(fx.CancelOrder), still.wanted(fx.LookUp), entries(still)) == ([], [], "")
     assert report.status(still.desk, 0)["reconciled"]["foreign"] == [stranger.order_id]
 
 

@@ -27,9 +27,9 @@ def a_desk_that_holds() -> StillDesk:
     still.answer(buy(470_000))
     still.hold()
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     leg = TradeLeg("t1", order, tokens(BTC)[0], "BUY", 470_000, 4_000_000, True, "MATCHED")
-    still.do(still.desk.dealing.on_leg, leg)
+    still.do(still.desk.executions.on_leg, leg)
     return still
 
 
@@ -96,9 +96,9 @@ def test_the_status_says_what_the_venue_does_not_take() -> None:
         "tier": "",
     }
     order = still.accounts.resting()[0].order_id
-    dealing = still.desk.dealing
-    still.do(dealing.on_cancel_answer, order, Answer("unknown", reason="no", mode="too_many", wait_s=3), 900)
-    still.do(dealing.on_answer, order, Answer("rejected", reason="no", mode="restarting", wait_s=9), 900)
+    executions = still.desk.executions
+    still.do(executions.on_cancel_answer, order, Answer("unknown", reason="no", mode="too_many", wait_s=3), 900)
+    still.do(executions.on_answer, order, Answer("rejected", reason="no", mode="restarting", wait_s=9), 900)
     assert report.status(still.desk, WALL_NS)["venue"] == {
         "orders": "the venue restarts; asked again in 9.0 s",
         "cancels": "the venue's rate limit is used up; asked again in 3.0 s",
@@ -191,14 +191,14 @@ def blocked(still: StillDesk) -> None:
     """An order of the slot is unknown."""
     still.jump(5)
     still.answer(buy(470_000))
-    still.do(still.desk.dealing.on_answer, next(iter(still.accounts.orders)), Answer("unknown"), 9)
+    still.do(still.desk.executions.on_answer, next(iter(still.accounts.orders)), Answer("unknown"), 9)
 
 
 def resting(still: StillDesk) -> None:
     """An order of the slot rests."""
     still.jump(5)
     still.answer(buy(470_000))
-    still.do(still.desk.dealing.on_answer, next(iter(still.accounts.orders)), Answer("accepted", "live"), 9)
+    still.do(still.desk.executions.on_answer, next(iter(still.accounts.orders)), Answer("accepted", "live"), 9)
 
 
 def handed_over(still: StillDesk) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from kit.deaths import CRASHED, KILLED
 from kit.still_desk import BTC, R1, R2, STRAIGHT, StillDesk, a_trading_desk
 from msgspec import structs
 
 from shared import entries as e
 from shared import messages as m
 from supervisor import effects as fx
+from supervisor.death import Death
 from supervisor.staff import Staff
 
 STOOD_BY = structs.replace(STRAIGHT, standby=True)
@@ -50,7 +54,7 @@ def test_a_standby_takes_over_at_once_and_the_tick_is_its_own(how: str) -> None:
     still.jump(5)
     tick = still.asked().tick
     if how == "dies":
-        still.lose(BLUE, "killed by SIGKILL")
+        still.lose(BLUE, KILLED)
     else:
         still.do(lambda now: still.desk.operations.fence(BLUE, "missed 2 deadlines in a row on BTC/5m"))
     still.beat(STANDBY)
@@ -64,7 +68,7 @@ def test_a_standby_takes_over_at_once_and_the_tick_is_its_own(how: str) -> None:
 def test_a_standby_that_dies_costs_nothing_and_comes_back_in_its_own_time() -> None:
     """A release whose workers die early is given a little longer each time."""
     still = a_desk()
-    still.lose(STANDBY, "killed by SIGKILL")
+    still.lose(STANDBY, KILLED)
     assert (staff(still).standby, still.owners()) == ("", {BLUE})
     still.jump(0.1)
     assert staff(still).standby == ""
@@ -76,8 +80,8 @@ def test_another_release_dying_does_not_hold_the_active_one_up() -> None:
     """Each release has its own patience."""
     still = a_trading_desk()
     for number in range(4):
-        still.lose(still.deploy(R2, f"op{number}"), "killed by SIGSEGV")
-    still.lose(BLUE, "killed by SIGKILL")
+        still.lose(still.deploy(R2, f"op{number}"), CRASHED)
+    still.lose(BLUE, KILLED)
     still.jump(0.25)
     assert still.wanted(fx.Spawn)[-1].release == R1.release
 
@@ -90,7 +94,7 @@ def test_the_standby_goes_with_its_release() -> None:
     still.hold()
     still.attest(green)
     assert fx.Tell(STANDBY, m.Retire("its release was replaced")) in still.wants
-    still.lose(BLUE, "exit code 0")
+    still.lose(BLUE, Death(0))
     still.jump(0.1)
     assert still.wanted(fx.Spawn)[-1] == fx.Spawn(staff(still).standby, R2.release)
 
@@ -139,13 +143,13 @@ def test_a_release_that_kills_the_next_owner_the_same_way_is_rolled_back() -> No
     still.employ(green)
     still.hold()
     still.attest(green)
-    still.lose(BLUE, "exit code 0")
+    still.lose(BLUE, Death(0))
     still.jump(0.1)
     standby = staff(still).standby
     still.employ(standby)
-    still.lose(green, "raised: ZeroDivisionError at tick 1784851215000")
+    still.lose(green, Death(1, "raised: ZeroDivisionError at tick 1784851215000"))
     assert staff(still).blue == standby
-    still.lose(standby, "raised: ZeroDivisionError at tick 1784851220000")
+    still.lose(standby, Death(1, "raised: ZeroDivisionError at tick 1784851220000"))
     operation = still.desk.operations.current
     assert operation is not None
     assert (operation.verb, operation.green, operation.actor) == ("rollback", R1.release, "supervisor")
@@ -154,18 +158,18 @@ def test_a_release_that_kills_the_next_owner_the_same_way_is_rolled_back() -> No
     assert still.owners() == {still.desk.operations.green}
 
 
-@pytest.mark.parametrize("why", ["killed by SIGKILL", "killed by SIGKILL; last output: nothing"])
-def test_workers_that_somebody_else_ends_are_no_fault_of_their_release(why: str) -> None:
+@pytest.mark.parametrize("death", [KILLED, replace(KILLED, output="nothing")], ids=str)
+def test_workers_that_somebody_else_ends_are_no_fault_of_their_release(death: Death) -> None:
     """Nor are two that die of different things."""
     still = a_desk()
     green = still.deploy()
     still.employ(green)
     still.hold()
     still.attest(green)
-    still.lose(BLUE, "exit code 0")
+    still.lose(BLUE, Death(0))
     still.jump(0.1)
     standby = staff(still).standby
     still.employ(standby)
-    still.lose(green, why)
-    still.lose(standby, why)
+    still.lose(green, death)
+    still.lose(standby, death)
     assert still.desk.operations.current is None

@@ -72,8 +72,8 @@ def test_an_account_that_is_closed_only_reduces() -> None:
     still.jump(5)
     still.answer(buy())
     order_id = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", "live", order_id), 900)
-    still.do(still.desk.dealing.on_leg, _bought(order_id))
+    still.do(still.desk.executions.on_answer, order_id, Answer("accepted", "live", order_id), 900)
+    still.do(still.desk.executions.on_leg, _bought(order_id))
     still.hold()
     still.may_trade(closed_only=True)
     still.jump(5)
@@ -99,7 +99,7 @@ def test_who_does_not_answer_changes_nothing_and_is_an_alarm_once() -> None:
         assert len(still.wanted(fx.AskStanding)) == asked + 1
         still.restart()
         still.feeds()
-        still.do(still.desk.dealing.on_balance, CASH)
+        still.do(still.desk.reconciling.on_balance, CASH)
         assert still.accounts.standing is not None
         assert still.accounts.standing.blocked is blocked
 
@@ -111,7 +111,7 @@ def test_an_order_that_is_refused_for_what_we_are_lets_the_desk_ask(said: str, a
     still.jump(5)
     still.answer(buy())
     order_id = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order_id, Answer("rejected", reason=said), 900)
+    still.do(still.desk.executions.on_answer, order_id, Answer("rejected", reason=said), 900)
     assert len(still.wanted(fx.AskStanding)) == asked
 
 

@@ -13,6 +13,7 @@ from shared import entries as e
 from shared import messages as m
 from shared.config import digest
 from supervisor import effects as fx
+from supervisor.death import Death
 from supervisor.tuning import CHECK_S, KEPT, USE_S, Change, changed
 
 BLUE, GREEN = "w1-1", "w1-2"
@@ -488,7 +489,7 @@ def test_a_release_that_is_taken_back_for_its_crashes_takes_its_parameters_with_
     """Nobody is there to type anything, and the release that dies cannot be asked."""
     still = a_desk_that_moved_on()
     for _ in range(2):
-        still.lose(still.desk.operations.blue, "ZeroDivisionError")
+        still.lose(still.desk.operations.blue, Death(1, "ZeroDivisionError"))
         still.jump(3, beats=False)
         still.employ(still.desk.operations.blue)
     green = still.desk.operations.green

@@ -228,6 +228,32 @@ def test_nothing_raises_a_tick_once_the_reign_ends() -> None:
     assert ticks(still) == before
 
 
+def test_what_was_shown_and_not_answered_when_the_reign_ends_is_owned_up_to() -> None:
+    """As the next reign would; an answer that comes all the same does not count, and the next reign owes the rest."""
+    still = a_trading_desk(ticks=Ticks(deadline_s=20))
+    still.to_s(30)
+    still.jump(5)
+    still.jump(5)
+    still.desk.turns.close()
+    still.do(lambda now: still.desk.turns.own_up())
+    still.answer()
+    assert outcomes(still)[-2:] == [(30, "HOLD"), (35, "outage")]
+    assert [refused.reason for refused in still.said(e.Refused)] == ["not_outstanding"]
+    still.restart()
+    assert outcomes(still)[-2:] == [(35, "outage"), (40, "outage")]
+
+
+def test_a_tick_that_a_death_left_behind_is_owned_up_to_when_the_reign_ends() -> None:
+    """It was shown, and waits for an owner that does not come any more."""
+    still = a_trading_desk()
+    still.to_s(30)
+    still.jump(5)
+    still.lose(still.state().owner)
+    still.desk.turns.close()
+    still.do(lambda now: still.desk.turns.own_up())
+    assert outcomes(still)[-1] == (35, "outage")
+
+
 def test_an_event_after_a_windows_end_raises_nothing_in_it() -> None:
     """Even where the whole window is one snipe window."""
     still = a_trading_desk(ticks=Ticks(snipe_5m_s=300))
@@ -256,9 +282,9 @@ def test_a_tick_carries_all_a_decision_may_know_of_the_ledger() -> None:
     for name in (BTC, ETH):
         still.answer(buy(470_000), name=name)
     for order in list(still.accounts.orders):
-        still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+        still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     order = next(iter(still.accounts.orders))
-    still.do(still.desk.dealing.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
+    still.do(still.desk.executions.on_leg, TradeLeg("t1", order, "", "BUY", 470_000, 4_000_000, True, "MATCHED"))
     still.jump(5)
     tick = still.asked(BTC)
     assert (tick.owner, tick.epoch, tick.parameters, tick.entries) == ("w1-1", 1, still.desk.board.parameters, "")
@@ -333,7 +359,7 @@ def test_a_tick_that_comes_due_when_its_window_has_no_market_is_skipped_by_that_
     still.jump(3)
     order = still.wanted(fx.Submit)[-1].order_id
     still.jump(2)
-    still.do(still.desk.dealing.on_answer, order, Answer("rejected", reason="no"), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("rejected", reason="no"), 900)
     assert outcomes(still)[-3:] == [(297, "no_market"), (298, "no_market"), (299, "no_market")]
 
 
@@ -346,7 +372,7 @@ def test_a_slot_that_waits_for_an_order_goes_on_when_it_is_known() -> None:
     still.jump(5)
     assert (ticks(still)[-1], len(still.state().held)) == (15, 2)
     order = still.wanted(fx.Submit)[-1].order_id
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.hold()
     assert outcomes(still)[-2:] == [(20, "HOLD"), (25, "HOLD")]
 
@@ -361,7 +387,7 @@ def test_more_ticks_than_may_wait_cost_the_oldest() -> None:
     order = still.wanted(fx.Submit)[-1].order_id
     still.to_s(SNIPE_S + 6 + HELD_MAX + 2)
     assert outcomes(still)[-2:] == [(217, "late"), (218, "late")]
-    still.do(still.desk.dealing.on_answer, order, Answer("accepted", "live", order), 900)
+    still.do(still.desk.executions.on_answer, order, Answer("accepted", "live", order), 900)
     still.hold()
     assert [reason for tick, reason in outcomes(still) if tick > 218] == ["HOLD"] * HELD_MAX
 

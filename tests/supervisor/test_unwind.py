@@ -25,7 +25,7 @@ def sent(still: StillDesk) -> fx.Submit:
 
 def answered(still: StillDesk, order_id: str, status: str, *trades: str) -> None:
     """The venue took an order, and says how."""
-    still.do(still.desk.dealing.on_answer, order_id, Answer("accepted", status, order_id, trades), 900)
+    still.do(still.desk.executions.on_answer, order_id, Answer("accepted", status, order_id, trades), 900)
 
 
 def traded(
@@ -34,15 +34,15 @@ def traded(
     """The user channel tells of a trade of an order."""
     token = tokens(BTC)[outcome == "Down"]
     leg = TradeLeg(f"t{order_id[:8]}{size}", order_id, token, side, price, size, True, "CONFIRMED")
-    still.do(still.desk.dealing.on_leg, leg)
+    still.do(still.desk.executions.on_leg, leg)
 
 
 def canceled(still: StillDesk, verdict: Literal["accepted", "rejected", "unknown"] = "accepted") -> str:
     """The venue answers the newest cancel, and of an order that is gone that it never traded."""
-    order_id = still.wanted(fx.Withdraw)[-1].order_id
-    still.do(still.desk.dealing.on_cancel_answer, order_id, Answer(verdict, order_id=order_id), 700)
+    order_id = still.wanted(fx.CancelOrder)[-1].order_id
+    still.do(still.desk.executions.on_cancel_answer, order_id, Answer(verdict, order_id=order_id), 700)
     if verdict == "accepted":
-        still.do(still.desk.dealing.on_lookup, order_id, VenueOrder(order_id, "", "BUY", 0, 0, 0, False), [])
+        still.do(still.desk.executions.on_lookup, order_id, VenueOrder(order_id, "", "BUY", 0, 0, 0, False), [])
     return order_id
 
 
@@ -85,7 +85,7 @@ def resume(still: StillDesk) -> bool:
 # --- halt ---
 
 
-def test_a_halt_withdraws_what_rests_and_says_for_whom() -> None:
+def test_a_halt_cancels_what_rests_and_says_for_whom() -> None:
     """The cancel is durable before it leaves, and names the person's operation, not a release."""
     still = a_trading_desk()
     order_id = a_resting_order(still)
@@ -94,9 +94,9 @@ def test_a_halt_withdraws_what_rests_and_says_for_whom() -> None:
     cancel = still.said(e.Cancelling)[-1]
     assert (cancel.order_id, cancel.cause, cancel.op, cancel.by) == (order_id, "halt", "halt-1", e.NOBODY)
     assert still.said(e.Control)[-1].op == "halt-1"
-    assert not still.wanted(fx.Withdraw)
+    assert not still.wanted(fx.CancelOrder)
     still.sync()
-    assert still.wanted(fx.Withdraw) == [fx.Withdraw(order_id)]
+    assert still.wanted(fx.CancelOrder) == [fx.CancelOrder(order_id)]
 
 
 def test_nothing_of_a_release_leaves_a_halted_desk_not_even_an_exit() -> None:
@@ -112,7 +112,7 @@ def test_nothing_of_a_release_leaves_a_halted_desk_not_even_an_exit() -> None:
 
 
 def test_a_halt_lasts_over_a_restart_until_somebody_resumes() -> None:
-    """What rested when the supervisor died is withdrawn by the next one."""
+    """What rested when the supervisor died is cancelled by the next one."""
     still = a_trading_desk()
     order_id = a_resting_order(still)
     still.slow_disk = True
@@ -121,7 +121,7 @@ def test_a_halt_lasts_over_a_restart_until_somebody_resumes() -> None:
     still.restart()
     assert still.accounts.halted == "halt-1"
     still.jump(AGAIN_S)
-    assert [want.order_id for want in still.wanted(fx.Withdraw)] == [order_id]
+    assert [want.order_id for want in still.wanted(fx.CancelOrder)] == [order_id]
     assert resume(still)
     assert not still.accounts.halted
     assert not resume(still)
@@ -134,21 +134,21 @@ def test_a_cancel_that_did_not_come_through_is_sent_again_in_its_time() -> None:
     halt(still)
     canceled(still, "unknown")
     still.do(still.desk.on_time)
-    assert len(still.wanted(fx.Withdraw)) == 1
+    assert len(still.wanted(fx.CancelOrder)) == 1
     still.jump(AGAIN_S)
-    assert len(still.wanted(fx.Withdraw)) == 2
+    assert len(still.wanted(fx.CancelOrder)) == 2
 
 
-def test_an_order_that_was_on_its_way_is_withdrawn_when_it_rests() -> None:
+def test_an_order_that_was_on_its_way_is_cancelled_when_it_rests() -> None:
     """The halt came between its decision and its answer."""
     still = a_trading_desk()
     still.jump(5)
     still.answer(buy(470_000))
     halt(still)
-    assert not still.wanted(fx.Withdraw)
+    assert not still.wanted(fx.CancelOrder)
     answered(still, sent(still).order_id, "live")
     still.jump(AGAIN_S)
-    assert len(still.wanted(fx.Withdraw)) == 1
+    assert len(still.wanted(fx.CancelOrder)) == 1
 
 
 def test_a_pause_under_a_halt_ends_nothing() -> None:
@@ -205,7 +205,7 @@ def test_what_did_not_find_a_buyer_is_offered_again_a_moment_later() -> None:
     still = a_desk_that_holds()
     flatten(still)
     first = sent(still).order_id
-    still.do(still.desk.dealing.on_answer, first, Answer("rejected", reason="no orders found to match"), 900)
+    still.do(still.desk.executions.on_answer, first, Answer("rejected", reason="no orders found to match"), 900)
     still.do(still.desk.on_time)
     assert sent(still).order_id == first
     still.jump(AGAIN_S)
@@ -218,7 +218,7 @@ def test_every_sale_is_an_order_of_its_own_when_the_clock_stands_still() -> None
     flatten(still)
     for n in range(3):
         order_id = sent(still).order_id
-        still.do(still.desk.dealing.on_answer, order_id, Answer("rejected", reason="no orders found to match"), 900)
+        still.do(still.desk.executions.on_answer, order_id, Answer("rejected", reason="no orders found to match"), 900)
         if n == 1:
             still.restart(after_s=0.0)
             still.feeds()
@@ -278,7 +278,7 @@ def _hinder(still: StillDesk, hindrance: str) -> str:
         still.desk.board.write(e.Standing(True, False, "US"))
     else:
         still.answer(buy(470_000))
-        still.do(still.desk.dealing.on_answer, sent(still).order_id, Answer("unknown", reason="no answer"), 900)
+        still.do(still.desk.executions.on_answer, sent(still).order_id, Answer("unknown", reason="no answer"), 900)
         return sent(still).order_id
     return ""
 
@@ -295,7 +295,7 @@ def _mend(still: StillDesk, hindrance: str, order_id: str) -> None:
         still.desk.board.write(e.Standing(False, False, "IE"))
     else:
         still.jump(31)
-        still.do(still.desk.dealing.on_lookup, order_id, None, [])
+        still.do(still.desk.executions.on_lookup, order_id, None, [])
 
 
 def test_the_caps_on_how_many_and_how_often_do_not_hinder_a_person() -> None:
@@ -368,5 +368,5 @@ def test_where_we_may_not_trade_any_more_nothing_rests() -> None:
         a_resting_order(still)
         still.desk.board.write(standing)
         still.jump(AGAIN_S)
-        assert len(still.wanted(fx.Withdraw)) == left
+        assert len(still.wanted(fx.CancelOrder)) == left
         assert still.said(e.Cancelling)[-1].cause == "standing"

@@ -25,7 +25,7 @@ def at_the_old_venue(desk: Desk) -> None:
 def test_a_desk_trades_with_the_orders_it_is_told_to_sign(client: str, signature_type: int, start: object) -> None:
     """Orders rest, fill and are accounted for to the millionth, and the venue knows the wallet by its type."""
     settings = f"{TWO_ASSETS}[exchange]\nclient = {json.dumps(client)}\nsignature_type = {signature_type}\n"
-    with a_desk(settings=settings, start=start) as desk:  # type: ignore[arg-type]
+    with a_desk(settings=settings, unhurried=True, start=start) as desk:  # type: ignore[arg-type]
         desk.until_decided()
         (wallet,) = desk.venue_lines("wallet")
         assert wallet["signature_type"] == signature_type

@@ -30,7 +30,7 @@ def commands(*steps: int) -> str:
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
     """A desk that decides; slower than most, because what is typed takes its time."""
-    with a_desk(speed=SPEED, opened=False) as desk:
+    with a_desk(speed=SPEED, opened=False, unhurried=True) as desk:
         yield desk
 
 

@@ -32,8 +32,13 @@ flip_policy = "any"
 orders_min = 4
 rss_max_mib = 128
 trial_memory_mib = 512
+[venue]
+answer_s = 10
 """
-"""The real walk in short. An even beat makes every part as long as any other; few slots have few orders to count."""
+"""The real walk in short. An even beat makes every part as long as any other; few slots have few orders to count.
+
+A venue that a busy machine keeps waiting is given up a little later than by itself: no build is about that.
+"""
 TAPED: Final = 40
 """Ticks that are on the tape before the first build: one that crashes on a later one of it has to meet that."""
 BEFORE_IT_RUNS: Final = "preflight"
@@ -142,9 +147,9 @@ def right(bad: Bad, told: Deployed, last: str) -> bool:
 
 
 def moved(desk: Desk, reply: dict[str, Any]) -> bool:
-    """Whether any slot ever was the build's."""
-    green = (reply.get("data") or {}).get("green", "")
-    return any(grant.release == green for grant in desk.said_by(e.Grant))
+    """Whether any slot was the build's in this try; it may have come further in one before."""
+    op, green = reply.get("op", ""), (reply.get("data") or {}).get("green", "")
+    return any((grant.op, grant.release) == (op, green) for grant in desk.said_by(e.Grant))
 
 
 def passed(desk: Desk) -> None:

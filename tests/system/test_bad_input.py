@@ -22,7 +22,7 @@ TAPE_MIB: Final = 64
 
 def test_only_a_whole_newer_wish_of_the_control_file_acts() -> None:
     """Torn, of a shape nobody knows, of a past generation: named and ignored, and the last good wish stands."""
-    with a_desk() as desk:
+    with a_desk(unhurried=True) as desk:
         wish = {"generation": 1, "paused": True, "reason": "by file"}
         for text, words in (
             (json.dumps(wish)[:-7], "control.json"),
@@ -45,7 +45,7 @@ def test_only_a_whole_newer_wish_of_the_control_file_acts() -> None:
 
 def test_requests_that_cannot_be_read_are_refused_by_name() -> None:
     """Unknown verbs, broken JSON, lines without an end, lines without a bound: each gets an answer, none does harm."""
-    with a_desk(opened=False) as desk:
+    with a_desk(opened=False, unhurried=True) as desk:
         assert said(desk, b'{"verb":"dance"}\n')["code"] == "USAGE"
         assert said(desk, b'{"verb":"status","wings":2\n')["code"] == "USAGE"
         assert said(desk, b'{"verb":7}\n')["code"] == "USAGE"
@@ -59,7 +59,7 @@ def test_requests_that_cannot_be_read_are_refused_by_name() -> None:
 
 def test_frames_of_the_exchange_that_cannot_be_read_are_counted_and_survived() -> None:
     """No JSON, a book that crosses itself, prices that are no numbers: each has its alarm, and trading goes on."""
-    with Meddler() as meddler, a_desk(meddler=meddler) as desk:
+    with Meddler() as meddler, a_desk(meddler=meddler, unhurried=True) as desk:
         for channel in ("market", "user", "prices"):
             meddler.say(channel, "this is no JSON")
             eventually(lambda channel=channel: channel in alarmed(desk, "bad_frame"), f"an alarm on {channel}")
@@ -70,7 +70,7 @@ def test_frames_of_the_exchange_that_cannot_be_read_are_counted_and_survived() -
 
 def test_a_frame_beyond_the_bound_costs_the_connection_and_no_more() -> None:
     """It is not read to its end; the channel is connected again, the gap is named, and every tick has its outcome."""
-    with Meddler() as meddler, a_desk(meddler=meddler) as desk:
+    with Meddler() as meddler, a_desk(meddler=meddler, unhurried=True) as desk:
         meddler.say("market", b"[" + b" " * (5 << 20) + b"]")
         eventually(lambda: [gap for gap in desk.said_by(e.Gap) if gap.what == "market"], "the end of the gap")
         desk.until_decided()
@@ -79,7 +79,7 @@ def test_a_frame_beyond_the_bound_costs_the_connection_and_no_more() -> None:
 
 def test_a_tape_that_cannot_be_written_closes_entries_and_nothing_else() -> None:
     """The fault is named, ticks are answered, what is held is kept; with room again it mends, and a deploy passes."""
-    with a_desk(tape_mib=TAPE_MIB) as desk:
+    with a_desk(tape_mib=TAPE_MIB, unhurried=True) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         with full(desk.state.tape):
             status = desk.until(lambda s: s["tape"] != "ok", "word of the full disk")

@@ -10,13 +10,13 @@ from kit.desks import TWO_ASSETS, a_desk
 pytestmark = pytest.mark.system
 QUICK = f"{TWO_ASSETS}[deploy]\nhello_s = 4\nwarm_s = 4\n"
 """A desk that gives a worker less time than usual to greet and to read the tape."""
-PATIENT = f"{TWO_ASSETS}[deploy]\nhello_s = 60\nwarm_s = 60\nattest_s = 60\n"
-"""A desk that gives a worker more time: what it does wrong is what stops it."""
+SHORT = f"{TWO_ASSETS}[ticks]\ndeadline_s = 1.5\n"
+"""A desk that gives a worker as little time to decide as it does by itself, and more for all else."""
 
 
 def test_releases_that_fail_before_their_first_slot_change_nothing() -> None:
     """One after the other: each is refused for its own reason, and the worker that trades is never touched."""
-    with a_desk(settings=QUICK) as desk:
+    with a_desk(settings=QUICK, unhurried=True) as desk:
         blue = desk.worker()
         for behaviour, exit_code, words in (
             ("does_not_import()", 10, "a room is missing"),
@@ -40,7 +40,7 @@ def test_releases_that_fail_before_their_first_slot_change_nothing() -> None:
 
 def test_a_release_that_fails_when_it_owns_is_put_back() -> None:
     """Every slot that passed to it is blue's again, under a higher epoch; the ticks it cost are named."""
-    with a_desk(settings=PATIENT) as desk:
+    with a_desk(unhurried=True) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         code, reply = desk.deploy(desk.release("waits_while_attesting(); crashes_when_it_owns()"))
         assert (code, reply["code"]) == (20, "ROLLED_BACK"), reply
@@ -53,11 +53,14 @@ def test_a_release_that_fails_when_it_owns_is_put_back() -> None:
 
 
 def test_a_release_that_is_too_slow_costs_named_ticks_and_can_be_rolled_back() -> None:
-    """Its answers come after their deadline and do not count; who decided in time before decides in time again."""
-    with a_desk() as desk:
+    """Its answers come after their deadline and do not count; who decided in time before decides in time again.
+
+    One tick at least: the second one in a row that it misses on a slot is not skipped, but left to who decides next.
+    """
+    with a_desk(settings=SHORT, unhurried=True) as desk:
         blue = desk.ask("status").data["release"]["hash"]
         desk.deploy(desk.release("answers_slowly(2.5)"))
-        desk.until(lambda s: s["counters"].get("skip:deadline", 0) >= 2, "missed deadlines")
+        desk.until(lambda s: s["counters"].get("skip:deadline", 0), "a missed deadline")
         code, reply = desk.ctl("rollback", blue, "--reason", "too slow")
         assert code == 0, reply
         assert desk.until_decided()["release"]["hash"] == blue
@@ -67,7 +70,7 @@ def test_a_release_that_is_too_slow_costs_named_ticks_and_can_be_rolled_back() -
 
 def test_a_worker_reaches_nothing_but_its_scratch_folder() -> None:
     """It tries the network, the key, the records, its own code, another process and the desk's verbs."""
-    with a_desk(settings=PATIENT) as desk:
+    with a_desk(unhurried=True) as desk:
         release = desk.release(f"tries_to_escape({str(desk.state.root)!r})")
         code, reply = desk.deploy(release)
         assert code == 0, reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from kit.desks import ROOT, TWO_ASSETS, Desk, a_desk, eventually
+from kit.desks import ROOT, Desk, a_desk, eventually
 from kit.misbehaving import steer
 
 from shared import entries as e
@@ -28,7 +28,7 @@ def answers_of(desk: Desk, request: str) -> list[list[e.Answered]]:
 
 def test_a_ladder_is_placed_and_taken_back_as_one() -> None:
     """Each rung rests for itself; before their window ends, at the latest, they leave together as well."""
-    with a_desk(settings=TWO_ASSETS, strategy=LADDER, opened=False) as desk:
+    with a_desk(strategy=LADDER, opened=False, unhurried=True) as desk:
         eventually(lambda: any(resting(legs) >= 3 for legs in answers_of(desk, "place")), "three rungs in one request")
         eventually(lambda: answers_of(desk, "cancel"), "rungs that are taken back in one request")
         desk.judged()
@@ -36,7 +36,7 @@ def test_a_ladder_is_placed_and_taken_back_as_one() -> None:
 
 def test_a_ladder_whose_answer_is_lost_is_unknown_rung_by_rung_and_found() -> None:
     """None of them is sent again; the books are the venue's."""
-    with a_desk(settings=TWO_ASSETS, strategy=LADDER, opened=False) as desk:
+    with a_desk(strategy=LADDER, opened=False, unhurried=True) as desk:
         eventually(lambda: lose(desk) >= 2, "rungs of which nothing is known")
         desk.until_decided(10)
         desk.judged()

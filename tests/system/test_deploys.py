@@ -13,13 +13,13 @@ from kit.desks import PATIENCE_S, TWO_ASSETS, Desk, a_desk, eventually
 from kit.releases import ROOT
 
 pytestmark = pytest.mark.system
-PATIENT: Final = f"{TWO_ASSETS}[deploy]\nhello_s = 60\nwarm_s = 300\n"
+PATIENT: Final = f"{TWO_ASSETS}[deploy]\nwarm_s = 300\n"
 """A release that is held while it warms up waits for as long as the commands beside it take."""
 
 
 def test_one_deploy_at_a_time() -> None:
     """Another release is refused with the running operation's id; the same release joins it and ends as it does."""
-    with a_desk(settings=PATIENT) as desk:
+    with a_desk(settings=PATIENT, unhurried=True) as desk:
         held = desk.release("waits_while_warming()")
         op = desk.begin_deploy(held)
         green = desk.until_phase("warming")["operation"]["green"]
@@ -38,7 +38,7 @@ def test_one_deploy_at_a_time() -> None:
 
 def test_rollback_gives_the_slots_back_at_once_and_to_any_release() -> None:
     """Right after a deploy to the one before; later to one that is named; each time under a higher epoch."""
-    with a_desk() as desk:
+    with a_desk(unhurried=True) as desk:
         first = desk.ask("status").data["release"]["hash"]
         second = deployed(desk, "takes_its_time()")
         assert desk.ctl("rollback")[0] == 0
@@ -57,7 +57,8 @@ def test_rollback_gives_the_slots_back_at_once_and_to_any_release() -> None:
 
 def test_abort_puts_back_what_has_passed() -> None:
     """A slot without a market passes at once, the others wait; an abort gives it back, and nothing is skipped."""
-    with a_desk(settings='[slots]\nassets = ["BTC", "SPX"]\n') as desk:
+    with a_desk(settings='[slots]\nassets = ["BTC", "SPX"]\n', unhurried=True) as desk:
+        desk.until(lambda s: s["slots"]["owned"] == 2, "both slots of BTC with a market, and a tick to have read")
         blue = active(desk)
         op = desk.begin_deploy(desk.release("waits_while_flipping()"))
         desk.until(lambda s: s["operation"] and s["operation"]["flips"] == 2, "two slots to pass")
@@ -72,7 +73,7 @@ def test_abort_puts_back_what_has_passed() -> None:
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_the_operation_goes_on_without_its_command(number: int, exit_code: int) -> None:
     """A command that is killed, or left with Ctrl-C, changes nothing; whoever waits next hears the end."""
-    with a_desk(settings=PATIENT) as desk:
+    with a_desk(settings=PATIENT, unhurried=True) as desk:
         with desk.begun("deploy", "--green", str(desk.release("waits_while_warming()"))) as command:
             operation = desk.until_phase("warming")["operation"]
             os.kill(command.pid, number)
@@ -87,7 +88,7 @@ def test_the_operation_goes_on_without_its_command(number: int, exit_code: int) 
 
 def test_a_wait_that_is_over_says_so() -> None:
     """75, the id to wait for, and an operation that is untouched by it."""
-    with a_desk(settings=PATIENT) as desk:
+    with a_desk(settings=PATIENT, unhurried=True) as desk:
         op = desk.begin_deploy(desk.release("waits_while_warming()"))
         code, reply = desk.ctl("wait", op, "--timeout", "0.3")
         assert (code, reply["op"]) == (75, op)
@@ -99,7 +100,7 @@ def test_a_wait_that_is_over_says_so() -> None:
 
 def test_a_pipeline_ships_to_a_real_desk() -> None:
     """The pipeline's step, the real command, the real desk: one line, the deploy's exit code, its results in a file."""
-    with a_desk() as desk:
+    with a_desk(unhurried=True) as desk:
         results = desk.root / "ship.env"
         ctl = ROOT / ".venv" / "bin" / "foresightctl"
         environ = {**os.environ, "FORESIGHTCTL": str(ctl), "FORESIGHT_STATE_DIR": str(desk.state.root)}

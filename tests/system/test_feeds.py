@@ -17,7 +17,7 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize("channel", ["market", "user", "prices"])
 def test_a_channel_that_breaks_is_connected_again(channel: str) -> None:
     """While it is away entries are closed and ticks are answered; its gap has a beginning, an end and a cause."""
-    with Meddler() as meddler, a_desk(meddler=meddler) as desk:
+    with Meddler() as meddler, a_desk(meddler=meddler, unhurried=True) as desk:
         meddler.refuse(channel)
         desk.until(lambda s: s["feeds"][channel], "word of the lost channel")
         desk.until_decided(10)
@@ -36,23 +36,27 @@ MUTE_FOR_LONG: Final = f"{TWO_ASSETS}[venue]\nblind_s = 600\nreconcile_s = 600\n
 
 def test_a_fill_that_was_not_told_is_found_when_the_channel_is_back() -> None:
     """The user channel is mute while a resting order fills, then breaks: the fill is booked once, the cash right."""
-    with Meddler() as meddler, a_desk(meddler=meddler, settings=MUTE_FOR_LONG) as desk:
+    with Meddler() as meddler, a_desk(meddler=meddler, settings=MUTE_FOR_LONG, unhurried=True) as desk:
         meddler.stall("user")
-        untold = eventually(lambda: missed(desk), "a fill nobody told us of")
+        told = filled(desk)
+        untold = eventually(lambda: filled(desk) - told, "a fill nobody told us of")
         meddler.cut("user")
         meddler.flow("user")
-        eventually(lambda: not untold & missed(desk), "the fill in the journal")
+        eventually(lambda: untold <= booked(desk), "the fill in the journal")
         desk.until_decided()
         desk.judged(reconnects=1)
 
 
-def missed(desk: Desk) -> set[str]:
-    """Trades in which an order of ours filled that rested, and which the journal does not have."""
-    resting = {placing.order_id for placing in desk.said_by(e.Placing) if placing.kind == "GTC"}
-    booked = {fill.trade_id for fill in desk.said_by(e.Fill)}
+def filled(desk: Desk) -> set[str]:
+    """Trades in which an order of ours filled that rested, as the venue has them."""
     trades = desk.venue_lines("trade")
-    ours = {trade["trade_id"] for trade in trades if any(leg["order_id"] in resting for leg in trade["legs"])}
-    return ours - booked
+    resting = {placing.order_id for placing in desk.said_by(e.Placing) if placing.kind == "GTC"}
+    return {trade["trade_id"] for trade in trades if any(leg["order_id"] in resting for leg in trade["legs"])}
+
+
+def booked(desk: Desk) -> set[str]:
+    """Trades that the journal has."""
+    return {fill.trade_id for fill in desk.said_by(e.Fill)}
 
 
 def reconnects(desk: Desk, channel: str) -> int:
@@ -77,7 +81,7 @@ def alarms(desk: Desk, name: str) -> int:
 
 def test_a_user_channel_that_answers_pings_and_tells_nothing_is_not_believed() -> None:
     """Orders are taken and it says no word of them: entries close, it is connected anew, and the desk trades on."""
-    with a_desk(settings=BLIND_SOON) as desk:
+    with a_desk(settings=BLIND_SOON, unhurried=True) as desk:
         steer(desk.where, "POST", "", {"kind": "silence", "channel": "user", "for_s": 0})
         eventually(lambda: alarms(desk, "user_feed_blind"), "the alarm")
         gaps = eventually(lambda: [gap for gap in desk.said_by(e.Gap) if gap.what == "user"], "a new connection")
@@ -91,7 +95,7 @@ def test_a_user_channel_that_answers_pings_and_tells_nothing_is_not_believed() -
 
 def test_a_heartbeat_that_is_not_taken_closes_entries_until_one_is() -> None:
     """One alarm; no bid is placed meanwhile; it is over before the venue gives us up."""
-    with a_desk() as desk:
+    with a_desk(unhurried=True) as desk:
         before = alarms(desk, "heartbeat_missed")
         steer(desk.where, "POST", "", {"kind": "refuse", "route": "heartbeat", "status": 500, "for_s": 0})
         eventually(lambda: alarms(desk, "heartbeat_missed") > before, "the alarm")

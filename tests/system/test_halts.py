@@ -1,4 +1,4 @@
-"""A person stops a real desk: what rests is withdrawn at the venue, what is held is sold there, and both are theirs."""
+"""A person stops a real desk: what rests is cancelled at the venue, what is held is sold there, and both are theirs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def orders_at_the_venue(desk: Desk) -> int:
 
 
 def halted_while_orders_rest(desk: Desk) -> int:
-    """Halt it again and again until it had an order to withdraw; how many the venue was sent by then."""
+    """Halt it again and again until it had an order to cancel; how many the venue was sent by then."""
     for _ in range(TRIES):
         desk.ask("resume")
         desk.until(lambda status: status["orders"], "an order that rests")
@@ -31,7 +31,7 @@ def halted_while_orders_rest(desk: Desk) -> int:
         desk.until(lambda status: not status["orders"], "the end of every order")
         if any(cancel.cause == "halt" and cancel.op.startswith("halt-") for cancel in desk.said_by(e.Cancelling)):
             return orders_at_the_venue(desk)
-    raise AssertionError(f"{TRIES} halts found nothing to withdraw")
+    raise AssertionError(f"{TRIES} halts found nothing to cancel")
 
 
 def flattened_while_something_is_held(desk: Desk) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def sales(desk: Desk) -> list[e.Placing]:
 
 
 def test_a_halted_desk_sends_nothing_until_it_is_resumed() -> None:
-    """Its orders are withdrawn for the person; the next supervisor is halted as well; decisions go on all the time."""
+    """Its orders are cancelled for the person; the next supervisor is halted as well; decisions go on all the time."""
     with a_desk(settings=f"{TWO_ASSETS}{UNHURRIED}") as desk:
         assert desk.ctl("halt", "--reason", "news")[1]["trading"]["state"] == "HALTED"
         desk.until(lambda status: not status["orders"], "the end of every order")

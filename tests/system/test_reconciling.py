@@ -12,6 +12,7 @@ from kit.misbehaving import steer
 
 from deploy.analysis.verify import verify
 from shared import entries as e
+from shared.amounts import order_amounts
 from shared.clock import NS, SystemClock
 from shared.config import Venue, read_credentials
 from shared.messages import OrderKind, Outcome, Place
@@ -22,7 +23,6 @@ from supervisor.gateway import Gateway
 from supervisor.signatory import Signatory
 from supervisor.signing import ClientSigner
 from supervisor.venue.discovery import Market
-from supervisor.venue.requests import order_amounts
 
 pytestmark = pytest.mark.system
 T = TypeVar("T")

@@ -32,7 +32,7 @@ def placed(desk: Desk, side: str) -> int:
 
 
 def test_where_nobody_may_trade_no_order_is_sent() -> None:
-    """What rests is withdrawn; decisions go on, and orders when it is over."""
+    """What rests is cancelled; decisions go on, and orders when it is over."""
     with a_desk(settings=ASKED_OFTEN) as desk:
         begin(desk, "geoblock", country="FR")
         desk.until(lambda status: status["standing"] == "blocked in FR/L" and not status["orders"], "nothing rests")
@@ -47,7 +47,7 @@ def test_where_nobody_may_trade_no_order_is_sent() -> None:
 
 
 def test_an_account_that_is_closed_only_buys_nothing() -> None:
-    """Bids that rest are withdrawn; no further one is sent, so that the venue need not refuse it."""
+    """Bids that rest are cancelled; no further one is sent, so that the venue need not refuse it."""
     with a_desk(settings=ASKED_OFTEN) as desk:
         begin(desk, "closed_only")
         desk.until(lambda status: status["standing"] == "closed only", "the account's word")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.tapes import START_S, TERMS, a_book
 
+from shared.amounts import order_amounts
 from shared.messages import Account, Cancel, OrderView, PositionView
 from shared.units import cost_of, taker_fee
-from supervisor.venue.requests import order_amounts
 from worker import intents
 
 FREE = msgspec.structs.replace(TERMS, fee_rate_micro=0)

@@ -31,6 +31,7 @@ from deploy.analysis.index.store import (
 )
 from deploy.meter import Meter
 from deploy.ranges import FOREVER_NS, Moment
+from deploy.refusal import end
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
 
@@ -60,10 +61,7 @@ def faults(verb: str, state: State) -> Iterator[None]:
 
 def fail(verb: str, code: str, what: str, hint: str) -> NoReturn:
     """End with an error of our own; nothing here has to do with who trades."""
-    click.echo(f"{verb}: {what}", err=True)
-    click.echo("  trading  not touched: only files are read", err=True)
-    click.echo(f"  next     {hint}", err=True)
-    sys.exit(EXIT[code])
+    end(verb, code, what, hint, trading="not touched: only files are read")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -83,11 +81,22 @@ def index(state_dir: Path | None, rebuild: bool, follow: bool, as_json: bool) ->
     with faults("foresight index", state):
         built = built_index(state, rebuild)
         click.echo(msgspec.json.encode(_facts(state, built)).decode() if as_json else _words(state, built))
-        while follow:
+        if follow:
+            _follow(state, as_json)
+
+
+def _follow(state: State, as_json: bool) -> None:
+    """Go on until somebody leaves; whoever reads documents has had theirs, and gets no second one."""
+    try:
+        while True:
             time.sleep(FOLLOW_S)
             built = update(state)
             if built.added or built.anew:
                 click.echo(f"{built.added} more, up to record {built.last_n}", err=True)
+    except KeyboardInterrupt:
+        if as_json:
+            sys.exit(EXIT["INTERRUPTED"])
+        raise
 
 
 def built_index(state: State, rebuild: bool = False) -> Built:

@@ -14,6 +14,7 @@ import msgspec
 from deploy.analysis.places import EXAMPLES, Place, PlaceType
 from deploy.analysis.replay import live, made, shown
 from deploy.analysis.replay.bar import Bar
+from deploy.analysis.replay.caps import InForce, in_force, told
 from deploy.analysis.replay.engine import Audience, replayed
 from deploy.analysis.replay.footage import Footage, NoTape
 from deploy.analysis.replay.hands import ReleaseFailed
@@ -23,11 +24,13 @@ from deploy.analysis.replay.live import NoJournal
 from deploy.analysis.replay.page import Page
 from deploy.analysis.replay.parity import Comparison, earliest
 from deploy.ranges import stamp
+from deploy.refusal import end
 from deploy.rehearsal.layouts import read_day
 from deploy.rehearsal.recordings import DayUnreadable
 from deploy.release import find, index
 from shared import messages as m
 from shared.clock import NS
+from shared.config import Faults
 from shared.fingerprint import PACKAGES
 from shared.outcomes import EXIT
 from shared.paths import State, default_state
@@ -59,6 +62,7 @@ class Faulty(Exception):
 @click.option("--verify", is_flag=True, help="Hold what is decided against what was decided live.")
 @click.option("--of", "of", metavar="rN|HASH", help="With --verify: only ticks that this release owned.")
 @click.option("--cash", type=click.FloatRange(1, 1_000_000), default=CASH_MICRO / MICRO, help="Of a paper account.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings whose caps hold on paper.")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write one page, plots and all.")
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write decisions and fills.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="The desk's folder.")
@@ -67,7 +71,8 @@ def replay(as_json: bool, **asked: Any) -> None:
     """Play a recorded tape through a release's real code, as fast as it goes.
 
     With accounts as recorded it answers as it did live; --fills rehearsal asks what its own orders would have earned
-    in the recorded books: never generously, with queue, delay, fees and the real outcomes. --params asks so as well.
+    in the recorded books: never generously, with the desk's caps, queue, delay, fees and the real outcomes. --params
+    asks so as well.
 
     \b
       foresight replay --from -2h                               the active release, as it was
@@ -78,7 +83,8 @@ def replay(as_json: bool, **asked: Any) -> None:
       foresight replay --verify --release ../variant            where would this code have decided otherwise?
 
     Nothing of the desk is asked or changed. Exit codes: 0 done, or all identical; 1 a decision differs, or the release
-    failed; 2 the command line is wrong; 66 no such tape, release or range; 74 a file cannot be read or written.
+    failed; 2 the command line is wrong; 66 no such tape, release or range; 74 a file cannot be read or written;
+    78 --config cannot be used.
     """
     try:
         _Run(as_json=as_json, **asked).run()
@@ -93,15 +99,12 @@ def replay(as_json: bool, **asked: Any) -> None:
     except OSError as error:
         _fail("IOERR", f"{error.filename}: {error.strerror}", "name a file in a folder that can be written")
     except KeyboardInterrupt:
-        click.echo("foresight replay: stopped; nothing was changed", err=True)
-        sys.exit(EXIT["INTERRUPTED"])
+        end("foresight replay", "INTERRUPTED", "stopped; nothing was changed")
 
 
 def _fail(code: str, text: str, hint: str) -> NoReturn:
-    click.echo(f"foresight replay: {text}", err=True)
-    click.echo("  trading  whoever traded trades on; a replay asks nobody and changes nothing", err=True)
-    click.echo(f"  next     {hint}", err=True)
-    sys.exit(EXIT[code])
+    trades = "whoever traded trades on; a replay asks nobody and changes nothing"
+    end("foresight replay", code, text, hint, trading=trades)
 
 
 class _Active(msgspec.Struct):
@@ -132,6 +135,7 @@ class _Run:
         verify: bool,
         of: str | None,
         cash: float,
+        config: Path | None,
         page: Path | None,
         table: Path | None,
         state_dir: Path | None,
@@ -143,15 +147,19 @@ class _Run:
         self.fills: Fills = fills or ("rehearsal" if self.parameters or day else "recorded")
         self.verify, self.of, self.cash, self.as_json = verify, of, cash, as_json
         self.page, self.table = page, table
-        if verify and (self.parameters or fills or table or page or day):
-            text = "--verify compares what was live: it takes no --params, --fills, --html, --csv or --day"
+        if verify and (self.parameters or fills or config or table or page or day):
+            text = "--verify compares what was live: it takes no --params, --fills, --config, --html, --csv or --day"
             raise Faulty("USAGE", text, "foresight replay --verify")
+        if config is not None and self.fills == "recorded":
+            text = "--config says which caps hold on paper, and what is recorded was under the desk's own"
+            raise Faulty("USAGE", text, f"foresight replay --fills rehearsal --config {config}")
         if of and not verify:
             raise Faulty("USAGE", "--of says whose ticks are compared", f"foresight replay --verify --of {of}")
         folder = tape or self.state.tape
         if day is not None:
             folder, self.begin, self.end = made_tape(self.state, day, begin, end, seed, tape)
         self.footage = Footage(folder)
+        self.caps = caps_of(self.footage, config) if self.fills == "rehearsal" else None
 
     def run(self) -> None:
         """Do what was asked, print it, and end with its code. Raises: Faulty and what the rooms below raise."""
@@ -168,18 +176,23 @@ class _Run:
             fills=self.fills,
             cash_micro=round(self.cash * MICRO),
         )
+        if self.caps is not None:
+            span_ns = self.footage.at(from_seq), self.footage.at(to_seq)
+            job = msgspec.structs.replace(job, caps=self.caps.between(*span_ns))
+        caps = "" if self.caps is None else f"{told(job.caps)}; from {self.caps.source}"
         with self._audience() as audience, Bar(f"replaying {name}") as bar:
             result = replayed(job, bar, audience)
             title = f"{name} on {self._told_range(from_seq, to_seq)}, accounts {self._told_fills()}"
-            audience.write(self.page, result, title)
+            audience.write(self.page, result, title, caps)
         if not result.ticks:
             raise Faulty(
                 "NOINPUT", f"no tick in {self._told_range(from_seq, to_seq)}", "foresight replay, without a range"
             )
         if self.as_json:
-            click.echo(msgspec.json.encode({"release": name, "job": job, "result": result}))
+            source = None if self.caps is None else self.caps.source
+            click.echo(msgspec.json.encode({"release": name, "job": job, "caps": source, "result": result}))
         else:
-            click.echo(shown.as_text(result, title))
+            click.echo(shown.as_text(result, title, caps))
 
     # --- the comparison ---------------------------------------------------------------------------------------------
 
@@ -272,11 +285,22 @@ class _Audiences:
         for each in self._seeing:
             each.ended(at_ns, net_micro)
 
-    def write(self, path: Path | None, result: Result, title: str) -> None:
+    def write(self, path: Path | None, result: Result, title: str, caps: str) -> None:
         """Write the page, if one is wanted."""
         for each in self._seeing:
             if path is not None and isinstance(each, Page):
-                path.write_text(each.html(result, title))
+                path.write_text(each.html(result, title, caps))
+
+
+def caps_of(footage: Footage, config: Path | None) -> InForce:
+    """The caps that hold on paper. Raises: Faulty: the file, or the journal beside the tape, cannot be used."""
+    try:
+        return in_force(footage, config)
+    except Faults as error:
+        raise Faulty("CONFIG", str(error), "mend the settings, then the same command again") from error
+    except NoJournal as error:
+        text = f"the journal beside the tape, which says what its caps were, cannot be read: {error}"
+        raise Faulty("NOINPUT", text, "say which caps hold: --config FILE") from error
 
 
 def active(state: State) -> str:

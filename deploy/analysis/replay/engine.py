@@ -114,7 +114,7 @@ class _Playing:
     def __post_init__(self) -> None:
         self.on_paper = self.job.fills == "rehearsal"
         self.holdings = Holdings(self.job.cash_micro if self.on_paper else 0)
-        self.paper = Paper(self.holdings, f"paper-{self.job.seed}", self.audience.filled)
+        self.paper = Paper(self.holdings, f"paper-{self.job.seed}", self.audience.filled, self.job.caps)
         self.real = Real(self.holdings, self.audience.filled)
         self.ends = Ends()
 
@@ -236,7 +236,9 @@ class _Playing:
             decisions=self._digest.hexdigest(),
             state=summary.state,
             orders=self.paper.placed if self.on_paper else self.real.orders,
-            refused=sum(self.paper.refused.values()),
+            refused=sum(self.paper.denied.values()) + sum(self.paper.rejected.values()),
+            denied=dict(sorted(self.paper.denied.items())),
+            rejected=dict(sorted(self.paper.rejected.items())),
             fills=self.holdings.fills,
             windows=self.holdings.windows,
             traded=len(ended),

@@ -22,15 +22,18 @@ class NoTape(Exception):
 
 
 class Footage:
-    """Args: folder: of the segments. Raises: NoTape, also while it is read."""
+    """Args: folder: of the segments. Raises: NoTape, also while it is read.
+
+    `paths`: the segments as they were listed, oldest first; one may be packed since.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._paths = segments(folder) if folder.is_dir() else []
-        if not self._paths:
+        self.paths = segments(folder) if folder.is_dir() else []
+        if not self.paths:
             raise NoTape(f"{folder} holds no segment of a tape")
         self._firsts: dict[Path, Streamed | None] = {}
-        first = next((frame for frame in map(self._first, self._paths) if frame is not None), None)
+        first = next((frame for frame in map(self._first, self.paths) if frame is not None), None)
         if first is None:
             raise NoTape(f"{folder}: its tape holds no frame yet")
         self.first: Streamed = first
@@ -69,13 +72,13 @@ class Footage:
 
     def segment(self, from_seq: int = 1, from_ns: int | None = None) -> Path:
         """The newest segment that begins before a number, or a moment; the oldest when none does."""
-        low, high = 0, len(self._paths) - 1
+        low, high = 0, len(self.paths) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            frame = self._first(self._paths[middle])
+            frame = self._first(self.paths[middle])
             early = frame is not None and (frame.seq <= from_seq if from_ns is None else frame.at_ns <= from_ns)
             low, high = (middle, high) if early else (low, middle - 1)
-        return self._paths[low]
+        return self.paths[low]
 
     def _first(self, path: Path) -> Streamed | None:
         if path not in self._firsts:
@@ -83,7 +86,7 @@ class Footage:
         return self._firsts[path]
 
     def _last(self) -> Streamed:
-        for path in reversed(self._paths):
+        for path in reversed(self.paths):
             newest = None
             for frame in self._of(path):
                 newest = frame

@@ -19,6 +19,7 @@ from typing import IO, Final, NoReturn, TypeVar
 
 import msgspec
 
+from deploy.running import tied
 from shared.fingerprint import LOCK, file_digest, lock_hash
 
 SILENCE_S: Final = 300.0
@@ -82,7 +83,8 @@ class Hands:
         self._lines: deque[bytes] = deque()
         self._rest = b""
         environ = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [str(interpreter(release)), "-m", "worker", *arguments]
+        # Ctrl-C may come before this returns, and we may be killed: then nobody is left to end it.
+        command = tied([str(interpreter(release)), "-m", "worker", *arguments], "KILL")
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared.clock import DAY_NS
 from shared.messages import Outcome, Side
 from shared.units import MICRO
 
@@ -60,6 +61,15 @@ class Holdings:
     ended: list[Earned] = field(default_factory=list)
     windows: int = 0
     fills: int = 0
+    day_realized_micro: int = 0
+    """Earned since midnight UTC: what sales and payouts brought beyond the cost of what they took away."""
+    _day: int = 0
+
+    def turn_day(self, at_ns: int) -> None:
+        """Let time pass, market time."""
+        day = at_ns // DAY_NS
+        if day > self._day:
+            self._day, self.day_realized_micro = day, 0
 
     def fill(self, fill: Fill) -> None:
         """Book a fill."""
@@ -73,8 +83,9 @@ class Holdings:
         """A window ended: a share of the winner is worth 1, of the other nothing. What it earned, if it was traded."""
         self.windows += 1
         held = self.positions.pop((*window, winner), Position())
-        self.positions.pop((*window, "Down" if winner == "Up" else "Up"), None)
+        lost = self.positions.pop((*window, "Down" if winner == "Up" else "Up"), Position())
         self.cash_micro += held.size_micro
+        self.day_realized_micro += held.size_micro - held.cost_micro - lost.cost_micro
         earned = self.earned.pop(window, None)
         if earned is None or not earned.fills:
             return None
@@ -97,7 +108,10 @@ class Holdings:
         self.fills += sign
         self.cash_micro -= sign * (paid_micro + fill.fee_micro)
         position = self.positions.setdefault((*fill.window, fill.outcome), Position())
+        cost_micro = position.cost_micro
         _shift(position, sign * buys * fill.size_micro, sign * (paid_micro + fill.fee_micro))
+        if sign * buys < 0:
+            self.day_realized_micro += position.cost_micro - cost_micro - sign * (paid_micro + fill.fee_micro)
 
 
 def _shift(position: Position, size_micro: int, cost_micro: int) -> None:

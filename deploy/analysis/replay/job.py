@@ -10,10 +10,29 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from shared.config import Risk
+from shared.risk import Limits, limits
+
 Fills = Literal["recorded", "rehearsal"]
 """Whose orders fill: those that were really sent, as the tape tells; or the release's own wishes, on paper."""
 CASH_MICRO: Final = 1_000_000_000
 """What a paper account begins with."""
+
+
+class Caps(msgspec.Struct, frozen=True):
+    """A desk's caps, and the moment of market time since when they were in force."""
+
+    since_ns: int
+    limits: Limits
+
+
+DEFAULTS: Final = (Caps(0, limits(Risk())),)
+"""Those of a desk that nobody has told otherwise."""
+
+
+def limits_at(caps: tuple[Caps, ...], at_ns: int) -> Limits:
+    """The caps in force at a moment; before the first ones were, those. Args: caps: one or more, oldest first."""
+    return next((each.limits for each in reversed(caps) if each.since_ns <= at_ns), caps[0].limits)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     the stream; None for those. from_seq, to_seq: the frames whose ticks count, both included; None for the end.
     until_seq: the last frame that is looked at for the winners of windows still open at `to_seq`; None for the end.
     seed: names the orders of the paper account; nothing is drawn from it. cash_micro: what that account begins with.
+    caps: of the desk that it is to be, one or more, oldest first.
     """
 
     release: str
@@ -34,16 +54,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     fills: Fills = "recorded"
     seed: int = 0
     cash_micro: int = CASH_MICRO
+    caps: tuple[Caps, ...] = DEFAULTS
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """What of a result adds up over several: counts and money.
 
-    orders: wishes to place that were taken; refused: those that were not. windows: resolved ones; traded: those of
-    them in which something filled; wins: those of them with more than nothing left. gross, fees and net are of
-    resolved windows only; unresolved: windows with shares that nobody named a winner of. The Brier sums are squared
-    distances in ten-thousandths of a probability, over every decision that named a fair value and whose window
-    resolved, of the release's and of the market's own odds at the same tick.
+    orders: wishes to place that were taken; refused: wishes that were not, by the desk or by the venue. windows:
+    resolved ones; traded: those of them in which something filled; wins: those of them with more than nothing left.
+    gross, fees and net are of resolved windows only; unresolved: windows with shares that nobody named a winner of. The
+    Brier sums are squared distances in ten-thousandths of a probability, over every decision that named a fair value
+    and whose window resolved, of the release's and of the market's own odds at the same tick.
     """
 
     ticks: int = 0
@@ -66,7 +87,8 @@ class Result(Sums, frozen=True, kw_only=True):
     """What came of a job.
 
     decisions: blake2b-128 over the encoded decisions in order. state: the same over what the release's fold ended as.
-    holes: first and last missing frame.
+    holes: first and last missing frame. denied: wishes that the desk's caps and rules let not leave, by its own reason;
+    rejected: orders that the venue's rules let not in, by what was wrong with them; both on paper alone.
     """
 
     frames: int
@@ -74,4 +96,6 @@ class Result(Sums, frozen=True, kw_only=True):
     state: str
     seconds: float = 0.0
     holes: tuple[tuple[int, int], ...] = ()
+    denied: dict[str, int] = {}
+    rejected: dict[str, int] = {}
     took_ms: int = 0

@@ -59,10 +59,10 @@ class Page:
         before = self._earned[-1][1] if self._earned else 0.0
         self._earned.append((at_ns / NS, before + net_micro / MICRO))
 
-    def html(self, result: Result, title: str) -> str:
-        """The page."""
+    def html(self, result: Result, title: str, caps: str = "") -> str:
+        """The page. Args: caps: under which orders filled, for people."""
         parts = [
-            f"<pre>{escape(as_text(result, '').lstrip())}</pre>",
+            f"<pre>{escape(as_text(result, '', caps).lstrip())}</pre>",
             f"<h2>Earned, resolved windows, dollars</h2>{self._money()}",
             f"<h2>Decisions</h2>{self._decisions()}{self._verdict_table()}",
             f"<h2>Fills</h2>{self._fill_table()}",

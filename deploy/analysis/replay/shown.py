@@ -7,6 +7,7 @@ in CSV and JSON.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from typing import Any, Final, TextIO
 
 from deploy.analysis.replay.difference import wishes
@@ -24,13 +25,16 @@ COLUMNS: Final = (
 _ONE_E8: Final = 1e8
 
 
-def as_text(result: Result, title: str) -> str:
-    """The result of one job in a few lines."""
+def as_text(result: Result, title: str, caps: str = "") -> str:
+    """The result of one job in a few lines. Args: caps: under which the orders of an account on paper filled."""
     lines = [
         title,
         f"ticks      {result.ticks:,} decided in {_span(result.seconds)} of tape; {result.frames:,} frames read in "
         f"{result.took_ms / 1_000:.1f} s",
         f"orders     {result.orders:,} taken, {result.refused:,} refused; {result.fills:,} fills",
+        *([f"caps       {caps}"] if caps else []),
+        *([f"denied     by the desk: {reasons(result.denied)}"] if result.denied else []),
+        *([f"rejected   by the venue's rules: {reasons(result.rejected)}"] if result.rejected else []),
         f"windows    {result.windows:,} resolved, {result.traded:,} traded, {result.wins:,} won"
         + (f"; {result.unresolved} without a winner yet" if result.unresolved else ""),
         f"money      gross {_money(result.gross_micro)}   fees {_money(-result.fees_micro)}   "
@@ -42,6 +46,11 @@ def as_text(result: Result, title: str) -> str:
         f"hole       frames {first} to {last} are missing; their ticks were not decided" for first, last in result.holes
     ]
     return "\n".join(lines)
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """Why wishes did not trade, and how many each time, the most frequent first."""
+    return ", ".join(f"{why} {count:,}" for why, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def parity_text(parity: Parity, names: dict[str, str]) -> str:

@@ -1,9 +1,9 @@
 """The cells of a sweep: one release with one set of parameters over one stretch of one tape, named by their content.
 
 Pure. What always holds: a cell's name is the hash of everything its result depends on - the release's code, the
-parameters, the frames, the way fills are made, the code that replays - and of nothing else: not of where files are, not
-of the machine, not of the order in which cells are done. So a result is found again by name, and an input that changed
-is another cell.
+parameters, the frames, the way fills are made and the caps they are under, the code that replays - and of nothing else:
+not of where files are, not of the machine, not of the order in which cells are done. So a result is found again by
+name, and an input that changed is another cell.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hashlib import blake2b
 import msgspec
 
 from deploy.analysis.replay import Fills
+from deploy.analysis.replay.job import DEFAULTS, Caps
 from deploy.analysis.sweep.grid import Point
 
 
@@ -30,7 +31,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
     A replay looks on to `until_seq` for the winners of windows that were open. `content` is the tape's hash chain after
     that frame, which names all before it too. `at` is for people: the day, or the hour, as UTC text; `folder` where the
-    tape is on this machine.
+    tape is on this machine; `caps` those of the desk that accounts on paper are to be.
     """
 
     at: str
@@ -39,6 +40,7 @@ class Stretch(msgspec.Struct, frozen=True):
     to_seq: int
     until_seq: int
     folder: str
+    caps: tuple[Caps, ...] = DEFAULTS
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -68,6 +70,7 @@ class Cell(msgspec.Struct, frozen=True):
             "to_seq": self.stretch.to_seq,
             "until_seq": self.stretch.until_seq,
             "fills": self.fills,
+            "caps": msgspec.to_builtins(self.stretch.caps) if self.fills == "rehearsal" else None,
             "seed": self.seed,
             "engine": self.engine,
         }

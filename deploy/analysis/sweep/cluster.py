@@ -13,6 +13,7 @@ import logging
 import queue
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -50,7 +51,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, warm_s: int, say: Callable[[str], None] = lambda line: None) -> None:
-        self._client, self._closed = _connected(address)
+        self._client, self._gone = _connected(address)
         self._address, self._warm_s, self._say, self._clock = address, warm_s, say, SystemClock()
         self._over: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running: dict[Any, Cell] = {}
@@ -66,14 +67,16 @@ class Cluster:
             self._supply(places, list(self._waiting))
             while self._submit(self._threads()):
                 yield from self._heard()
-        except self._closed as error:
+        except self._gone as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # of our own disk; Dask's have no number
             raise CannotRun("UNAVAILABLE", f"the scheduler at {self._address} has gone: {error}", _AGAIN) from error
         finally:
             self._leave()
 
     def _leave(self) -> None:
         """Take back what nobody waits for any more, if there is somebody to be told."""
-        with contextlib.suppress(self._closed, TimeoutError):
+        with contextlib.suppress(*self._gone):
             self._client.cancel(list(self._running))
         self._client.close()
 
@@ -186,10 +189,10 @@ _CHATTY: Final = ("distributed", "distributed.client", "distributed.core", "dist
 _AGAIN: Final = "the same command again goes on with what is left"
 
 
-def _connected(address: str) -> tuple[Any, type[Exception]]:
-    """A client of the scheduler, and what it raises when that has gone. Raises: CannotRun.
+def _connected(address: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    """A client of the scheduler, and all that it raises when that has gone, by what it was doing then.
 
-    Neither has a type that could be checked: Dask has few.
+    The client has no type that could be checked: Dask has few. Raises: CannotRun.
     """
     try:
         distributed = import_module("distributed")
@@ -202,7 +205,7 @@ def _connected(address: str) -> tuple[Any, type[Exception]]:
     except (OSError, ValueError) as error:
         text = f"no Dask scheduler answers at {address}: {error}"
         raise CannotRun("UNAVAILABLE", text, "its address stands in what `dask scheduler` prints") from error
-    return client, distributed.comm.CommClosedError
+    return client, (OSError, CancelledError, distributed.client.ClosedClientError)
 
 
 def _differs(words: object, ours: dict[str, str]) -> str:

@@ -19,7 +19,8 @@ import msgspec
 
 from deploy.analysis.places import Place, PlaceType
 from deploy.analysis.replay import Fills
-from deploy.analysis.replay.command import Faulty, made_tape
+from deploy.analysis.replay.caps import told
+from deploy.analysis.replay.command import Faulty, caps_of, made_tape
 from deploy.analysis.replay.footage import Footage, NoTape
 from deploy.analysis.sweep import grid, inputs
 from deploy.analysis.sweep.cells import Cell, Stretch, cells
@@ -31,6 +32,7 @@ from deploy.analysis.sweep.stretches import Span, stretches
 from deploy.analysis.sweep.table import Table, as_csv, as_json, as_text, table
 from deploy.analysis.sweep.tasks import Answer, task
 from deploy.ranges import DAY_S, Duration
+from deploy.refusal import end
 from deploy.release import NotFound, Rejected
 from deploy.running import CannotRun
 from shared.fingerprint import code_hash
@@ -51,10 +53,14 @@ Runner = Callable[[Iterable[Cell]], Iterator[Answer]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is to do. `warm_s`: seconds of tape before a stretch that the releases have to read."""
+    """What a sweep is to do. `warm_s`: seconds of tape before a stretch that the releases have to read.
+
+    `caps`: under which accounts on paper trade, for people; empty where there are none.
+    """
 
     cells: list[Cell]
     warm_s: int
+    caps: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Outcome:
 @click.option("--piece", "piece_s", type=Duration(DAY_S, least_s=1), default="1d", show_default=True, help="Of a cell.")
 @click.option("--split", type=click.IntRange(1), help="Choose on the first so many days; report the others beside it.")
 @click.option("--fills", type=click.Choice(["rehearsal", "recorded"]), default="rehearsal", show_default=True)
+@click.option("--config", type=_FILE, help="Settings whose caps hold on paper; default: those of the desk.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the fills.")
 @click.option("--processes", type=click.IntRange(1, PROCESSES_MAX), help="At once; default: one for each core.")
 @click.option(
@@ -101,6 +108,7 @@ def sweep(
     piece_s: float,
     split: int | None,
     fills: Fills,
+    config: Path | None,
     seed: int,
     processes: int | None,
     cluster: str | None,
@@ -120,7 +128,7 @@ def sweep(
     goes on where it was, and re-uses whatever another sweep has replayed already. Exit codes: 0 every cell is in the
     table; 1 some failed, and the text says why; 2 a release refuses parameters; 10 a release does not pass its checks;
     14 another sweep writes there; 16 a machine of the cluster runs other code; 66 no such release or tape; 69 no
-    cluster answers; 74 a file cannot be read or written; 130 interrupted.
+    cluster answers; 74 a file cannot be read or written; 78 the settings have faults; 130 interrupted.
     """
     state = State(state_dir or default_state())
     try:
@@ -130,8 +138,8 @@ def sweep(
                 raise click.UsageError("--processes is of this machine, --cluster says how many it has")
             made = [made_tape(state, day, since, until, seed) for day in days]
             parts = [*((tape, since, until) for tape in tapes), *made] or [(state.tape, since, until)]
-            pieces = [piece for part in parts for piece in _pieces(*part, round(piece_s))]
-            plan = _planned(state, wanted, points, pieces, fills=fills, seed=seed)
+            pieces, caps = _under(parts, round(piece_s), fills, config)
+            plan = _planned(state, wanted, points, pieces, fills=fills, seed=seed, caps=caps)
             _check(split, plan.cells)
             with opened(store or state.root / "sweep.jsonl") as kept:
                 outcome = run(plan, kept, _runner(plan, processes, cluster), split)
@@ -139,8 +147,7 @@ def sweep(
                 if path is not None:
                     path.write_text(made_of(outcome.table))
     except CannotRun as error:
-        click.echo(error.lines("foresight sweep"), err=True)
-        sys.exit(EXIT[error.code])
+        end("foresight sweep", error.code, str(error), error.hint)
     document = {**as_json(outcome.table), "faults": outcome.faults}
     click.echo(msgspec.json.encode(document).decode() if as_document else as_text(outcome.table))
     sys.exit(EXIT[outcome.code])
@@ -175,6 +182,7 @@ def _planned(
     *,
     fills: Fills,
     seed: int,
+    caps: str,
 ) -> Plan:
     """Every cell, once all that can be refused before the first one is not."""
     releases = inputs.staged(state, wanted, lambda step: None)
@@ -182,7 +190,7 @@ def _planned(
     plan = cells(releases, points, pieces, fills=fills, seed=seed, engine=code_hash(ROOT, ENGINE))
     axes = (len(releases), "release"), (len(points), "parameter set"), (len(pieces), "piece of tape")
     click.echo(f"{_counted(len(plan), 'cell')}: {' x '.join(_counted(*axis) for axis in axes)}", err=True)
-    return Plan(plan, warm_s)
+    return Plan(plan, warm_s, caps)
 
 
 def _runner(plan: Plan, processes: int | None, cluster: str | None) -> Runner:
@@ -218,7 +226,7 @@ def run(plan: Plan, store: Store, runner: Runner, split: int | None) -> Outcome:
         except KeyboardInterrupt:
             interrupted = True
     _explain(faults, interrupted, sum(cell.name not in store.done for cell in plan.cells))
-    return Outcome(table(plan.cells, store.done, split), faults, interrupted)
+    return Outcome(table(plan.cells, store.done, split, plan.caps), faults, interrupted)
 
 
 def _named(cell: Cell) -> str:
@@ -238,6 +246,26 @@ def _explain(faults: dict[str, str], interrupted: bool, missing: int) -> None:
 def _counted(count: int, noun: str) -> str:
     first, *rest = noun.split(" of ")
     return " of ".join([f"{count} {first}{'' if count == 1 else 's'}", *rest])
+
+
+def _under(
+    parts: Iterable[tuple[Path, Place | None, Place | None]], piece_s: int, fills: Fills, config: Path | None
+) -> tuple[list[Stretch], str]:
+    """The pieces of every tape, each with the caps of its desk, and which these are, for people. Raises: NoTape."""
+    if fills == "recorded":
+        if config is not None:
+            raise click.UsageError("--config says which caps hold on paper; it goes with --fills rehearsal")
+        return [piece for part in parts for piece in _pieces(*part, piece_s)], ""
+    pieces: list[Stretch] = []
+    said: dict[str, None] = {}
+    for folder, since, until in parts:
+        footage = Footage(folder)
+        known = caps_of(footage, config)
+        for piece in _pieces(folder, since, until, piece_s):
+            span_ns = footage.at(piece.from_seq), footage.at(piece.to_seq)
+            pieces.append(msgspec.structs.replace(piece, caps=known.between(*span_ns)))
+            said[f"{told(pieces[-1].caps)}; from {known.source}"] = None
+    return pieces, " / ".join(said)
 
 
 def _pieces(folder: Path, since: Place | None, until: Place | None, piece_s: int) -> list[Stretch]:

@@ -5,7 +5,8 @@ Pure. Money in millionths of collateral. What always holds: sums are of whole nu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from deploy.analysis.replay import Result
 from deploy.analysis.replay.job import Sums
@@ -14,11 +15,14 @@ from deploy.analysis.replay.job import Sums
 class Figures(Sums, frozen=True, kw_only=True):
     """What one release did with one set of parameters, over one stretch or several.
 
-    `holes` is how many frames the tape lacks, `seconds` how much market time it tells of, whole ones.
+    `holes` is how many frames the tape lacks, `seconds` how much market time it tells of, whole ones; `denied` and
+    `rejected` why wishes did not trade, the desk's reasons and the venue's, and how many each time.
     """
 
     holes: int = 0
     seconds: int = 0
+    denied: dict[str, int] = {}
+    rejected: dict[str, int] = {}
 
     @property
     def brier(self) -> float | None:
@@ -38,4 +42,14 @@ def figures(results: Iterable[Result]) -> Figures:
         **{name: sum(getattr(result, name) for result in found) for name in Sums.__struct_fields__},
         holes=sum(last - first + 1 for result in found for first, last in result.holes),
         seconds=sum(round(result.seconds) for result in found),
+        denied=added(result.denied for result in found),
+        rejected=added(result.rejected for result in found),
     )
+
+
+def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sum of counts by reason, in the order of the reasons."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))

@@ -18,7 +18,7 @@ from deploy.analysis.replay.engine import AFTER_NS
 from deploy.analysis.replay.footage import KIND, Footage, NoTape
 from deploy.analysis.sweep.cells import Stretch
 from shared.clock import NS
-from shared.records import Damaged, Segment, segments
+from shared.records import Damaged, Segment
 
 _FOR_EVER_NS: Final = 1 << 62
 
@@ -70,7 +70,8 @@ def content(folder: Path, seq: int) -> str:
 
 def files(folder: Path, stretch: Stretch, warm_s: int) -> list[Path]:
     """The segments that a replay of a stretch reads, with so many seconds before it. Raises: NoTape."""
-    footage, paths = Footage(folder), segments(folder)
+    footage = Footage(folder)
+    paths = footage.paths
     begins, _ = next(_walked(footage.segment(stretch.from_seq)))
     first = paths.index(footage.segment(from_ns=begins.at_ns - warm_s * NS))
     last = paths.index(footage.segment(stretch.until_seq))

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from deploy.analysis.attribution.intervals import wilson
 from deploy.analysis.attribution.sharpe import Moments, deflated, moments
+from deploy.analysis.replay.shown import reasons
 from deploy.analysis.sweep.cells import Cell
-from deploy.analysis.sweep.figures import Figures, figures
+from deploy.analysis.sweep.figures import Figures, added, figures
 from deploy.analysis.sweep.grid import Point, shown
 from deploy.analysis.sweep.tasks import Done
 from shared.units import MICRO
@@ -47,14 +48,15 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """All of it. `chosen_on` and `held_out_on` name the stretches."""
+    """All of it. `chosen_on` and `held_out_on` name the stretches; `caps` under which orders filled on paper."""
 
     rows: list[Row]
     chosen_on: list[str]
     held_out_on: list[str]
+    caps: str = ""
 
 
-def table(cells: Iterable[Cell], done: Mapping[str, Done], split: int | None = None) -> Table:
+def table(cells: Iterable[Cell], done: Mapping[str, Done], split: int | None = None, caps: str = "") -> Table:
     """Sum up every combination. Args: split: how many of the first days are for choosing; None for all."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
@@ -62,7 +64,7 @@ def table(cells: Iterable[Cell], done: Mapping[str, Done], split: int | None = N
     times = sorted({cell.stretch.at for group in groups.values() for cell in group})
     first = times[:split]
     rows = [_row(group, done, set(first), split is not None) for group in groups.values()]
-    return Table(sorted(_weighed(rows), key=_rank), first, times[len(first) :])
+    return Table(sorted(_weighed(rows), key=_rank), first, times[len(first) :], caps)
 
 
 def _row(group: Sequence[Cell], done: Mapping[str, Done], choosing: set[str], split: bool) -> Row:
@@ -103,7 +105,7 @@ def _rank(row: Row) -> tuple[bool, int, str, str]:
 
 # --- for people -------------------------------------------------------------------------------------------------------
 
-_COLUMNS: Final = ("WINDOWS", "WON OF TRADED", "NET", "FEES", "BRIER", "SKILL", "NOT LUCK")
+_COLUMNS: Final = ("WINDOWS", "WON OF TRADED", "NET", "FEES", "REFUSED", "BRIER", "SKILL", "NOT LUCK")
 
 
 def as_text(found: Table) -> str:
@@ -140,7 +142,16 @@ def _cells(did: Figures) -> list[str]:
     rate = f"{did.wins}/{did.traded} [{range_.low:.0%}..{range_.high:.0%}]" if did.traded else "-"
     brier = "-" if did.brier is None else f"{did.brier:.4f}"
     skill = "-" if did.skill is None else f"{did.skill:+.3f}"
-    return [str(did.windows), rate, usd(did.net_micro), _cents(did.fees_micro), brier, skill]
+    return [str(did.windows), rate, usd(did.net_micro), _cents(did.fees_micro), _refused(did), brier, skill]
+
+
+def _refused(did: Figures) -> str:
+    """How many wishes did not trade, and why most of them."""
+    counts = did.denied | did.rejected
+    if not counts:
+        return "-"
+    most = min(counts, key=lambda why: (-counts[why], why))
+    return f"{did.refused:,} {most}" if len(counts) == 1 else f"{did.refused:,} mostly {most}"
 
 
 def _share(probability: float | None) -> str:
@@ -171,6 +182,7 @@ def remarks(found: Table, rows_max: int = SHOWN_MAX) -> list[str]:
     few = sum(row.chosen.traded < FEW_WINDOWS for row in whole)
     if few:
         said.append(f"{few} of {len(whole)} rows traded in fewer than {FEW_WINDOWS} windows: too few to tell anything")
+    said += _under_caps(found, whole)
     if any(row.chosen.holes for row in whole):
         said.append("the tape has holes: ticks behind one are not decided until the next keyframe")
     if any(row.chosen.unresolved for row in whole):
@@ -178,6 +190,18 @@ def remarks(found: Table, rows_max: int = SHOWN_MAX) -> list[str]:
     if found.held_out_on:
         said.append(f"chosen on {_span(found.chosen_on)}; held out {_span(found.held_out_on)}")
     return said
+
+
+def _under_caps(found: Table, whole: Sequence[Row]) -> Iterator[str]:
+    """What of the wishes the desk would not have sent."""
+    if found.caps:
+        yield f"on paper under these caps: {found.caps}"
+    denied = added(row.chosen.denied for row in whole)
+    if denied:
+        yield f"wishes that a desk with these caps denies, in all rows: {reasons(denied)}"
+    idle = sum(bool(row.chosen.denied) and not row.chosen.orders and not row.chosen.rejected for row in whole)
+    if idle:
+        yield f"{idle} of {len(whole)} rows traded nothing: the desk would have denied every order that they wished"
 
 
 def _span(stretches: Sequence[str]) -> str:
@@ -193,6 +217,7 @@ def as_json(found: Table) -> dict[str, Any]:
         "schema": "foresight.sweep/1",
         "chosen_on": found.chosen_on,
         "held_out_on": found.held_out_on,
+        "caps": found.caps or None,
         "remarks": remarks(found),
         "rows": [
             {
@@ -212,18 +237,23 @@ def as_json(found: Table) -> dict[str, Any]:
 def as_csv(found: Table) -> str:
     """The table as a spreadsheet reads it: a column for each parameter of the grid and each figure."""
     names = list(dict.fromkeys(name for row in found.rows for name in row.point))
-    names_of = list(_document(Figures()))
+    names_of = list(_cells_of(Figures()))
     held_out = [f"held_out_{name}" for name in names_of] if found.held_out_on else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["release", "hash", *names, "missing", "not_luck", *names_of, *held_out])
     for row in found.rows:
-        later = [] if row.held_out is None else list(_document(row.held_out).values())
+        later = [] if row.held_out is None else list(_cells_of(row.held_out).values())
         point = [row.point.get(name, "") for name in names]
         writer.writerow(
-            [row.release, row.hash, *point, row.missing, row.not_luck, *_document(row.chosen).values(), *later]
+            [row.release, row.hash, *point, row.missing, row.not_luck, *_cells_of(row.chosen).values(), *later]
         )
     return text.getvalue()
+
+
+def _cells_of(did: Figures) -> dict[str, Any]:
+    """The figures as a spreadsheet reads them: counts by reason are one text."""
+    return {name: reasons(each) if isinstance(each, dict) else each for name, each in _document(did).items()}
 
 
 def _document(did: Figures) -> dict[str, Any]:

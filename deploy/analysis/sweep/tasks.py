@@ -44,5 +44,6 @@ def task(cell: Cell, release: str = "", tape: str = "") -> Task:
         until_seq=cell.stretch.until_seq,
         fills=cell.fills,
         seed=cell.seed,
+        caps=cell.stretch.caps,
     )
     return Task(cell.name, job)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import pytest
 from kit.indexes import a_journal, simulated
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 from deploy.analysis.index import open_index
 from deploy.analysis.index.export import export
@@ -79,7 +81,10 @@ def test_an_example_notebook_runs(path: Path, exports: dict[str, Path], monkeypa
     """In a kernel of its own, on a simulated desk's export; its own assertions hold."""
     monkeypatch.setenv("FORESIGHT_EXPORT", str(exports["parquet"]))
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=CELL_S, resources={"metadata": {"path": str(ROOT)}})
-    client.execute()
+    # Ports would be chosen before the kernel takes them, and others may take them meanwhile.
+    files = Config(KernelManager={"transport": "ipc"})
+    with TemporaryDirectory(prefix="fs-") as folder:  # short enough for sockets
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", folder)
+        NotebookClient(notebook, timeout=CELL_S, resources={"metadata": {"path": str(ROOT)}}, config=files).execute()
     printed = [str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     assert sum("rows" in text or "\u2502" in text for text in printed) >= TABLES_SHOWN, printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.tapes import NS, START_S, Market, Stream
 
+from deploy.analysis import tapes
 from deploy.analysis.places import Place
 from deploy.analysis.tapes import Gap, Gaps, NoTape, check, frames, gaps, parts
 from shared.messages import Event, FeedGap, Keyframe, Pulse, Streamed, TermBegan
-from shared.records import PACKED, Appender, Damaged, Segment, segments
-from shared.tape_index import KIND, PRUNED, SUFFIX, describe
+from shared.records import PACKED, Appender, Damaged, Segment, first_number, linked, segments
+from shared.tape_index import KIND, PRUNED, SUFFIX, Entry, describe, entries
 from shared.wire import BadFrame, encode
 from supervisor.tending import Policy, tend
 
@@ -106,6 +108,43 @@ def test_an_index_that_says_something_else_is_a_fault(tape: Stream, tmp_path: Pa
     wrong = msgspec.structs.replace(describe(Segment(path, KIND)), events={"pulse": 1})
     path.with_suffix(SUFFIX).write_bytes(msgspec.json.encode(wrong))
     assert check(folder).faults == [f"the index of {path.name} is not what the segment holds; remove it"]
+
+
+def test_a_segment_that_is_indexed_after_it_was_read_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tape of a desk that trades: its newest segment grew to its end behind the reader, and was indexed."""
+    stream = Stream(tmp_path / "tape", segment_keyframes=1)
+    market = Market(stream, slots=("BTC/5m",))
+    folder, frames_before = folder_of(market.run(90)), stream.seq
+
+    def read_while_it_grows(folder: Path, kind: str) -> Iterator[Segment]:
+        for segment in linked(folder, kind):
+            if stream.seq == frames_before and segment.first == first_number(segments(folder)[-1]):
+                market.run(120, START_S + 90)
+                list(tend(folder, Policy(plain_s=3_600, keep_days=1, keep_mib=1_000)))
+                assert segment.path.with_suffix(SUFFIX).exists()
+            yield segment
+
+    monkeypatch.setattr(tapes, "linked", read_while_it_grows)
+    verdict = check(folder)
+    assert verdict.sound, verdict.faults
+    assert verdict.frames == frames_before < stream.seq
+
+
+def test_a_segment_that_is_packed_after_it_was_listed_has_its_bytes_told(
+    tape: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those it has by then."""
+    folder = copied(tape, tmp_path)
+
+    def packed_meanwhile(folder: Path) -> Iterator[tuple[Path, Entry]]:
+        listed = list(entries(folder))
+        list(tend(folder, Policy(plain_s=1, keep_days=1, keep_mib=1_000)))
+        yield from listed
+
+    monkeypatch.setattr(tapes, "entries", packed_meanwhile)
+    told, now = parts(folder), {path.stem: path for path in segments(folder)}
+    assert PACKED in {path.suffix for path in now.values()}
+    assert [part.disk_bytes for part in told] == [now[part.path.stem].stat().st_size for part in told]
 
 
 def test_what_cannot_be_believed_is_named(tape: Stream, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from deploy.analysis.verify import FAULTS_TOLD, Evidence, NotThere, Verdict, as_
 from shared import entries as e
 from shared import messages as m
 from shared import wire
+from shared.config import Venue
 from shared.paths import State
 from shared.records import RECORD, Appender, Segment, first_number, segments
 from shared.slots import parse_slot
@@ -31,6 +32,8 @@ SPEED: Final = 30.0
 """Fast enough to see a whole window, and slow enough that a busy machine keeps up with the venue's frames."""
 FINAL: Final = {"market_closed", "fak", "fok", "expired", "no_balance"}
 """Ends of an order that nobody has to wish."""
+BLIND_MS: Final = round(Venue().blind_s * SPEED * 1_000)
+"""How long the user channel may owe a word before the desk gives it up, market milliseconds."""
 WAIT_S: Final = 240.0
 """Real seconds until a whole window is resolved; it takes up to eleven market minutes."""
 
@@ -598,12 +601,12 @@ def test_a_reign_may_connect_once(records: Evidence, tmp_path: Path) -> None:
     assert (verdict.terms, verdict.reconnects) == (2, 0)
 
 
-def parting(records: Evidence, reason: str, after_ms: int = 0) -> dict[str, Any]:
+def parting(records: Evidence, reason: str, after_ms: int = 0, channel: str = "market") -> dict[str, Any]:
     """A socket of ours is connected a second time; what the venue wrote when the first one ended."""
-    gone = last("connect", records) | {"kind": "disconnect", "reason": reason}
+    gone = last("connect", records) | {"kind": "disconnect", "reason": reason, "channel": channel}
     gone["t_ms"] += after_ms
     records.venue.append(gone)
-    venue_adds("connect", "connect")(records)
+    venue_adds("connect", "connect", channel=channel)(records)
     return gone
 
 
@@ -613,12 +616,15 @@ def test_a_socket_that_a_fault_of_the_venue_ended_was_not_lost_by_us(records: Ev
     assert judged(records, tmp_path / "s").reconnects == 0
 
 
-@pytest.mark.parametrize(("after_ms", "reconnects"), [(0, 0), (5_001, 1)])
+@pytest.mark.parametrize(
+    ("channel", "after_ms", "reconnects"),
+    [("market", 0, 0), ("market", 5_001, 1), ("user", BLIND_MS, 0), ("user", 2 * BLIND_MS, 1)],
+)
 def test_who_leaves_a_silent_socket_is_not_to_blame(
-    records: Evidence, tmp_path: Path, after_ms: int, reconnects: int
+    records: Evidence, tmp_path: Path, channel: str, after_ms: int, reconnects: int
 ) -> None:
-    """While it was kept silent; not afterwards."""
-    gone = parting(records, "closed 1006", after_ms)
+    """While it was kept silent; afterwards only the user channel's, as long as a word that was not said may be owed."""
+    gone = parting(records, "closed 1006", after_ms, channel)
     fault = {"kind": "fault", "number": 1, "fault": "silence", "wall_ms": 0, "t_ms": gone["t_ms"] - after_ms}
     arguments = {"channel": gone["channel"], "for_s": 5}
     records.venue.append(fault | {"phase": "begins", "arguments": arguments, "source": "command"})

@@ -155,6 +155,18 @@ def test_what_cannot_be_understood_is_refused_before_anything_is_asked(state: St
 
 
 @pytest.mark.parametrize(
+    ("words", "missing"),
+    [(("set", "stake"), "stake is not NAME=VALUE, such as stake_usd=7"), (("rollback", "x"), "x is no version")],
+)
+def test_what_is_missing_is_said_before_the_reason_is_asked_for(
+    state: State, words: tuple[str, ...], missing: str
+) -> None:
+    """One who is asked why has typed the rest right."""
+    said = ctl(state, "params", *words).stderr
+    assert missing in said and "--reason" not in said
+
+
+@pytest.mark.parametrize(
     ("typed", "value"),
     [
         *(("a=7", 7), ("a=7.0", 7), ("a=0.5", 0.5), ("a=-2", -2), ("a=true", True), ("a=off", "off")),

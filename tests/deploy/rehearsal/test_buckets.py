@@ -14,12 +14,20 @@ SECOND_NS = 10**9
 
 def test_a_bucket_gives_all_or_nothing() -> None:
     """And fills at its rate up to its burst."""
-    bucket = Bucket(40.0, 60.0, 60.0, 0)
+    bucket = Bucket(40.0, 60.0, 60 * SECOND_NS, 0)
     assert [bucket.take(15, 0) for _ in range(5)] == [True] * 4 + [False]
     assert bucket.wait_s(15) == pytest.approx(0.375)
     assert not bucket.take(15, SECOND_NS * 37 // 100)
     assert bucket.take(15, SECOND_NS * 38 // 100)
     assert bucket.take(60, 100 * SECOND_NS) and not bucket.take(1, 100 * SECOND_NS)
+
+
+def test_a_token_is_there_as_soon_as_its_time_has_passed() -> None:
+    """To the nanosecond, however the time was cut: two and twenty-three milliseconds are one of 25."""
+    bucket = Bucket(40.0, 60.0, 0, 0)
+    assert not bucket.take(1, 2 * SECOND_NS // 1_000)
+    assert bucket.take(1, 25 * SECOND_NS // 1_000)
+    assert bucket.left_nano == 0
 
 
 def test_the_standard_tier_is_sixty_orders_at_once() -> None:

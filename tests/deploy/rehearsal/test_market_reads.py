@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from kit.venue import Trader
-from kit.venue_http import Desk, play
+from kit.venue_http import STILL, Desk, play
 
 from deploy.rehearsal.market_reads import TOKENS_MAX
 
@@ -41,7 +41,7 @@ def test_the_reads_that_need_no_key(tmp_path: Path) -> None:
         status, books = await desk.ask("POST", "/books", body)
         assert [each["asset_id"] for each in books] == [token, listing.down_token]
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, speed=STILL)
 
 
 def test_bulk_reads_say_what_single_ones_do(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_bulk_reads_say_what_single_ones_do(tmp_path: Path) -> None:
         assert (await desk.ask("POST", "/prices", sided))[1] == {up: {"BUY": bid, "SELL": ask}}
         assert (await desk.ask("POST", "/prices", json.dumps([{"token_id": up}]).encode()))[1][up]["SELL"] == ask
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, speed=STILL)
 
 
 def test_what_traded_is_told_to_everybody(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_makers_take_the_newest_size_away_first() -> None:
 
 
 def test_a_restored_order_rests_last_and_trades_nothing() -> None:
-    """The crowd's orders it would cross are withdrawn instead."""
+    """The crowd's orders it would cross are cancelled instead."""
     book = a_book(a_wish("BUY", "Up", 50, 10, CROWD), a_wish("SELL", "Up", 52, 10, CROWD))
     book.restore(a_wish("BUY", "Up", 52, 10, "me"), 6 * SHARE)
     assert book.levels("Up") == ([(50 * CENT, 10 * SHARE), (52 * CENT, 6 * SHARE)], [])

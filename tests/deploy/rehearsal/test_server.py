@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from kit.official import environment
-from kit.venue_http import SLUG, Desk, play
+from kit.venue_http import SLUG, STILL, Desk, play
 from polymarket import AsyncSecureClient
 from polymarket.errors import RequestRejectedError
 from polymarket.streams import CryptoTwapPriceSpec, MarketSpec, UserSpec
@@ -178,10 +178,11 @@ def test_heartbeats_of_the_old_path_arm_nothing(tmp_path: Path) -> None:
 
 
 def test_a_restart_is_told_in_status_and_body(tmp_path: Path) -> None:
-    """425 with nothing in it; 503 with a code and seconds; then as before."""
+    """425 with nothing in it; 503 with a code and seconds, none of which passes here; then as before."""
 
     async def scenario(desk: Desk) -> None:
         exchange, order_id = desk.running.exchange, (await desk.keyed("POST", "/order", desk.order()))[1]["orderID"]
+        exchange.modes.speed = 1.0
         exchange.modes.restart(exchange.now_ms)
         assert await desk.raw("POST", "/order", desk.order(salt=2)) == (425, b"", "90")
         assert await desk.raw("DELETE", "/order", {"orderID": order_id}) == (425, b"", "90")
@@ -198,7 +199,7 @@ def test_a_restart_is_told_in_status_and_body(tmp_path: Path) -> None:
         exchange.modes.switch(Mode.OPEN, exchange.now_ms)
         assert (await desk.keyed("POST", "/order", desk.order(salt=2)))[0] == 200
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, speed=STILL)
 
 
 # The official client, unmodified.

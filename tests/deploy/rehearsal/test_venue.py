@@ -16,6 +16,7 @@ from deploy.rehearsal.record import read_keys
 from deploy.rehearsal.refusals import Refused
 
 NOW_MS = (START_S + 20) * 1_000
+HOUR_NS = 3_600 * 10**9
 DAY = a_day()
 
 
@@ -81,20 +82,21 @@ def test_a_refusal_is_raised_and_recorded(tmp_path: Path) -> None:
             key, token = a_client(running)
             with pytest.raises(Refused):
                 await running.venue.place(Trader().limit(key, token, "BUY", 50_000, 1), key)
-            running.venue.admit([{}] * 60, key)
+            running.venue.buckets.drain(key.owner, running.venue.clock.monotonic_ns() + HOUR_NS)
             with pytest.raises(Refused):
-                running.venue.admit([{}] * 60, key)
+                running.venue.admit([{}], key)
             assert [line["http"] for line in running.record("reject")] == [400, 429]
 
     asyncio.run(scenario())
 
 
 def test_the_sweep_cancels_for_a_silent_client(tmp_path: Path) -> None:
-    """The switch is looked at in real time, whatever the market's speed."""
+    """The switch is looked at in real time, whatever the market's speed; the order's window is a minute of it away."""
 
     async def scenario() -> None:
         async with running_venue(tmp_path, DAY, NOW_MS, speed=60.0) as running:
-            key, token = a_client(running)
+            key, _ = a_client(running)
+            token = running.exchange.floor.by_slug[f"btc-updown-5m-{START_S + 3_000}"].listing.up_token
             await running.venue.place(Trader().limit(key, token, "BUY", 50_000, 10), key)
             running.exchange.switches.beat(key.api_key, "", running.venue.clock.monotonic_ns() - HEARTBEAT_EXPIRY_NS)
             running.venue._sweep()

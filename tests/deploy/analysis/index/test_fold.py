@@ -13,7 +13,7 @@ from deploy.analysis.index.fold import _TAKE, Fold
 from shared import entries as e
 from shared import messages as m
 from shared import wire
-from supervisor.risk import Denied
+from shared.risk import Denied
 
 TICK = 305_000
 NOBODY = e.By("", "", 0, "")

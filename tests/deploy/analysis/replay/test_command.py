@@ -63,7 +63,11 @@ def test_a_staged_release_is_replayed_by_its_number(desk: tuple[State, Stream, s
     lines = result.stdout.splitlines()
     assert lines[0].startswith(f"r1 {release[:8]} on 2027-01-15T08:00:00Z to ")
     assert lines[0].endswith(f"(frames 1 to {stream.seq:,}), accounts on paper")
-    assert [line.split()[0] for line in lines[1:]] == ["ticks", "orders", "windows", "money", "odds", "decisions"]
+    names = [line.split()[0] for line in lines[1:]]
+    assert [name for name in names if name not in {"denied", "rejected"}] == [
+        *("ticks", "orders", "caps", "windows", "money", "odds", "decisions")
+    ]
+    assert lines[names.index("caps") + 1].endswith("from the default settings")
 
 
 def test_the_result_is_one_document(desk: tuple[State, Stream, str]) -> None:
@@ -208,3 +212,35 @@ def test_interrupted_it_leaves_nothing_behind(desk: tuple[State, Stream, str], t
     assert (running.returncode, said) == (130, "foresight replay: stopped; nothing was changed\n")
     pid = int((tmp_path / "pid").read_text())
     assert eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+def test_what_the_caps_of_a_file_deny_is_counted_and_told(desk: tuple[State, Stream, str], tmp_path: Path) -> None:
+    """In text, on the page and in the document: what, how often, and under which caps."""
+    state, _, _ = desk
+    tight, page = tmp_path / "tight.toml", tmp_path / "page.html"
+    tight.write_text("[risk]\norder_max_usd = 1\n")
+    on_paper = ("--release", "r1", "--fills", "rehearsal")
+    free = msgspec.json.decode(run(state, *on_paper, "--json").stdout)
+    assert (free["caps"], free["result"]["orders"] > 0) == ("the default settings", True)
+    said = run(state, *on_paper, "--config", tight, "--html", page)
+    assert (said.exit_code, said.stderr) == (0, "")
+    [denied] = [line for line in said.stdout.splitlines() if line.startswith("denied")]
+    [caps] = [line for line in said.stdout.splitlines() if line.startswith("caps")]
+    assert denied.startswith("denied     by the desk: order_cap ") and caps.endswith(f"; from {tight}")
+    assert caps.startswith("caps       order 1.00, slot 50.00")
+    assert "by the desk: order_cap " in page.read_text() and str(tight) in page.read_text()
+    document = msgspec.json.decode(run(state, *on_paper, "--config", tight, "--json").stdout)
+    assert document["result"]["denied"]["order_cap"] > 0 and document["caps"] == str(tight)
+    assert document["job"]["caps"][0]["limits"]["order_micro"] == 1_000_000
+    assert (document["result"]["orders"], document["result"]["fills"]) == (0, 0)
+
+
+def test_caps_that_cannot_be_used_are_refused(desk: tuple[State, Stream, str], tmp_path: Path) -> None:
+    """A file with faults (78); one where nothing fills on paper (2)."""
+    faulty = tmp_path / "faulty.toml"
+    faulty.write_text("[risk]\nordr_max_usd = 1\n")
+    refused = run(desk[0], "--fills", "rehearsal", "--config", faulty)
+    assert refused.exit_code == 78 and "did you mean risk.order_max_usd?" in told(refused)[0]
+    for words in (("--fills", "recorded"), ("--verify",)):
+        refused = run(desk[0], *words, "--config", faulty)
+        assert refused.exit_code == 2 and "--config" in told(refused)[0]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from kit.clocks import eventually
+from kit.desks import runs
 from kit.releases import MAIN, ROOT, a_checkout
 
 from deploy.analysis.replay import hands as hands_room
@@ -60,6 +63,24 @@ def test_a_line_without_an_end_is_given_up(tmp_path: Path) -> None:
         pytest.raises(ReleaseFailed, match="a line of more than"),
     ):
         hands.line()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from deploy.analysis.replay.hands import Hands
+hands = Hands(Path(sys.argv[1]), [])
+print(hands.line().decode(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_release_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
+    """However that ends: there is no moment at which Ctrl-C, or worse, would leave one that thinks for ever."""
+    thinks = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+    command = [sys.executable, "-c", KILLED, str(a_checkout(tmp_path / "r", {MAIN: thinks}))]
+    pid = int(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False).stdout)
+    assert eventually(lambda: not runs(pid))
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import msgspec
 from kit.tapes import NO_ACCOUNT, NS, START_S
 
 from deploy.analysis.replay.difference import Field
@@ -125,3 +126,14 @@ def test_the_table_has_a_row_for_each_decision_and_fill() -> None:
     assert (decision["wishes"], decision["fair_up_bp"]) == ("BUY Up 10 at 0.42 FAK", "5000")
     assert (fill["row"], fill["at"], fill["slot"]) == ("fill", "2027-01-15T08:00:00.001Z", "BTC/5m")
     assert (fill["price_micro"], fill["size_micro"], fill["fee_micro"]) == ("420000", "5000000", "9")
+
+
+def test_what_did_not_trade_is_told_with_why() -> None:
+    """The desk's reasons apart from the venue's, the most frequent first; and under which caps."""
+    refused = msgspec.structs.replace(RESULT, denied={"cash": 2, "order_cap": 1_200}, rejected={"no book": 1})
+    lines = as_text(refused, "title", "order 1.00; of a file").splitlines()
+    assert lines[3:6] == [
+        "caps       order 1.00; of a file",
+        "denied     by the desk: order_cap 1,200, cash 2",
+        "rejected   by the venue's rules: no book 1",
+    ]

@@ -8,7 +8,10 @@ import pytest
 from kit.sweeps import R1, R2, a_cell, a_stretch
 from msgspec.structs import replace
 
+from deploy.analysis.replay.job import Caps
 from deploy.analysis.sweep.cells import cells
+from shared.config import Risk
+from shared.risk import limits
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,7 @@ from deploy.analysis.sweep.cells import cells
         {"stretch": a_stretch(from_seq=2)},
         {"stretch": a_stretch(to_seq=99)},
         {"stretch": a_stretch(until_seq=101)},
+        {"stretch": a_stretch(caps=(Caps(0, limits(Risk(order_max_usd=1))),))},
         {"fills": "recorded"},
         {"seed": 2},
         {"engine": "f" * 12},
@@ -36,6 +40,13 @@ def test_where_things_are_and_what_they_are_called_is_no_input() -> None:
     moved = replace(a_cell(), release=elsewhere, stretch=a_stretch(folder="other", at="2026-11-01 00:00:00"))
     assert moved.name == a_cell().name
     assert a_cell({"a": 1, "b": 2}).name == a_cell({"b": 2, "a": 1}).name
+
+
+def test_caps_are_no_input_where_nothing_fills_on_paper() -> None:
+    """What was recorded was under the desk's own."""
+    tight = a_stretch(caps=(Caps(0, limits(Risk(order_max_usd=1))),))
+    recorded = replace(a_cell(), fills="recorded")
+    assert replace(recorded, stretch=tight).name == recorded.name
 
 
 def test_every_combination_comes_once() -> None:

@@ -30,3 +30,9 @@ def test_what_was_never_judged_has_no_score() -> None:
     assert (Figures().brier, Figures().skill) == (None, None)
     judged = figures([a_result(brier_count=4, brier_e8=50_000_000, brier_market_e8=100_000_000)])
     assert (judged.brier, judged.skill) == (pytest.approx(0.125), pytest.approx(0.5))
+
+
+def test_reasons_add_up() -> None:
+    """Those of the desk, and those of the venue."""
+    did = figures([a_result(denied={"cash": 1, "order_cap": 2}), a_result(denied={"cash": 3}, rejected={"no book": 1})])
+    assert (did.denied, did.rejected) == ({"cash": 4, "order_cap": 2}, {"no book": 1})

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 from kit.clocks import eventually
+from kit.desks import runs
 from kit.sweeps import a_hand, a_task
 
 from deploy.analysis.sweep.pool import ATTEMPTS_MAX, Pool
 from deploy.analysis.sweep.tasks import Answer
-
-
-def _runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+from shared.clock import NS, SystemClock
 
 
 def _nets(answers: list[Answer]) -> dict[str, int | None]:
@@ -55,17 +52,28 @@ def test_a_process_that_dies_once_by_chance_costs_nothing(tmp_path: Path) -> Non
     assert _nets(list(Pool(1, hand).run([a_task("c")]))) == {"c": 4}
 
 
+class _Begun(SystemClock):
+    """Time passes when a cell has begun, which leaves a file, and only then: a machine may be slow to start one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def monotonic_ns(self) -> int:
+        return NS * len(list(self._folder.iterdir()))
+
+
 def test_a_cell_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
     """With whatever its process has started."""
     hand = a_hand(
         "import subprocess\n"
-        f"    child = subprocess.Popen(['sleep', '600']); open('{tmp_path}/child', 'w').write(str(child.pid))\n"
+        f"    child = subprocess.Popen(['sleep', '600']); open(f'{tmp_path}/{{child.pid}}', 'w').close()\n"
         "    time.sleep(600)"
     )
-    (answer,) = Pool(1, hand, cell_s=2.0).run([a_task("c")])
-    assert "not done after 2 s" in answer.fault
-    child = int((tmp_path / "child").read_text())
-    assert eventually(lambda: not _runs(child))
+    (answer,) = Pool(1, hand, cell_s=0.5, clock=_Begun(tmp_path)).run([a_task("c")])
+    assert "not done after 0.5 s" in answer.fault
+    children = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(children) == ATTEMPTS_MAX
+    assert eventually(lambda: not any(map(runs, children)))
 
 
 @pytest.mark.parametrize("said", ["print('hello', flush=True)", "task['cell'] = 'other'; answer()", "print('{')"])
@@ -82,7 +90,7 @@ def test_whoever_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
     assert next(answers).done is not None
     answers.close()  # type: ignore[attr-defined]
     pids = [int(path.name) for path in tmp_path.iterdir()]
-    assert pids and not any(map(_runs, pids))
+    assert pids and not any(map(runs, pids))
 
 
 def test_what_a_process_prints_last_is_told() -> None:

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from deploy.analysis.replay.engine import AFTER_NS
 from deploy.analysis.replay.footage import Footage
+from deploy.analysis.sweep import stretches as rooms
 from deploy.analysis.sweep.stretches import NoTape, Span, content, files, stretches
 from shared.clock import NS
 from shared.records import read
 from shared.wire import decode_streamed
+from supervisor.tending import Policy, tend
 
 PIECE_S = 600
 PIECES = Span(piece_s=PIECE_S)
@@ -101,6 +103,23 @@ def test_a_replay_reads_from_far_enough_before(tape: Path) -> None:
     partial = [decode_streamed(p) for path in needed[:1] for _, p in read(path.parent, "tape", int(path.stem))]
     first = next(frame for frame in partial if frame.seq == second.from_seq)
     assert partial[0].at_ns <= first.at_ns - 120 * NS
+
+
+def test_a_tape_that_is_packed_meanwhile_is_read_as_it_was_listed(
+    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a desk that trades."""
+    folder = shutil.copytree(tape, tmp_path / "tape")
+    second, expected = stretches(folder, PIECES)[1], files(folder, stretches(folder, PIECES)[1], 120)
+
+    class PackedMeanwhile(Footage):
+        def __init__(self, folder: Path) -> None:
+            super().__init__(folder)
+            list(tend(folder, Policy(plain_s=1, keep_days=1, keep_mib=1_000)))
+
+    monkeypatch.setattr(rooms, "Footage", PackedMeanwhile)
+    assert files(folder, second, 120) == expected
+    assert not all(path.exists() for path in expected)
 
 
 @pytest.mark.parametrize("harm", ["nothing there", "no such time", "damaged"])

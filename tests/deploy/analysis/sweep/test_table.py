@@ -118,3 +118,25 @@ def test_the_best_of_many_is_held_against_what_luck_would_show() -> None:
     assert "NOT LUCK is how likely" in as_text(table(cells, results))
     few = table(cells[:1], {cells[0].name: done(3, 1, 2)}).rows[0]
     assert few.not_luck is None
+
+
+def test_what_the_desk_would_deny_stands_in_the_table() -> None:
+    """A row says how many and mostly why; below it under which caps, and which rows trade nothing at all."""
+    cells = [a_cell({"stake_usd": stake}) for stake in (1, 2, 3)]
+    mixed = {"denied": {"cash": 2, "order_cap": 1_200}, "rejected": {"no book": 1}, "refused": 1_203, "orders": 4}
+    results = {
+        cells[0].name: done(3_000_000, orders=9),
+        cells[1].name: done(2_000_000, **mixed),
+        cells[2].name: done(0, denied={"order_cap": 7}, refused=7),
+    }
+    found = table(cells, results, caps="order 1.00; of a file")
+    text = as_text(found)
+    rows = {line.split("stake_usd=")[1][0]: line for line in text.splitlines() if "stake_usd=" in line}
+    assert "1,203 mostly order_cap" in rows["2"] and "  7 order_cap  " in rows["3"] and "order_cap" not in rows["1"]
+    assert "on paper under these caps: order 1.00; of a file" in text
+    assert "wishes that a desk with these caps denies, in all rows: order_cap 1,207, cash 2" in text
+    assert "1 of 3 rows traded nothing: the desk would have denied every order that they wished" in text
+    document = as_json(found)
+    assert document["caps"] == "order 1.00; of a file" and document["rows"][1]["chosen"]["denied"]["cash"] == 2
+    written = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert [row["denied"] for row in written] == ["", "order_cap 1,200, cash 2", "order_cap 7"]

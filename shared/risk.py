@@ -1,22 +1,29 @@
 """Whether an order may be sent: intent, market, exposure and limits in; Approved or Denied out.
 
 The caps are configuration and nothing a release says can exceed them. The checks stand in one table, first denial wins,
-and every denial carries the number that explains it.
+and every denial carries the number that explains it. One code for the desk and for accounts on paper: what the one
+would refuse, the other does not fill. Leaves counting what is open to `exposure`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from shared.messages import OrderKind, Place
+from shared import config
+from shared.amounts import MIN_IMMEDIATE_MICRO
+from shared.messages import OrderKind, Place, Terms
 from shared.units import MICRO, cost_of, show_micro, show_usd, up_to_cent
 
 PARTS_MAX: Final = 100
 """Trades that one order makes at most, as far as its cost is counted beforehand: each rounds its fee for itself."""
 HALF_STEP_MICRO: Final = 5
 """What rounding can add to the fee of one trade; fees are kept to five decimals."""
+INTENTS_MAX: Final = 8
+"""Wishes one decision may hold."""
+HALTS: Final = frozenset({"halted", "flattened", "blocked"})
+"""Why entries may be closed and exits with them: words of a tick, and of a denial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,22 @@ class Limits:
     price_band_micro: int
     side_micro: int
     cancels_per_minute: int
+
+
+def limits(settings: config.Risk) -> Limits:
+    """The caps of a desk with these settings."""
+    return Limits(
+        order_micro=round(settings.order_max_usd * MICRO),
+        slot_micro=round(settings.slot_max_usd * MICRO),
+        asset_micro=round(settings.asset_max_usd * MICRO),
+        total_micro=round(settings.total_max_usd * MICRO),
+        day_loss_micro=round(settings.day_loss_max_usd * MICRO),
+        orders_per_minute=settings.orders_per_minute,
+        open_orders=settings.open_orders_max,
+        price_band_micro=settings.price_band_micro,
+        side_micro=round(settings.side_max_usd * MICRO),
+        cancels_per_minute=settings.cancels_per_minute,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,30 @@ class Quote:
     def wanted_micro(self) -> int:
         """The highest price at which either book buys the token now; 0 for none."""
         return max(self.bid_micro, MICRO - self.opposite_ask_micro if self.opposite_ask_micro else 0)
+
+
+class Best(NamedTuple):
+    """The best prices of one token's book, 0 where nothing rests, and why they are not to be believed, if so."""
+
+    bid_micro: int
+    ask_micro: int
+    stale: str
+
+
+def quote(terms: Terms, own: Best, other: Best) -> Quote:
+    """A token's market by its terms and the books of both tokens."""
+    return Quote(
+        bid_micro=own.bid_micro,
+        ask_micro=own.ask_micro,
+        stale=own.stale,
+        tick_micro=terms.tick_micro,
+        min_size_micro=terms.min_size_micro,
+        min_immediate_micro=MIN_IMMEDIATE_MICRO,
+        fee_rate_micro=terms.fee_rate_micro,
+        fee_exponent=terms.fee_exponent,
+        opposite_bid_micro=0 if other.stale else other.bid_micro,
+        opposite_ask_micro=0 if other.stale else other.ask_micro,
+    )
 
 
 class Fees(Protocol):
@@ -142,7 +189,7 @@ def check(
 
 
 def check_cancel(cancels_last_minute: int, limits: Limits) -> Denied | None:
-    """Judge one cancel of a release: one that places and withdraws without end is stopped by both rates."""
+    """Judge one cancel of a release: one that places and cancels without end is stopped by both rates."""
     limit = limits.cancels_per_minute
     if cancels_last_minute < limit:
         return None

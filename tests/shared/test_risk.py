@@ -6,9 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import OrderKind, Place
+from shared.config import Risk
+from shared.messages import OrderKind, Place, Terms
+from shared.risk import (
+    PARTS_MAX,
+    Approved,
+    Best,
+    Denied,
+    Exposure,
+    Limits,
+    Quote,
+    check,
+    check_cancel,
+    limits,
+    quote,
+    worst_cost,
+)
 from shared.units import MICRO, cost_of, taker_fee
-from supervisor.risk import PARTS_MAX, Approved, Denied, Exposure, Limits, Quote, check, check_cancel, worst_cost
 
 LIMITS = Limits(25_000_000, 50_000_000, 100_000_000, 250_000_000, 100_000_000, 120, 64, 200_000, 200_000_000, 240)
 QUOTE = Quote(480_000, 500_000, "", 10_000, 5_000_000, 1_000_000, 70_000, 1)
@@ -91,7 +105,7 @@ def test_an_exit_needs_no_quote() -> None:
     assert check(SELL, bare, replace(EXPOSURE, held_micro=10**9), LIMITS, "") == Approved(0)
 
 
-def test_a_release_that_withdraws_without_end_is_stopped() -> None:
+def test_a_release_that_cancels_without_end_is_stopped() -> None:
     """At the cap, by its own name."""
     assert check_cancel(239, LIMITS) is None
     refused = check_cancel(240, LIMITS)
@@ -170,3 +184,20 @@ def test_an_immediate_buy_counts_the_cents_it_spends() -> None:
     place = replace_place(BUY, price_micro=990_000, size_micro=10_101_000)  # of 10.00
     free = replace(QUOTE, fee_rate_micro=0)
     assert (cost_of(10_101_000, 990_000), worst_cost(place, free)) == (9_999_990, 10_000_000)
+
+
+def test_the_caps_of_the_settings_are_the_limits() -> None:
+    """Dollars as millionths, each under its own name."""
+    assert limits(Risk()) == LIMITS
+    assert limits(Risk(order_max_usd=2.5)).order_micro == 2_500_000
+
+
+def test_a_quote_leaves_out_what_the_other_book_says_while_it_is_not_believed() -> None:
+    """And has the market's own terms."""
+    terms = Terms("0x1", 1_000, 15_000_000, 1, 2, 0, "twap60")
+    seen = quote(terms, Best(480_000, 500_000, ""), Best(500_000, 520_000, ""))
+    assert (seen.bid_micro, seen.ask_micro, seen.stale) == (480_000, 500_000, "")
+    assert (seen.tick_micro, seen.min_size_micro, seen.fee_rate_micro, seen.fee_exponent) == (1_000, 15_000_000, 1, 2)
+    assert (seen.opposite_bid_micro, seen.opposite_ask_micro) == (500_000, 520_000)
+    blind = quote(terms, Best(480_000, 500_000, ""), Best(500_000, 520_000, "crossed"))
+    assert (blind.opposite_bid_micro, blind.opposite_ask_micro) == (0, 0)
