@@ -162,7 +162,9 @@ def _slot_row(slot: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _price(text: str) -> str:
-    return "-" if text == "0" else text
+    """Cents at least, so that prices stand below each other; "-" for none."""
+    whole, _, digits = text.partition(".")
+    return "-" if text == "0" else f"{whole}.{digits:0<2}"
 
 
 @click.command()

@@ -119,7 +119,8 @@ def set_values(
     if not values and not unset:
         raise click.UsageError("name what is to change: foresightctl params set stake_usd=7 --reason TEXT")
     args = {"values": dict(map(_pair, values)), "unset": list(unset)}
-    context.needs(reason, "foresightctl params set stake_usd=7 --reason TEXT")
+    asked = [*values, *(f"--unset {name}" for name in unset)]
+    context.needs(reason, f"foresightctl params set {' '.join(asked)} --reason TEXT")
     _change(context, "params_set", args, reason, expect_digest, dry_run, timeout_s)
 
 

@@ -149,7 +149,7 @@ def test_slots_stand_in_a_table(state: State) -> None:
     }
     data = [
         a_slot(),
-        a_slot(slot="BTC/15m", state="OPEN", positions=held, open_orders=2, closes_in_s=600),
+        a_slot(slot="BTC/15m", state="OPEN", positions=held, open_orders=2, closes_in_s=600, bid="0.5"),
         a_slot(slot="ETH/5m", bid="0", ask="0.001", book="gap"),
         no_market,
     ]
@@ -159,7 +159,7 @@ def test_slots_stand_in_a_table(state: State) -> None:
     assert result.stdout.splitlines() == [
         "SLOT     STATE      CLOSES  BID/ASK        OWNER  RELEASE   EPOCH  OPEN            ORDERS",
         "BTC/5m   SCAN       3:07    0.61/0.62      w3-1   a1b2c3d4  12     -               0",
-        "BTC/15m  OPEN       10:00   0.61/0.62      w3-1   a1b2c3d4  12     Up 5, Down 1.5  2",
+        "BTC/15m  OPEN       10:00   0.50/0.62      w3-1   a1b2c3d4  12     Up 5, Down 1.5  2",
         "ETH/5m   SCAN       3:07    -/0.001 STALE  w3-1   a1b2c3d4  12     -               0",
         "SPX/15m  NO MARKET  3:07    -              -      -         12     -               0",
     ]

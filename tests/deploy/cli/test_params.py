@@ -166,6 +166,12 @@ def test_what_is_missing_is_said_before_the_reason_is_asked_for(
     assert missing in said and "--reason" not in said
 
 
+def test_what_was_typed_without_a_reason_is_shown_with_one(state: State) -> None:
+    """Ready to be typed again."""
+    said = ctl(state, "params", "set", "stake_usd=8", "--unset", "last_s").stderr
+    assert "foresightctl params set stake_usd=8 --unset last_s --reason TEXT" in said
+
+
 @pytest.mark.parametrize(
     ("typed", "value"),
     [
