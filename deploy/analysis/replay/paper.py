@@ -165,10 +165,10 @@ class Paper:
         if leg >= INTENTS_MAX:
             return Denied("too_many_intents", f"a decision may hold {INTENTS_MAX}")
         if isinstance(wish, m.Cancel):
-            return self._withdraw(at_ns, tick.slot, wish)
-        return self._send(at_ns, tick, pit, wish, order_id)
+            return self._send_cancel(at_ns, tick.slot, wish)
+        return self._send_order(at_ns, tick, pit, wish, order_id)
 
-    def _withdraw(self, at_ns: int, slot: str, wish: m.Cancel) -> Denied | None:
+    def _send_cancel(self, at_ns: int, slot: str, wish: m.Cancel) -> Denied | None:
         recent = _last_minute(self._cancelled_ns, at_ns)
         limits = limits_at(self.caps, at_ns)
         denied = judge_cancel(wish, slot, self.orders.get(wish.order_id), self._cancelling, recent, limits)
@@ -178,7 +178,7 @@ class Paper:
             self._later(at_ns + TRAVEL_MS * _MS, self._cancel, wish.order_id)
         return denied
 
-    def _send(self, at_ns: int, tick: m.Tick, pit: Pit, wish: m.Place, order_id: str) -> Denied | None:
+    def _send_order(self, at_ns: int, tick: m.Tick, pit: Pit, wish: m.Place, order_id: str) -> Denied | None:
         window, halted = (tick.slot, tick.start_s), tick.entries if tick.entries in HALTS else ""
         recent = _last_minute(self._sent_ns, at_ns)
         conditions = Conditions(limits_at(self.caps, at_ns), tick.entries, recent, halted)
