@@ -55,6 +55,11 @@ class Bucket:
     left_nano: int
     at_ns: int
 
+    @classmethod
+    def full(cls, rate: float, burst: float, at_ns: int) -> Bucket:
+        """One from which nothing was taken yet."""
+        return cls(rate, burst, int(burst * _NANO), at_ns)
+
     def take(self, cost: int, now_ns: int) -> bool:
         """Take `cost` tokens if they are there."""
         self.left_nano = min(int(self.burst * _NANO), self.left_nano + round((now_ns - self.at_ns) * self.rate))
@@ -106,5 +111,5 @@ class Buckets:
     def _new(self, owner: str, what: str, now_ns: int) -> Bucket:
         share = _SHARES[what] * self._scale
         rate, burst = self._tier.rate * share, self._tier.burst * share
-        self._buckets[owner, what] = Bucket(rate, burst, int(burst * _NANO), now_ns)
+        self._buckets[owner, what] = Bucket.full(rate, burst, now_ns)
         return self._buckets[owner, what]

@@ -70,7 +70,7 @@ class Relayer:
     def charge(self, now_ns: int, speed: float) -> None:
         """Count a submit against the minute's bound, in real time and wider in a faster rehearsal. Raises: Refused."""
         burst = SUBMITS_PER_MINUTE * max(1.0, speed)
-        self._bucket = self._bucket or Bucket(burst / 60, burst, int(burst * 10**9), now_ns)
+        self._bucket = self._bucket or Bucket.full(burst / 60, burst, now_ns)
         if not self._bucket.take(1, now_ns):
             raise Refused(429, refusals.TOO_MANY, {"Retry-After": str(int(self._bucket.wait_s(1)) + 1)})
 
