@@ -209,12 +209,14 @@ class Accounts:
 
     def may_cost(self, order: Order) -> int:
         """What an open buy can still take out of the cash, fees apart."""
-        paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in self.fills_of(order))
+        fills = self.fills_of(order) if order.kind != "GTC" else ()  # one that rests is counted by what is open
+        paid = sum(cost_of(fill.size_micro, fill.price_micro) for fill in fills)
         return may_cost(order.kind, order.price_micro, order.size_micro, order.open_micro, paid)
 
     def may_charge(self, order: Order) -> int:
         """The most that an open buy can still be charged in fees."""
-        return max(0, order.charge_micro - sum(fill.fee_micro for fill in self.fills_of(order)))
+        fills = self.fills_of(order) if order.charge_micro else ()
+        return max(0, order.charge_micro - sum(fill.fee_micro for fill in fills))
 
     def fills_of(self, order: Order) -> list[e.Fill]:
         """Every fill of an order that was told, also those that failed."""
